@@ -1,0 +1,1 @@
+"""Use an exported model: load it safely, predict in batches."""

@@ -1,0 +1,1 @@
+"""Pack image-classification datasets into WebDataset tar shards. Needs no torch."""

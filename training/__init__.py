@@ -1,0 +1,1 @@
+"""Stream tar shards, train, checkpoint, evaluate and export."""

@@ -1,0 +1,1 @@
+"""Samples of tar shards as batches: pure order, exact resume."""
