@@ -94,10 +94,11 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         if small_stem:
-            self.conv1, self.maxpool = conv3x3(3, 64), nn.Identity()
+            self.conv1 = conv3x3(3, 64)
+            self.maxpool: nn.Module = nn.Identity()
         else:
             self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-            self.maxpool: nn.Module = nn.MaxPool2d(3, stride=2, padding=1)
+            self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
         self.layer1 = stage(block, 64, 64, blocks[0], stride=1)
@@ -148,5 +149,3 @@ def build_model(
         model = ResNet(block, blocks, num_classes, small_stem)
         initialise(model, zero_init_last_gamma)
     return model
-
-
