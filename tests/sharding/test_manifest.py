@@ -19,7 +19,7 @@ def test_what_is_no_manifest_is_refused_by_name(text: str) -> None:
 
 
 def test_a_manifest_of_another_version_names_both_versions() -> None:
-    with pytest.raises(TarnError, match="version 9.*version 1"):
+    with pytest.raises(TarnError, match=r"version 9.*version 1"):
         Manifest.from_json(MANIFEST.to_json().replace('"version": 1', '"version": 9'), "m.json")
 
 
