@@ -1,0 +1,44 @@
+"""Where a run stands in its stream: a few integers, counted where batches are consumed."""
+
+from dataclasses import asdict, dataclass, replace
+
+from sharding.errors import TarnError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamState:
+    """The batches to come depend on these and on nothing else: neither on ranks nor on workers."""
+
+    fingerprint: str
+    seed: int
+    global_batch: int
+    lanes: int
+    active_shards: int
+    epoch: int = 0
+    samples: int = 0
+    format: int = FORMAT
+
+    def advanced(self, samples: int) -> "StreamState":
+        return replace(self, samples=self.samples + samples)
+
+    def next_epoch(self) -> "StreamState":
+        return replace(self, epoch=self.epoch + 1, samples=0)
+
+    def to_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+    def restored(self, told: dict[str, object]) -> "StreamState":
+        """The position told by a checkpoint, if it belongs to this stream.
+
+        Raises TarnError that names both values where data, seed, batch or order differ.
+        """
+        mine = self.to_dict()
+        for name in ("format", "fingerprint", "seed", "global_batch", "lanes", "active_shards"):
+            if told.get(name) != mine[name]:
+                raise TarnError(
+                    f"the checkpoint's stream has {name}={told.get(name)!r}, this run has {mine[name]!r}: "
+                    f"give {name}={told.get(name)!r} to go on with it, or another run folder to start anew."
+                )
+        return replace(self, epoch=int(str(told["epoch"])), samples=int(str(told["samples"])))
