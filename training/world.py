@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -24,6 +24,7 @@ class World:
     local_rank: int
     local_size: int
     device: torch.device
+    control: dist.ProcessGroup | None = None  # for words between CPUs: it never waits for a GPU's queue
 
     @property
     def is_main(self) -> bool:
@@ -57,14 +58,17 @@ class World:
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is up on any rank: every rank gets the same answer."""
-        return bool(self.sum(torch.tensor(float(flag), device=self.device)).item() > 0)
+        told = torch.tensor(float(flag))
+        if self.size > 1:
+            dist.all_reduce(told, group=self.control)
+        return bool(told.item() > 0)
 
     def gather(self, thing: object) -> list[object]:
         """Every rank's thing, in the order of ranks."""
         if self.size == 1:
             return [thing]
         things: list[object] = [None] * self.size
-        dist.all_gather_object(things, thing)
+        dist.all_gather_object(things, thing, group=self.control)
         return things
 
     def broadcast(self, tensors: Iterator[Tensor]) -> None:
@@ -75,7 +79,7 @@ class World:
 
     def barrier(self) -> None:
         if self.size > 1:
-            dist.barrier()
+            dist.barrier(group=self.control)
 
 
 @contextmanager
@@ -97,7 +101,7 @@ def joined_world(device: str = "auto", timeout_minutes: int = 30) -> Iterator[Wo
     backend = "nccl" if world.device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=timedelta(minutes=timeout_minutes))
     try:
-        yield world
+        yield replace(world, control=dist.new_group(backend="gloo"))
     finally:
         dist.destroy_process_group()
 

@@ -8,7 +8,6 @@ import multiprocessing
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -17,10 +16,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sharding.errors import TarnError
-from sharding.manifest import ShardInfo
-from training.preprocessing import Preprocessing
-from training.streaming.decode import UNIFORMS, Augmentation, BrokenPictureError, Pixels, decode_eval, decode_train
+from training.streaming.decode import UNIFORMS, BrokenPictureError, Pixels, decode_eval, decode_train
 from training.streaming.order import EpochOrder
+from training.streaming.plan import StreamPlan
 from training.streaming.randomness import sample_uniforms
 from training.streaming.reader import ShardReader
 
@@ -39,53 +37,6 @@ class Batch:
     def pin_memory(self) -> "Batch":
         """Called by the DataLoader, so that the copy to a GPU does not block."""
         return Batch(self.images.pin_memory(), self.labels.pin_memory(), self.step, self.last)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreamPlan:
-    """What decides the content of every batch of one rank; plain values, sent to the workers once.
-
-    offsets: this rank's places in a global batch; part_size: the most samples of a part (micro-batch).
-    """
-
-    root: str
-    shards: tuple[ShardInfo, ...]
-    seed: int
-    global_batch: int
-    lanes: int
-    active_shards: int
-    offsets: NDArray[np.int64]
-    part_size: int
-    image_size: int
-    preprocessing: Preprocessing
-    augmentation: Augmentation | None  # None: evaluation, in the manifest's order, nothing left out
-
-    @property
-    def train(self) -> bool:
-        return self.augmentation is not None
-
-    def order(self, epoch: int) -> EpochOrder:
-        sizes = [shard.samples for shard in self.shards]
-        return EpochOrder(sizes, self.seed, epoch, self.lanes, self.active_shards, shuffle=self.train)
-
-    @cached_property
-    def samples(self) -> int:
-        """Samples that an epoch serves: whole global batches in training, everything in evaluation."""
-        count = sum(shard.samples for shard in self.shards)
-        if self.train:
-            count -= count % self.lanes
-            count -= count % self.global_batch
-        return count
-
-    @property
-    def steps(self) -> int:
-        return -(-self.samples // self.global_batch)
-
-    def positions(self, step: int) -> list[NDArray[np.int64]]:
-        """Positions of this rank's parts in a step; empty where the last batch does not reach this rank."""
-        positions = step * self.global_batch + self.offsets
-        positions = positions[positions < self.samples]
-        return [positions[at : at + self.part_size] for at in range(0, len(positions), self.part_size)]
 
 
 class BatchParts(Dataset[Batch | TarnError]):

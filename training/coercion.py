@@ -1,0 +1,132 @@
+"""From YAML and command line to a dataclass. Unknown keys and wrong types are refused by name."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from sharding.errors import UsageError
+
+T = TypeVar("T")
+
+
+def load_config(kind: type[T], file: Path | None, overrides: Sequence[str]) -> T:
+    """The dataclass `kind` from a YAML file and `--a.b=value` words. Raises UsageError naming file, key and value."""
+    tree: dict[str, Any] = read_yaml(file) if file else {}
+    build(kind, tree, "", str(file))  # so that a mistake in the file is told as the file's
+    for word in overrides:
+        key, text = split_override(word)
+        plant(tree, key, parse_scalar(text))
+    return build(kind, tree, "", "the command line")
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        told = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the config {file} cannot be read ({error}): give an existing YAML file.") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"the config {file} is not YAML ({' '.join(str(error).split())}).") from error
+    if told is None:
+        return {}
+    if not isinstance(told, dict):
+        raise UsageError(f"the config {file} holds a {type(told).__name__}, expected a mapping of keys.")
+    return told
+
+
+def split_override(word: str) -> tuple[str, str]:
+    key, equals, text = word.removeprefix("--").partition("=")
+    if not word.startswith("--") or not equals or not key:
+        raise UsageError(f"{word!r} is not an override: write --key.sub=value, such as --optim.lr=0.1.")
+    return key, text
+
+
+def parse_scalar(text: str) -> Any:
+    try:
+        return yaml.safe_load(text) if text else None
+    except yaml.YAMLError:
+        return text
+
+
+def plant(tree: dict[str, Any], key: str, value: Any) -> None:
+    *path, leaf = key.split(".")
+    for part in path:
+        inner = tree.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise UsageError(f"--{key}: {part} is a single value, it has no key below it.")
+        tree = inner
+    tree[leaf] = value
+
+
+def build(kind: type[T], tree: Mapping[str, Any], prefix: str, where: str) -> T:
+    """An instance of the dataclass from a tree of plain values."""
+    hints = typing.get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    values = {}
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        if name not in names:
+            raise UsageError(f"{where}: the key {key!r} is unknown, known here are {', '.join(names)}.")
+        values[name] = coerce(hints[name], value, key, where)
+    return kind(**values)
+
+
+def coerce(hint: Any, value: Any, key: str, where: str) -> Any:
+    """The value as the type of its field, or UsageError."""
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise refusal(key, value, "a mapping of keys", where)
+        return build(typing.cast(type, hint), value, f"{key}.", where)
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        inner = next(arm for arm in typing.get_args(hint) if arm is not type(None))
+        return None if value is None else coerce(inner, value, key, where)
+    if origin is tuple:
+        return coerce_tuple(typing.get_args(hint), value, key, where)
+    return coerce_scalar(hint, value, key, where)
+
+
+def coerce_scalar(hint: Any, value: Any, key: str, where: str) -> Any:
+    if hint is float and not isinstance(value, bool):
+        try:
+            return float(value)  # YAML 1.1 reads 5e-5 as a string
+        except (TypeError, ValueError):
+            raise refusal(key, value, "a number", where) from None
+    if hint is str and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if hint is str and isinstance(value, bool):
+        return "on" if value else "off"  # YAML 1.1 reads off as false
+    if type(value) is not hint:
+        expected = {int: "a whole number", bool: "true or false", str: "a text", float: "a number"}[hint]
+        raise refusal(key, value, expected, where)
+    return value
+
+
+def coerce_tuple(arms: tuple[Any, ...], value: Any, key: str, where: str) -> tuple[Any, ...]:
+    items = value if isinstance(value, list | tuple) else None
+    if len(arms) == 2 and arms[1] is Ellipsis:
+        if items is None:
+            raise refusal(key, value, "a list", where)
+        return tuple(coerce(arms[0], item, key, where) for item in items)
+    if items is None or len(items) != len(arms):
+        raise refusal(key, value, f"a list of {len(arms)} values", where)
+    return tuple(coerce(arm, item, key, where) for arm, item in zip(arms, items, strict=True))
+
+
+def refusal(key: str, value: Any, expected: str, where: str) -> UsageError:
+    return UsageError(f"{where}: {key}={value!r} is not {expected}.")
+
+
+def to_yaml(config: Any) -> str:
+    """The whole config as YAML that load_config reads back."""
+    return yaml.safe_dump(plain(dataclasses.asdict(config)), sort_keys=False)
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, tuple) else value
