@@ -1,7 +1,7 @@
 """Checkpoints: written whole or not at all, checked when read, the last few and the best kept.
 
-step-00000120.pt holds tensors and plain values; step-00000120.json, its commit marker, is written after it and tells its
-length and SHA-256. A checkpoint without marker does not exist; a damaged one is passed over for the one before.
+step-00000120.pt holds tensors and plain values; step-00000120.json, its commit marker, is written after it and tells
+its length and SHA-256. A checkpoint without marker does not exist; a damaged one is passed over for the one before.
 """
 
 import hashlib
@@ -99,7 +99,7 @@ def newest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
 
     Raises TarnError where checkpoints were committed and all of them are damaged: starting anew is a human's choice.
     """
-    complaints = []
+    complaints: list[str] = []
     for marker in reversed(markers(folder)):
         problem = damage(marker)
         if problem is None:

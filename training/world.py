@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ class World:
     local_rank: int
     local_size: int
     device: torch.device
-    control: dist.ProcessGroup | None = None  # for words between CPUs: it never waits for a GPU's queue
+    control: Any = None  # a process group for words between CPUs: it never waits for a GPU's queue
 
     @property
     def is_main(self) -> bool:

@@ -1,0 +1,76 @@
+"""python -m training fit | evaluate | export"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from sharding.errors import TarnError
+
+
+def main(words: list[str] | None = None) -> int:
+    """The exit code: 0, 1 for a failure, 2 for usage, 128 + signal where a run was asked to leave."""
+    parser = build_parser()
+    args, rest = parser.parse_known_args(words)
+    if rest and args.command != "fit":
+        parser.error(f"unrecognised arguments: {' '.join(rest)}")
+    try:
+        return int(args.run(args, rest))
+    except TarnError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description="Train, evaluate and export.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    fit = commands.add_parser("fit", help="train, or go on with a run", allow_abbrev=False)
+    fit.add_argument("--config", type=Path, help="YAML file; further --key.sub=value words override it")
+    fit.set_defaults(run=run_fit)
+    score = commands.add_parser("evaluate", help="exact top-1, top-5 and loss of an exported model")
+    score.add_argument("--model", type=Path, required=True, help="model.pt")
+    score.add_argument("--shards", required=True, help="folder or URL of a packed dataset")
+    score.add_argument("--split", default="val")
+    score.add_argument("--out", type=Path, help="folder of the reports (default: the model's)")
+    score.add_argument("--batch-size", type=int, default=128)
+    score.add_argument("--workers", type=int, help="decoding processes of each rank")
+    score.add_argument("--device", default="auto")
+    score.add_argument("--amp", default="off", help="auto, off, bf16 or fp16")
+    score.set_defaults(run=run_evaluate)
+    export = commands.add_parser("export", help="model.pt and model.pkl of a checkpoint")
+    export.add_argument("--checkpoint", type=Path, required=True, help="a step-*.pt, or a run's folder for its newest")
+    export.add_argument("--out", type=Path, required=True)
+    export.set_defaults(run=run_export)
+    return parser
+
+
+def run_fit(args: argparse.Namespace, overrides: list[str]) -> int:
+    from training.coercion import load_config
+    from training.config import RunConfig
+    from training.fit import fit
+
+    return fit(load_config(RunConfig, args.config, overrides))
+
+
+def run_evaluate(args: argparse.Namespace, rest: list[str]) -> int:
+    from training.scoring import score_model
+
+    with tqdm(desc="evaluate", unit="img", leave=False, disable=None) as bar:
+        report = score_model(args, bar.update)
+    if report:
+        print(json.dumps(report, indent=1, ensure_ascii=False))
+    return 0
+
+
+def run_export(args: argparse.Namespace, rest: list[str]) -> int:
+    from training.snapshot import export_checkpoint
+
+    for path in export_checkpoint(args.checkpoint, args.out):
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
