@@ -2,9 +2,27 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ARGS ?=
+SAMPLE := build/sample-pictures
 
-.PHONY: help setup test lint format clean
+# What a call may set: make train CONFIG=... SHARDS=... NPROC=...
+CONFIG ?= configs/sample.yaml
+NPROC ?= 1
+ARGS ?=
+RUN ?= runs/$(basename $(notdir $(CONFIG)))
+MODEL ?= $(RUN)/model.pt
+PICTURES ?= $(foreach n,1 2 3,$(SAMPLE)/ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_0000000$(n).JPEG)
+ifeq ($(origin DATA),undefined)
+SHARDS ?= $(or $(shell sed -n 's/^  shards: *//p' $(CONFIG)),build/sample)
+else
+SHARDS ?= build/$(notdir $(patsubst %/,%,$(DATA)))
+endif
+DATA ?= $(SAMPLE)
+
+# The sample is drawn and packed where nothing else was asked for.
+SAMPLE_NEEDED := $(filter build/sample,$(SHARDS))
+LAUNCH := $(if $(filter 1,$(NPROC)),-m,-m torch.distributed.run --standalone --nproc-per-node $(NPROC) -m)
+
+.PHONY: help setup sample shards train eval predict bench test lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -18,6 +36,27 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 setup: $(VENV)/.ready ## make .venv and install everything pinned into it
+
+sample: setup ## draw the sample dataset, in the layout of the Kaggle ImageNet download
+	$(BIN)/python -m sharding sample $(SAMPLE)
+
+shards: setup $(if $(filter $(SAMPLE),$(DATA)),sample) ## pack DATA into tar shards at SHARDS
+	$(BIN)/python -m sharding pack $(DATA) $(SHARDS) $(if $(filter shards,$(MAKECMDGOALS)),$(ARGS))
+
+train: setup $(if $(SAMPLE_NEEDED),shards) ## train CONFIG on SHARDS with NPROC processes, evaluate, export; or go on
+	$(BIN)/python $(LAUNCH) training fit --config $(CONFIG) --data.shards=$(SHARDS) --run=$(RUN) $(ARGS)
+	@echo "Next: make eval, make predict, or your own data:"
+	@echo "  make shards DATA=path/to/ILSVRC-download SHARDS=build/imagenet"
+	@echo "  make train CONFIG=configs/imagenet_resnet50_90ep.yaml NPROC=<GPUs>"
+
+eval: setup ## top-1 and top-5 of MODEL on the val split of SHARDS, a report and a table per class
+	$(BIN)/python $(LAUNCH) training evaluate --model $(MODEL) --shards $(SHARDS) $(ARGS)
+
+predict: setup ## the five likeliest classes of PICTURES by MODEL
+	$(BIN)/python -m inference predict $(MODEL) $(PICTURES) $(ARGS)
+
+bench: setup ## images/s of the loader alone on SHARDS
+	$(BIN)/python -m benchmarks.loader $(SHARDS) $(ARGS)
 
 test: setup ## run all tests
 	$(BIN)/python -m pytest -n 2 $(ARGS)

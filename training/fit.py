@@ -1,5 +1,6 @@
 """A whole run: put together, resume, train, keep checkpoints, export."""
 
+import json
 import signal
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from sharding.manifest import Manifest
 from training import checkpoint
 from training.coercion import to_yaml
 from training.config import RunConfig
+from training.evaluate import write_report
 from training.interruption import Interruption
 from training.journal import Journal
 from training.model import build_model
@@ -38,8 +40,10 @@ def fit(config: RunConfig) -> int:
             if world.is_main:
                 keep_config(config, journal)
             finished = run(trainer, manifest, journal, stop)
-            if finished and world.is_main:
-                export_once(config, journal)
+            if finished:
+                report_once(trainer, manifest, journal)
+                if world.is_main:
+                    export_once(config, journal)
         world.barrier()
     return 0 if finished else 128 + (stop.asked or signal.SIGTERM)
 
@@ -159,6 +163,28 @@ def keep_config(config: RunConfig, journal: Journal) -> None:
         changed = [line.strip() for line in now if line not in before]
         journal.say(f"The configuration changed since this run was last started: now {'; '.join(changed)}.")
     checkpoint.write_whole(path, text)
+
+
+def report_once(trainer: Trainer, manifest: Manifest, journal: Journal) -> None:
+    """evaluation.json and the table per class of the final weights, unless they were written for this very step."""
+    run, split = Path(trainer.config.run), trainer.config.data.val_split
+    context = {"step": trainer.step, "split": split, "fingerprint": manifest.fingerprint(split)}
+    if not trainer.world.any(trainer.world.is_main and not is_reported(run / "evaluation.json", trainer.step)):
+        return
+    score = trainer.last_score or trainer.validate(journal)
+    if trainer.world.is_main:
+        path = write_report(run, score, manifest.classes, context)
+        journal.say(
+            f"Evaluated: top-1 {score.top1:.2%}, top-5 {score.top5:.2%}, loss {score.loss:.4f} "
+            f"over {score.samples} pictures, each once: {path}."
+        )
+
+
+def is_reported(path: Path, step: int) -> bool:
+    try:
+        return bool(json.loads(path.read_text("utf-8")).get("step") == step)
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def export_once(config: RunConfig, journal: Journal) -> None:

@@ -73,6 +73,7 @@ class Trainer:
         self.scaler = build_scaler(self.dtype, world.device)
         self.plateau = Plateau(config.optim.factor, config.optim.patience)
         self.stream = stream
+        self.last_score: Score | None = None
         self.stretch, self.epoch_tally = self.new_tally(), self.new_tally()
 
     @property
@@ -187,6 +188,7 @@ class Trainer:
             self.model, self.val_loader, self.world, self.model.fc.out_features, self.eval_dtype, journal.advance_bar
         )
         journal.end_bar()
+        self.last_score = score
         return score
 
     def end_epoch(self, journal: Journal) -> dict[str, float]:
