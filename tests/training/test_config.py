@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sharding.errors import UsageError
+from training.coercion import load_config, to_yaml
+from training.config import RunConfig
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "run.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_config_is_valid_and_says_how_to_run_it(path: Path) -> None:
+    config = load_config(RunConfig, path, [])
+    assert config.run == f"runs/{path.stem}"
+    assert "make train" in path.read_text().split("\nrun:")[0]
+
+
+def test_command_line_beats_file_beats_default(tmp_path: Path) -> None:
+    file = write(tmp_path, "seed: 4\noptim:\n  lr: 5e-5\n  epochs: 7\n")
+    config = load_config(RunConfig, file, ["--optim.epochs=9", "--data.augment.scale=[0.5, 1]", "--amp=off"])
+    assert (config.seed, config.optim.lr, config.optim.epochs) == (4, 5e-5, 9)
+    assert config.data.augment.scale == (0.5, 1.0)
+    assert config.amp == "off"
+    assert config.optim.momentum == RunConfig().optim.momentum
+
+
+def test_the_saved_config_reads_back_equal(tmp_path: Path) -> None:
+    config = load_config(RunConfig, None, ["--optim.micro_batch=null", "--data.workers=3", "--model.arch=resnet18"])
+    assert load_config(RunConfig, write(tmp_path, to_yaml(config)), []) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("optim:\n  lrr: 1\n", r"run\.yaml.*'optim\.lrr'.*lr"),
+        ("optim: 3\n", r"optim=3"),
+        ("optim:\n  lr: fast\n", r"optim\.lr='fast'.*number"),
+        ("optim:\n  epochs: 1.5\n", r"optim\.epochs=1\.5.*whole number"),
+        ("channels_last: 1\n", r"channels_last=1.*true or false"),
+        ("data:\n  mean: [1, 2]\n", r"data\.mean=\[1, 2\].*3 values"),
+        ("- a\n", r"run\.yaml.*list"),
+        ("a: [", r"run\.yaml.*not YAML"),
+        ("data:\n  eval_resize: 100\n", r"eval_resize=100"),
+        ("optim:\n  schedule: linear\n", r"schedule='linear'.*cosine"),
+        ("checkpoint:\n  keep_last: 1\n", r"keep_last=1.*at least 2"),
+        ("data:\n  augment:\n    crop: squashed\n", r"crop='squashed'.*padded"),
+    ],
+)
+def test_a_mistake_is_told_with_key_and_value(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        load_config(RunConfig, write(tmp_path, text), [])
+
+
+@pytest.mark.parametrize("word", ["--optim.lr", "optim.lr=1", "--=1", "--optim.lr.x=1", "--nothing=1"])
+def test_a_mistaken_override_is_refused(tmp_path: Path, word: str) -> None:
+    with pytest.raises(UsageError):
+        load_config(RunConfig, write(tmp_path, "optim: {lr: 1}\n"), [word])
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nowhere\.yaml"):
+        load_config(RunConfig, tmp_path / "nowhere.yaml", [])
+
+
+def test_the_seed_recipe_is_the_one_of_its_document() -> None:
+    told = yaml.safe_load((CONFIGS[0].parent / "seed_resnet50_110ep.yaml").read_text())["optim"]
+    assert (told["epochs"], told["global_batch"], told["lr"], told["momentum"]) == (110, 5120, 0.05, 0.9)
+    assert (told["schedule"], told["factor"], told["patience"]) == ("plateau", 0.5, 3)
