@@ -12,9 +12,9 @@ import time
 
 import torch
 
+from sharding.manifest import read_manifest
 from training.streaming.loader import ShardLoader
 from training.streaming.plan import DataConfig, train_plan
-from training.streaming.reader import read_manifest
 from training.world import World
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sharding import storage
 from sharding.errors import TarnError
 
 FORMAT = "tarn-shards"
@@ -113,3 +114,11 @@ def parse_index(raw: bytes, where: str) -> NDArray[np.void]:
     if raw[:8] != MAGIC or len(raw) != 16 + RECORD.itemsize * int.from_bytes(raw[8:16], "little"):
         raise TarnError(f"{where} is not a whole shard index ({len(raw)} bytes): pack the dataset again.")
     return np.frombuffer(raw, RECORD, offset=16)
+
+
+def read_manifest(root: str) -> Manifest:
+    """Of the dataset at root. Raises TarnError where none lies there."""
+    url = storage.join(root, "manifest.json")
+    if not storage.exists(url):
+        raise TarnError(f"{root} holds no packed dataset (no manifest.json): pack one by python -m sharding pack.")
+    return Manifest.from_json(storage.read_bytes(url), url)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sharding.errors import TarnError
-from sharding.manifest import Manifest
+from sharding.manifest import Manifest, read_manifest
 from training import checkpoint
 from training.coercion import to_yaml
 from training.config import RunConfig
@@ -18,7 +18,6 @@ from training.model import build_model
 from training.snapshot import export_checkpoint
 from training.streaming.loader import ShardLoader
 from training.streaming.plan import eval_plan, start_state, train_plan
-from training.streaming.reader import read_manifest
 from training.trainer import Trainer
 from training.world import World, joined_world
 

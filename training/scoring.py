@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 
 from sharding.errors import UsageError
+from sharding.manifest import read_manifest
 from training.amp import choose_dtype
 from training.artifact import Artifact
 from training.evaluate import check_classes, evaluate, write_report
 from training.streaming.loader import ShardLoader
 from training.streaming.plan import eval_plan
-from training.streaming.reader import read_manifest
 from training.world import joined_world
 
 

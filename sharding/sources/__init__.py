@@ -1,0 +1,49 @@
+"""Where pictures come from: each source tells a list of pictures with their labels, and touches nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sharding.errors import TarnError
+from sharding.manifest import ClassInfo
+
+SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture of a split. key: its unique name in the tars; size: of its file, in bytes."""
+
+    key: str
+    path: Path
+    label: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A dataset as it lies. splits: name to pictures, sorted by key."""
+
+    kind: str
+    classes: tuple[ClassInfo, ...]
+    splits: Mapping[str, tuple[Picture, ...]]
+
+
+@dataclass(slots=True)
+class Problems:
+    """What is wrong with a source, gathered so that it is told in one go."""
+
+    found: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, name: str) -> None:
+        self.found.setdefault(kind, []).append(name)
+
+    def raise_if_any(self, where: str) -> None:
+        """Raises one TarnError that counts every kind and names the first ten of it."""
+        if not self.found:
+            return
+        told = []
+        for kind, names in self.found.items():
+            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            told.append(f"{len(names)} {kind} ({', '.join(names[:SHOWN])}{more})")
+        raise TarnError(f"{where} cannot be packed: {'; '.join(told)}. Nothing was published.")

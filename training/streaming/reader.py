@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sharding import storage
 from sharding.errors import TarnError
-from sharding.manifest import Manifest, ShardInfo, parse_index
+from sharding.manifest import ShardInfo, parse_index
 
 OPEN_SHARDS = 128
 
@@ -72,9 +72,3 @@ class ShardReader:
         if len(self.descriptors) > OPEN_SHARDS:
             os.close(self.descriptors.popitem(last=False)[1])
         return self.descriptors[shard]
-
-
-def read_manifest(root: str) -> Manifest:
-    """Raises TarnError where no packed dataset lies at root."""
-    url = storage.join(root, "manifest.json")
-    return Manifest.from_json(storage.read_bytes(url), url)

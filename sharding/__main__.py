@@ -1,0 +1,112 @@
+"""python -m sharding sample | pack | verify | stats"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from sharding.errors import TarnError
+from sharding.manifest import read_manifest
+
+
+def main(words: list[str] | None = None) -> int:
+    """The exit code: 0, 1 for a failure, 2 for usage, 128 + signal where one ended it."""
+    args = build_parser().parse_args(words)
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        return int(args.run(args))
+    except TarnError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: nothing was published.", file=sys.stderr)
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def leave(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends the program by way of every `finally`."""
+    raise SystemExit(128 + number)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    from sharding import sample
+
+    parser = argparse.ArgumentParser(prog="python -m sharding", description="Pack pictures into WebDataset tar shards.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    draw = commands.add_parser("sample", help="draw the sample dataset, laid out as the Kaggle ILSVRC download")
+    sample.add_arguments(draw)
+    draw.set_defaults(run=run_sample)
+    packing = commands.add_parser("pack", help="pack a Kaggle ILSVRC tree or an ImageFolder tree")
+    packing.add_argument("source", type=Path, metavar="SRC")
+    packing.add_argument("root", metavar="OUT", help="folder or URL of the packed dataset")
+    packing.add_argument("--split", choices=("train", "val", "all"), default="all")
+    packing.add_argument("--shard-size", default="100MB", help="of a tar, such as 100MB or 64MiB (%(default)s)")
+    packing.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (%(default)s)")
+    packing.add_argument("--seed", type=int, default=0, help="of the shuffle (%(default)s)")
+    packing.add_argument("--check", default="header", help="of every picture: header, decode or off (%(default)s)")
+    packing.add_argument("--overwrite", action="store_true", help="replace splits that are there already")
+    packing.set_defaults(run=run_pack)
+    for name, run, text in (
+        ("verify", run_verify, "read every byte again and compare it with the manifest"),
+        ("stats", run_stats, "counts, bytes, histograms of sizes and classes"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("root", metavar="ROOT", help="folder or URL of a packed dataset")
+        command.set_defaults(run=run)
+    return parser
+
+
+def run_sample(args: argparse.Namespace) -> int:
+    from sharding import sample
+
+    sample.run(args)
+    return 0
+
+
+def run_pack(args: argparse.Namespace) -> int:
+    from sharding.pack import PackConfig, pack
+    from sharding.plan import parse_size
+
+    config = PackConfig(
+        split=args.split,
+        shard_size=parse_size(args.shard_size),
+        workers=args.workers,
+        seed=args.seed,
+        check=args.check,
+        overwrite=args.overwrite,
+    )
+    started = time.perf_counter()
+    manifest, written = pack(args.source, args.root, config)
+    for name, split in manifest.splits.items():
+        told = f"packed in {time.perf_counter() - started:.1f} s" if name in written else "up to date"
+        print(f"{name:>6}: {split.samples:,} pictures, {len(split.shards)} shards, {split.bytes:,} bytes, {told}")
+    print(f"{args.root}: {len(manifest.classes)} classes. Next: python -m training fit --data.shards={args.root}")
+    return 0
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    from sharding.verify import verify
+
+    manifest = read_manifest(args.root)
+    problems = verify(args.root, manifest)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    counts = ", ".join(f"{name} {split.samples:,}" for name, split in manifest.splits.items())
+    print(f"{args.root}: {f'{len(problems)} problems' if problems else 'sound'} ({counts})")
+    return 1 if problems else 0
+
+
+def run_stats(args: argparse.Namespace) -> int:
+    from sharding.stats import stats
+
+    print(stats(args.root, read_manifest(args.root)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

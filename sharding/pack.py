@@ -1,0 +1,195 @@
+"""From pictures to a published dataset: plan, write all shards aside, put them in place, the manifest last."""
+
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sharding import storage
+from sharding.errors import TarnError, UsageError
+from sharding.inspection import CHECKS
+from sharding.manifest import Manifest, ShardInfo, Split, read_manifest
+from sharding.plan import digest, plan_shards
+from sharding.sources import Picture, Problems, Source
+from sharding.sources.folder import read_folder
+from sharding.sources.kaggle import is_kaggle, read_kaggle
+from sharding.workers import write_all
+from sharding.writer import Task
+
+STAGING = ".staging-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackConfig:
+    """split: train, val or all. shard_size: bytes. check: see inspection.damage. workers: processes."""
+
+    split: str = "all"
+    shard_size: int = 100_000_000
+    workers: int = 1
+    seed: int = 0
+    check: str = "header"
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise UsageError(f"--workers={self.workers} must be at least 1.")
+        if self.check not in CHECKS:
+            raise UsageError(f"--check={self.check!r} is unknown: choose one of {', '.join(CHECKS)}.")
+
+
+def pack(source: Path, root: str, config: PackConfig) -> tuple[Manifest, list[str]]:
+    """Publishes the splits asked for at root; returns the manifest and the splits that were written now.
+
+    The same source, options and seed give the same bytes, whatever the number of workers. Raises TarnError, with
+    nothing published, for a source that does not fit together or holds unreadable pictures.
+    """
+    refuse_overlap(source, root)
+    found = read_source(source, config.split)
+    before = read_manifest(root) if storage.exists(storage.join(root, "manifest.json")) else None
+    if before is not None and not config.overwrite:
+        refuse_other_classes(before, found, root)
+    plans = {split: plan_shards(pictures, config.shard_size, config.seed) for split, pictures in found.splits.items()}
+    told = {split: describe(found, config, plan) for split, plan in plans.items()}
+    todo = [split for split in plans if not is_current(before, split, told[split], root, config.overwrite)]
+    if not todo and before is not None:
+        return before, []
+    with staging_folder(root) as staging:
+        tasks = [
+            Task(f"{split}/{split}-{number:06d}.tar", staging, pictures, config.check)
+            for split in todo
+            for number, pictures in enumerate(plans[split])
+        ]
+        infos = write_shards(tasks, config.workers, source)
+        splits = {
+            split: Split(tuple(info for info in infos if info.name.startswith(f"{split}/")), told[split])
+            for split in todo
+        }
+        return publish(root, staging, found, before, splits), todo
+
+
+def read_source(source: Path, split: str) -> Source:
+    """Raises TarnError where the tree, or the split asked for, is not there or is empty."""
+    if not source.is_dir():
+        raise UsageError(f"{source} is not a folder: give an unpacked Kaggle ILSVRC download or an ImageFolder tree.")
+    wanted = ("train", "val") if split == "all" else (split,)
+    found = read_kaggle(source, wanted) if is_kaggle(source) else read_folder(source, wanted)
+    for name in found.splits or wanted:
+        if not found.splits.get(name):
+            raise TarnError(
+                f"{source} has no pictures of the split {name!r}: check the path or choose another --split."
+            )
+    return found
+
+
+def refuse_overlap(source: Path, root: str) -> None:
+    out = storage.local_path(root)
+    if out is not None and out.resolve().is_relative_to((source / "ILSVRC" if is_kaggle(source) else source).resolve()):
+        raise UsageError(f"the output {out} lies inside the source {source}: choose a folder beside it.")
+
+
+def refuse_other_classes(before: Manifest, found: Source, root: str) -> None:
+    """Raises UsageError where the dataset at root numbers other classes."""
+    ours, theirs = [info.wnid for info in found.classes], [info.wnid for info in before.classes]
+    if ours != theirs:
+        first = next((pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]), ("none", "none"))
+        raise UsageError(
+            f"{root} holds a dataset of {len(theirs)} classes, the source has {len(ours)} (first difference: "
+            f"{first[1]} there, {first[0]} here): choose another output, or --overwrite."
+        )
+
+
+def describe(found: Source, config: PackConfig, plan: list[tuple[Picture, ...]]) -> dict[str, str | int]:
+    """What decides the bytes of a split's shards."""
+    return {
+        "source": found.kind,
+        "seed": config.seed,
+        "shard_size": config.shard_size,
+        "plan": digest(plan),
+    }
+
+
+def is_current(before: Manifest | None, split: str, told: dict[str, str | int], root: str, overwrite: bool) -> bool:
+    """Whether the split lies there already. Raises UsageError where another one of its name does."""
+    if before is None or split not in before.splits or overwrite:
+        return False
+    there = before.splits[split]
+    if there.packed == told and all(
+        storage.exists(url) and storage.size(url) == shard.bytes
+        for shard in there.shards
+        for url in [storage.join(root, shard.name)]
+    ):
+        return True
+    changed = [name for name in told if there.packed.get(name) != told[name]]
+    reason = f"packed with another {', '.join(changed)}" if changed else "with missing or cut shards"
+    raise UsageError(f"{root} holds a split {split!r} {reason}: choose another output, or --overwrite to replace it.")
+
+
+@contextmanager
+def staging_folder(root: str) -> Iterator[Path]:
+    """A folder on the output's own disk, where it has one, so that publishing is renaming; gone at the end."""
+    out = storage.local_path(root)
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="tarn-") as temporary:
+            yield Path(temporary)
+        return
+    fresh = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    for left in out.glob(f"{STAGING}{platform.node()}-*"):
+        if not is_alive(int(left.name.rsplit("-", 1)[1])):
+            shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
+    folder = out / f"{STAGING}{platform.node()}-{os.getpid()}"
+    try:
+        folder.mkdir()
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if fresh and not any(out.iterdir()):
+            out.rmdir()
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return process != os.getpid()
+
+
+def write_shards(tasks: list[Task], workers: int, source: Path) -> list[ShardInfo]:
+    problems, infos = Problems(), []
+    for written in write_all(tasks, workers):
+        for path, problem in written.damaged:
+            problems.add("unreadable pictures", f"{path}: {problem}")
+        if written.info is not None:
+            infos.append(written.info)
+    problems.raise_if_any(str(source))
+    return infos
+
+
+def publish(root: str, staging: Path, found: Source, before: Manifest | None, splits: dict[str, Split]) -> Manifest:
+    """Shards to their places, then the manifest. A reader sees the old splits, or none, or the new ones."""
+    url = storage.join(root, "manifest.json")
+    kept = dict(before.splits) if before is not None and before.classes == found.classes else {}
+    replaced = [split for split in splits if split in kept]
+    if before is not None and (replaced or not kept):
+        kept = {split: there for split, there in kept.items() if split not in splits}
+        storage.publish(url, replace(before, classes=found.classes, splits=kept).to_json().encode())
+    for new in splits.values():
+        for shard in new.shards:
+            for name in (shard.name, shard.index_name):
+                storage.publish_file(staging / name, storage.join(root, name))
+    wanted = {shard.name for there in (*kept.values(), *splits.values()) for shard in there.shards}
+    for old in before.splits.values() if before is not None else ():
+        for shard in old.shards:
+            if shard.name not in wanted:
+                storage.remove(storage.join(root, shard.name))
+                storage.remove(storage.join(root, shard.index_name))
+    manifest = Manifest(found.classes, dict(sorted({**kept, **splits}.items())))
+    storage.publish(url, manifest.to_json().encode())
+    return manifest

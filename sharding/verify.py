@@ -1,0 +1,72 @@
+"""Every byte of a packed dataset against its manifest."""
+
+import hashlib
+import io
+import sys
+import tarfile
+from collections.abc import Iterator
+
+from tqdm import tqdm
+
+from sharding import storage
+from sharding.errors import TarnError
+from sharding.manifest import Manifest, ShardInfo, parse_index
+
+
+def verify(root: str, manifest: Manifest) -> list[str]:
+    """One sentence for each thing that is wrong; none for a sound dataset."""
+    problems: list[str] = []
+    total = sum(split.bytes for split in manifest.splits.values())
+    pause = 0.2 if sys.stderr.isatty() else 30.0
+    with tqdm(total=total, desc="verifying", unit="B", unit_scale=True, leave=False, mininterval=pause) as bar:
+        for name, split in manifest.splits.items():
+            keys: set[str] = set()
+            for shard in split.shards:
+                problems += check_shard(root, shard, len(manifest.classes), keys)
+                bar.update(shard.bytes)
+            listed = {shard.name for shard in split.shards}
+            for extra in storage.names(storage.join(root, name), ".tar"):
+                if f"{name}/{extra}" not in listed:
+                    problems.append(f"{storage.join(root, name)}/{extra} is not in the manifest.")
+    return problems
+
+
+def check_shard(root: str, shard: ShardInfo, classes: int, keys: set[str]) -> Iterator[str]:
+    """Digests first; only a shard whose bytes are right is worth a look inside."""
+    url, index_url = storage.join(root, shard.name), storage.join(root, shard.index_name)
+    try:
+        data, index = storage.read_bytes(url), storage.read_bytes(index_url)
+    except TarnError as error:
+        yield str(error)
+        return
+    if len(data) != shard.bytes:
+        yield f"{url} has {len(data)} bytes, the manifest says {shard.bytes}."
+    elif hashlib.sha256(data).hexdigest() != shard.sha256:
+        yield f"{url} does not have the SHA-256 of the manifest: copy or pack it again."
+    elif hashlib.sha256(index).hexdigest() != shard.index_sha256:
+        yield f"{index_url} does not have the SHA-256 of the manifest: copy or pack it again."
+    else:
+        yield from check_samples(url, data, index, shard, classes, keys)
+
+
+def check_samples(url: str, data: bytes, index: bytes, shard: ShardInfo, classes: int, keys: set[str]) -> Iterator[str]:
+    """The tar as any reader finds it, against the index."""
+    samples: dict[str, dict[str, tuple[int, int]]] = {}
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
+        for member in tar:
+            key, _, ending = member.name.rpartition(".")
+            samples.setdefault(key, {})[ending] = (member.offset_data, member.size)
+    records = parse_index(index, url)
+    if not len(samples) == len(records) == shard.samples:
+        yield f"{url} has {len(samples)} samples, its index {len(records)}, the manifest {shard.samples}."
+        return
+    for (key, parts), record in zip(samples.items(), records, strict=True):
+        if key in keys:
+            yield f"{url}: the key {key} comes more than once."
+        keys.add(key)
+        where, size = parts.pop("cls", (0, 0))
+        label = data[where : where + size].decode("ascii", "replace")
+        if label != str(int(record["label"])) or not 0 <= int(record["label"]) < classes:
+            yield f"{url}: {key} has the label {label!r} in the tar and {int(record['label'])} in the index."
+        if list(parts.values()) != [(int(record["offset"]), int(record["size"]))]:
+            yield f"{url}: {key} lies at {list(parts.values())}, the index says {record['offset']}, {record['size']}."
