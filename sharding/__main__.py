@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from sharding import sample
 from sharding.errors import TarnError
 from sharding.manifest import read_manifest
 
@@ -34,8 +35,6 @@ def leave(number: int, frame: FrameType | None) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    from sharding import sample
-
     parser = argparse.ArgumentParser(prog="python -m sharding", description="Pack pictures into WebDataset tar shards.")
     commands = parser.add_subparsers(dest="command", required=True)
     draw = commands.add_parser("sample", help="draw the sample dataset, laid out as the Kaggle ILSVRC download")
@@ -62,8 +61,6 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def run_sample(args: argparse.Namespace) -> int:
-    from sharding import sample
-
     sample.run(args)
     return 0
 

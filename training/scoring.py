@@ -29,7 +29,7 @@ def score_model(args: argparse.Namespace, progress: Callable[[int], object]) -> 
     with joined_world(args.device) as world:
         workers = args.workers if args.workers is not None else world.cores()
         plan = eval_plan(args.shards, manifest, args.split, artifact.preprocessing, world, args.batch_size)
-        model = artifact.build().to(world.device, memory_format=torch.channels_last)
+        model = artifact.build().to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         dtype = choose_dtype(args.amp, world.device)
         loader = ShardLoader(plan, workers, pin_memory=world.device.type == "cuda")
         score = evaluate(model, loader, world, artifact.num_classes, dtype, progress)

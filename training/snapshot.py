@@ -41,7 +41,6 @@ def artifact_of(payload: dict[str, Any], where: Path) -> Artifact:
         classes = tuple(ClassInfo(wnid, name) for wnid, name in payload["classes"])
         return Artifact(
             arch=payload["arch"],
-            num_classes=len(classes),
             small_stem=payload["small_stem"],
             classes=classes,
             preprocessing=Preprocessing.from_dict(payload["preprocessing"], str(where)),
