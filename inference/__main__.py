@@ -1,0 +1,64 @@
+"""python -m inference predict MODEL PATH... [--top 5] [--format table|json|csv]"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from inference.artifact import load
+from inference.pictures import find_pictures
+from inference.predictor import Prediction, Predictor
+from inference.report import FORMATS
+from sharding.errors import TarnError
+from training.world import choose_device
+
+
+def main(words: list[str] | None = None) -> int:
+    """The exit code: 0, 1 where a picture or the model could not be read, 2 for usage."""
+    args = build_parser().parse_args(words)
+    try:
+        return predict(args)
+    except TarnError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # the reader, such as head, had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m inference", description="Use an exported model.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("predict", help="the likeliest classes of pictures")
+    command.add_argument("model", type=Path, metavar="MODEL", help="model.pt or model.pkl")
+    command.add_argument("paths", nargs="+", metavar="PATH", help="pictures, folders, shards (.tar; also as URL)")
+    command.add_argument("--top", type=int, default=5, help="classes a picture (%(default)s)")
+    command.add_argument("--format", choices=FORMATS, default="table", help="(%(default)s)")
+    command.add_argument("--batch-size", type=int, default=64, help="(%(default)s)")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
+    return parser
+
+
+def predict(args: argparse.Namespace) -> int:
+    pictures = find_pictures(args.paths)
+    predictor = Predictor(load(args.model), choose_device(args.device, 0), args.top, args.batch_size)
+    broken: list[Prediction] = []
+    FORMATS[args.format](noting_errors(predictor.predict(pictures), broken), sys.stdout)
+    sys.stdout.flush()
+    for prediction in broken:
+        print(f"error: {prediction.picture}: {prediction.error}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+def noting_errors(predictions: Iterable[Prediction], broken: list[Prediction]) -> Iterator[Prediction]:
+    for prediction in predictions:
+        if prediction.error is not None:
+            broken.append(prediction)
+        yield prediction
+
+
+if __name__ == "__main__":
+    sys.exit(main())

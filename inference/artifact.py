@@ -1,0 +1,91 @@
+"""A model file, loaded without trust: model.pt as plain data, model.pkl through a list of allowed names."""
+
+import io
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sharding.errors import TarnError
+from sharding.manifest import ClassInfo
+from training.artifact import Artifact
+from training.model import ResNet
+from training.preprocessing import Preprocessing
+
+# What pickle may call to rebuild our module: nothing here runs code that the file brings along.
+ALLOWED = {
+    "training.model": {"ResNet", "BasicBlock", "Bottleneck"},
+    "torch.nn.modules.conv": {"Conv2d"},
+    "torch.nn.modules.batchnorm": {"BatchNorm2d"},
+    "torch.nn.modules.activation": {"ReLU"},
+    "torch.nn.modules.pooling": {"MaxPool2d", "AdaptiveAvgPool2d"},
+    "torch.nn.modules.linear": {"Linear", "Identity"},
+    "torch.nn.modules.container": {"Sequential"},
+    "torch._utils": {"_rebuild_tensor_v2", "_rebuild_parameter"},
+    "torch.storage": {"_load_from_bytes"},
+    "collections": {"OrderedDict"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A network in eval mode on the CPU, and what its numbers mean."""
+
+    model: ResNet
+    classes: tuple[ClassInfo, ...]
+    preprocessing: Preprocessing
+    provenance: dict[str, Any]
+
+
+def load(path: Path) -> Loaded:
+    """From model.pt or model.pkl, told apart by content. Both give the same logits.
+
+    Raises TarnError for a file that is neither, is cut, or wants more than it may.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        raise TarnError(f"{path} cannot be read ({error.strerror}): give a model.pt or model.pkl.") from error
+    if start[:2] == b"PK":
+        artifact = Artifact.read(path)
+        return loaded(artifact, artifact.build(str(path)))
+    return load_pickle(path)
+
+
+def loaded(artifact: Artifact, model: ResNet) -> Loaded:
+    return Loaded(model, artifact.classes, artifact.preprocessing, dict(artifact.provenance))
+
+
+def load_pickle(path: Path) -> Loaded:
+    try:
+        with path.open("rb") as file:
+            module = AllowingUnpickler(file).load()
+    except TarnError as error:
+        raise TarnError(f"{path} is refused: {error}") from error
+    except Exception as error:  # a foreign or cut file makes pickle raise nearly anything
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise TarnError(f"{path} is neither a model.pt nor a whole model.pkl ({reason}): export it again.") from error
+    if not isinstance(module, ResNet):
+        raise TarnError(f"{path} holds a {type(module).__name__}, expected a ResNet exported by Tarn.")
+    metadata = getattr(module, "tarn", None)
+    weights = module.state_dict()
+    payload = {**metadata, "state_dict": weights} if isinstance(metadata, dict) else None
+    artifact = Artifact.from_payload(payload, str(path))
+    return loaded(artifact, artifact.build(str(path)))  # built anew: the file's own module may carry hooks
+
+
+class AllowingUnpickler(pickle.Unpickler):
+    """Builds only what ALLOWED names; tensors inside are read as plain data."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if name not in ALLOWED.get(module, ()):
+            raise TarnError(f"it wants {module}.{name}, which no model exported by Tarn needs; do not trust this file.")
+        return load_storage if name == "_load_from_bytes" else super().find_class(module, name)
+
+
+def load_storage(data: bytes) -> Any:
+    """Stands in for torch.storage._load_from_bytes, which would unpickle without a check."""
+    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
