@@ -1,0 +1,178 @@
+"""The whole way, by the commands that people type, in real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+PIPELINE = [
+    "--model.arch=resnet18",
+    "--data.image_size=32",
+    "--data.eval_resize=36",
+    "--data.lanes=4",
+    "--data.active_shards=4",
+    "--optim.epochs=2",
+    "--optim.global_batch=20",
+    "--optim.micro_batch=8",
+    "--optim.lr=0.02",
+    "--optim.warmup_epochs=1",
+    "--checkpoint.every_steps=2",
+    "--journal.tensorboard=false",
+    "--eval_batch=16",
+    "--device=cpu",
+    "--seed=3",
+]
+
+
+def command(ranks: int, *words: str) -> list[str]:
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
+    return [sys.executable, *launcher, "-m", *words]
+
+
+def run(ranks: int, *words: str, expected: int = 0) -> str:
+    done = subprocess.run(command(ranks, *words), capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == expected, done.stderr[-3000:]
+    return done.stdout
+
+
+def fit(shards: Path, run_folder: Path, *more: str) -> list[str]:
+    return ["training", "fit", f"--data.shards={shards}", f"--run={run_folder}", *PIPELINE, *more]
+
+
+def stop_at(step: int, number: signal.Signals, ranks: int, words: list[str], run_folder: Path) -> int:
+    """Starts a run and sends the signal once the checkpoint of a step is committed: SIGKILL to all of its processes."""
+    process = subprocess.Popen(command(ranks, *words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 200
+        while not (run_folder / "checkpoints" / f"step-{step:08d}.json").exists():
+            assert process.poll() is None, "the run ended before it could be stopped"
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        for victim in processes_of(run_folder) if number == signal.SIGKILL else [process.pid]:
+            os.kill(victim, number)
+    except BaseException:
+        process.kill()
+        raise
+    return process.wait()
+
+
+def processes_of(run_folder: Path) -> list[int]:
+    """Launcher, ranks and decoding workers: all have the run folder among their words."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if f"--run={run_folder}\0".encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def weights(run_folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(run_folder / "model.pt", weights_only=True)["state_dict"]  # type: ignore[no-any-return]
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    different = [name for name in first if not torch.equal(first[name], second[name])]
+    assert different == []
+
+
+@pytest.fixture(scope="module")
+def whole(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two ranks that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    run(2, *fit(shards, folder))
+    return folder
+
+
+def test_two_ranks_killed_mid_epoch_and_resumed_end_with_the_same_weights(
+    shards: Path, whole: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "killed"
+    assert stop_at(8, signal.SIGKILL, 2, fit(shards, folder), folder) == -signal.SIGKILL
+    assert not (folder / "model.pt").exists()
+    told = run(2, *fit(shards, folder))
+    assert "Going on after step" in told
+    assert_same_weights(whole, folder)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    epochs = [line["epoch"] for line in lines if line["kind"] == "epoch"]
+    assert epochs == [0, 1]
+
+
+def test_one_process_asked_to_stop_saves_and_goes_on_to_the_same_weights(shards: Path, tmp_path: Path) -> None:
+    run(1, *fit(shards, tmp_path / "whole"))
+    folder = tmp_path / "stopped"
+    assert stop_at(4, signal.SIGTERM, 1, fit(shards, folder), folder) == 128 + signal.SIGTERM
+    run(1, *fit(shards, folder, "--data.workers=0"))
+    assert_same_weights(tmp_path / "whole", folder)
+
+
+def test_a_complete_run_says_so_and_changes_nothing(shards: Path, whole: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*.pt")}
+    assert "The run is complete" in run(2, *fit(shards, whole))
+    assert {path: path.stat().st_mtime_ns for path in whole.rglob("*.pt")} == before
+
+
+def test_evaluation_on_one_two_and_three_ranks_counts_the_same_as_the_last_validation(
+    shards: Path, whole: Path, tmp_path: Path
+) -> None:
+    trained = json.loads((whole / "evaluation.json").read_text())
+    for ranks in (1, 2, 3):
+        out = tmp_path / str(ranks)
+        run(ranks, "training", "evaluate", f"--model={whole / 'model.pt'}", f"--shards={shards}", f"--out={out}",
+            "--batch-size=7", "--device=cpu")  # fmt: skip
+        report = json.loads((out / "evaluation.json").read_text())
+        for name in ("samples", "top1_count", "top5_count"):
+            assert report[name] == trained[name]
+        assert report["loss"] == pytest.approx(trained["loss"], rel=1e-5)
+    assert trained["samples"] == 40
+    table = (whole / "evaluation-per-class.csv").read_text().splitlines()
+    assert table[0] == "index,wnid,name,samples,top1,top5"
+    assert [row.split(",")[-3] for row in table[1:]] == ["4"] * 10
+
+
+def test_the_export_of_a_checkpoint_is_the_model_of_the_run_and_predicts(
+    shards: Path, whole: Path, pictures: Path, tmp_path: Path
+) -> None:
+    run(1, "training", "export", f"--checkpoint={whole}", f"--out={tmp_path}")
+    assert_same_weights(whole, tmp_path)
+    names = sorted((pictures / "ILSVRC" / "Data" / "CLS-LOC" / "val").iterdir())[:3]
+    told = run(1, "inference", "predict", str(tmp_path / "model.pkl"), *map(str, names), "--format=json")
+    assert [len(each["predictions"]) for each in json.loads(told)] == [5, 5, 5]
+
+
+def test_the_run_folder_holds_config_metrics_log_and_the_last_checkpoints(whole: Path) -> None:
+    assert "global_batch: 20" in (whole / "config.yaml").read_text()
+    log = (whole / "train.log").read_text()
+    assert "train loss" in log
+    assert log.count("data wait") == 1
+    steps = sorted(path.stem for path in (whole / "checkpoints").glob("*.pt"))
+    assert steps[-1] == "step-00000012"
+    assert 3 <= len(steps) <= 4
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--optim.lrr=1"], "'optim.lrr' is unknown"),
+        (["--data.shards=nowhere"], "nowhere holds no packed dataset"),
+        (["--model.arch=vgg16"], "vgg16"),
+        (["--amp=fp8"], "amp='fp8'"),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence(shards: Path, tmp_path: Path, words: list[str], told: str) -> None:
+    done = subprocess.run(
+        command(1, *fit(shards, tmp_path / "run", *words)), capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (1, 2)
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()

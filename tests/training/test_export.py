@@ -1,0 +1,96 @@
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from sharding.errors import TarnError
+from sharding.manifest import ClassInfo
+from training import export
+from training.artifact import Artifact
+from training.model import build_model
+from training.preprocessing import Preprocessing
+
+
+def artifact(seed: int = 0) -> Artifact:
+    return Artifact(
+        arch="resnet18",
+        small_stem=True,
+        classes=tuple(ClassInfo(f"n{label}", f"name {label}") for label in range(7)),
+        preprocessing=Preprocessing(resize=36, crop=32),
+        provenance={"step": 3, "top1": 0.5},
+        state_dict=build_model("resnet18", 7, small_stem=True, seed=seed).state_dict(),
+    )
+
+
+def test_both_files_come_back_with_the_same_logits_and_metadata(tmp_path: Path) -> None:
+    pt, pkl = export.publish(artifact(), tmp_path)
+    read = Artifact.read(pt)
+    assert read.metadata() == artifact().metadata()
+    images = torch.rand(3, 3, 32, 32)
+    with pkl.open("rb") as file:
+        module = pickle.load(file)
+    with torch.no_grad():
+        assert torch.equal(module(images), read.build()(images))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.pkl", "model.pt"]
+
+
+def test_the_weights_load_with_torch_alone_and_without_trust(tmp_path: Path) -> None:
+    pt, _ = export.publish(artifact(), tmp_path)
+    payload = torch.load(pt, weights_only=True)
+    assert payload["format"] == "tarn-model"
+    assert payload["classes"][2] == {"wnid": "n2", "name": "name 2"}
+    assert payload["preprocessing"]["crop"] == 32
+    assert not any(name.startswith("module.") for name in payload["state_dict"])
+
+
+def test_the_pickle_is_an_eval_mode_module_on_the_cpu_in_a_clean_process(tmp_path: Path) -> None:
+    _, pkl = export.publish(artifact(), tmp_path)
+    code = (
+        "import pickle, sys; m = pickle.load(open(sys.argv[1], 'rb'));"
+        "print(type(m).__name__, m.training, {p.device.type for p in m.parameters()}, m.tarn['arch'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(pkl)], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == "ResNet False {'cpu'} resnet18"
+
+
+def test_a_file_that_does_not_load_back_alike_is_not_published_and_the_old_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pt, pkl = export.publish(artifact(), tmp_path)
+    before = pt.read_bytes(), pkl.read_bytes()
+    torn = pickle.dumps(build_model("resnet18", 7, small_stem=True, seed=9).eval())
+    monkeypatch.setattr(pickle, "dump", lambda model, file, protocol: file.write(torn))
+    with pytest.raises(TarnError, match=r"not published.*model\.pkl gives logits that differ"):
+        export.publish(artifact(seed=1), tmp_path)
+    assert (pt.read_bytes(), pkl.read_bytes()) == before
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
+    pt, _ = export.publish(artifact(), tmp_path)
+    (tmp_path / "cut.pt").write_bytes(pt.read_bytes()[:-100])
+    (tmp_path / "text.pt").write_text("hello")
+    torch.save({"weights": torch.zeros(2)}, tmp_path / "foreign.pt")
+    for name in ("cut.pt", "text.pt", "foreign.pt", "nowhere.pt"):
+        with pytest.raises(TarnError, match=name):
+            Artifact.read(tmp_path / name)
+
+
+def test_damaged_metadata_is_told_by_key(tmp_path: Path) -> None:
+    payload = artifact().to_payload()
+    for change, told in (
+        ({"version": 9}, r"version 9"),
+        ({"arch": "vgg"}, r"arch='vgg'"),
+        ({"classes": [1]}, r"metadata"),
+        ({"preprocessing": {}}, r"preprocessing"),
+    ):
+        with pytest.raises(TarnError, match=told):
+            Artifact.from_payload({**payload, **change}, "m.pt")
+    with pytest.raises(TarnError, match=r"lacks state_dict"):
+        Artifact.from_payload({k: v for k, v in payload.items() if k != "state_dict"}, "m.pt")
+    fewer = Artifact.from_payload({**payload, "classes": payload["classes"][:3]}, "m.pt")
+    with pytest.raises(TarnError, match=r"do not fit resnet18"):
+        fewer.build("m.pt")
