@@ -1,6 +1,6 @@
 """One picture of the sample dataset: a textured shape over clutter.
 
-The class is a pair of shape and texture: five shapes, two textures. Neither alone tells it, nor does any colour: the
+The class is a pair of shape and texture: two shapes, five textures. Neither alone tells it, nor does any colour: the
 three levels of brightness (ground and the texture's two tones) and all hues are drawn anew for every picture.
 """
 
@@ -23,22 +23,6 @@ def disc(u: Plane, v: Plane) -> Plane:
     return distance
 
 
-def square(u: Plane, v: Plane) -> Plane:
-    distance: Plane = np.maximum(abs(u), abs(v)) - np.float32(0.85)
-    return distance
-
-
-def triangle(u: Plane, v: Plane) -> Plane:
-    slant: Plane = np.float32(0.8660254) * abs(u) + np.float32(0.5) * v
-    distance: Plane = np.maximum(slant, -v) - np.float32(0.6)
-    return distance
-
-
-def ring(u: Plane, v: Plane) -> Plane:
-    distance: Plane = abs(np.hypot(u, v) - np.float32(0.75)) - np.float32(0.25)
-    return distance
-
-
 def cross(u: Plane, v: Plane) -> Plane:
     upright: Plane = np.maximum(abs(u) - np.float32(0.33), abs(v) - 1)
     lying: Plane = np.maximum(abs(u) - 1, abs(v) - np.float32(0.33))
@@ -52,7 +36,21 @@ def stripes(x: Plane, y: Plane) -> Plane:
 
 def dots(x: Plane, y: Plane) -> Plane:
     dx, dy = x - np.round(x), y - np.round(y)
-    return edge((np.float32(0.34) - np.hypot(dx, dy)) * 14)
+    return edge((np.float32(0.36) - np.hypot(dx, dy)) * 14)
+
+
+def checks(x: Plane, y: Plane) -> Plane:
+    return edge(np.sin(np.pi * x) * np.sin(np.pi * y) * 8)
+
+
+def grid(x: Plane, y: Plane) -> Plane:
+    """Thin lines both ways."""
+    dx, dy = abs(x - np.round(x)), abs(y - np.round(y))
+    return edge((np.float32(0.14) - np.minimum(dx, dy)) * 14)
+
+
+def plain(x: Plane, y: Plane) -> Plane:
+    return np.ones_like(x)
 
 
 def edge(distance: Plane) -> Plane:
@@ -61,14 +59,14 @@ def edge(distance: Plane) -> Plane:
     return step
 
 
-SHAPES: dict[str, Callable[[Plane, Plane], Plane]] = {
-    "disc": disc,
-    "square": square,
-    "triangle": triangle,
-    "ring": ring,
-    "cross": cross,
+SHAPES: dict[str, Callable[[Plane, Plane], Plane]] = {"disc": disc, "cross": cross}
+TEXTURES: dict[str, Callable[[Plane, Plane], Plane]] = {
+    "plain": plain,
+    "striped": stripes,
+    "dotted": dots,
+    "checked": checks,
+    "latticed": grid,
 }
-TEXTURES: dict[str, Callable[[Plane, Plane], Plane]] = {"striped": stripes, "dotted": dots}
 
 
 @dataclass(frozen=True, slots=True)

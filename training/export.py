@@ -21,7 +21,7 @@ def publish(artifact: Artifact, out: Path) -> tuple[Path, Path]:
     Raises TarnError where a file does not give the same logits again; an earlier export stays as it was then.
     """
     model = artifact.build()
-    model.tarn = artifact.metadata()
+    model.tarn = artifact.metadata()  # type: ignore[assignment]
     out.mkdir(parents=True, exist_ok=True)
     targets = (out / "model.pt", out / "model.pkl")
     weights, pickled, expected = (out / f".{name}.tmp-{os.getpid()}" for name in ("model.pt", "model.pkl", "logits"))

@@ -59,7 +59,7 @@ def provenance(payload: dict[str, Any], where: Path) -> dict[str, str | int | fl
         "step": payload["step"],
         "dataset": payload["fingerprint"],
         "config": payload["config"],
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a plain text, not the class that torch makes of it
         "python": platform.python_version(),
         "exported": datetime.now(UTC).isoformat(timespec="seconds"),
         **metrics,

@@ -29,7 +29,7 @@ class ShardReader:
         data = self.read_range(shard, offset, size)
         if len(data) != size:
             raise TarnError(
-                f"{self.url(shard)} ends at byte {offset + len(data)}, its index promises {offset + size}: "
+                f"{self.url(shard)} has {storage.size(self.url(shard))} bytes, its index promises {offset + size}: "
                 "the shard was cut short, copy or pack it again."
             )
         return data, label
