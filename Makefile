@@ -44,7 +44,7 @@ shards: setup $(if $(filter $(SAMPLE),$(DATA)),sample) ## pack DATA into tar sha
 	$(BIN)/python -m sharding pack $(DATA) $(SHARDS) $(if $(filter shards,$(MAKECMDGOALS)),$(ARGS))
 
 train: setup $(if $(SAMPLE_NEEDED),shards) ## train CONFIG on SHARDS with NPROC processes, evaluate, export; or go on
-	$(BIN)/python $(LAUNCH) training fit --config $(CONFIG) --data.shards=$(SHARDS) --run=$(RUN) $(ARGS)
+	$(BIN)/python $(LAUNCH) training fit --config $(CONFIG) --data.shards=$(SHARDS) --out=$(RUN) $(ARGS)
 	@echo "Next: make eval, make predict, or your own data:"
 	@echo "  make shards DATA=path/to/ILSVRC-download SHARDS=build/imagenet"
 	@echo "  make train CONFIG=configs/imagenet_resnet50_90ep.yaml NPROC=<GPUs>"

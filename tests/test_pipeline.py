@@ -42,7 +42,7 @@ def run(ranks: int, *words: str, expected: int = 0) -> str:
 
 
 def fit(shards: Path, run_folder: Path, *more: str) -> list[str]:
-    return ["training", "fit", f"--data.shards={shards}", f"--run={run_folder}", *PIPELINE, *more]
+    return ["training", "fit", f"--data.shards={shards}", f"--out={run_folder}", *PIPELINE, *more]
 
 
 def stop_at(step: int, number: signal.Signals, ranks: int, words: list[str], run_folder: Path) -> int:
@@ -67,7 +67,7 @@ def processes_of(run_folder: Path) -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if f"--run={run_folder}\0".encode() in path.read_bytes():
+            if f"--out={run_folder}\0".encode() in path.read_bytes():
                 found.append(int(path.parent.name))
         except OSError:
             continue

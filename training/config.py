@@ -20,10 +20,10 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """run: the folder that receives everything. amp: auto, off, bf16 or fp16. eval_amp: the same, for validation;
+    """out: the folder that receives everything. amp: auto, off, bf16 or fp16. eval_amp: the same, for validation;
     off by default, so that what is validated is what is exported."""
 
-    run: str = "runs/default"
+    out: str = "runs/default"
     seed: int = 0
     device: str = "auto"
     amp: str = "auto"

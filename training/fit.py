@@ -27,12 +27,12 @@ def fit(config: RunConfig) -> int:
     that ended the run before."""
     with joined_world(config.device) as world:
         manifest = read_manifest(config.data.shards)
-        told, complaints = checkpoint.newest(Path(config.run, "checkpoints"))
-        check_same_checkpoint(world, told, config.run)
+        told, complaints = checkpoint.newest(Path(config.out, "checkpoints"))
+        check_same_checkpoint(world, told, config.out)
         trainer = build_trainer(config, world, manifest)
         if told is not None:
             trainer.load_state_dict(told["trainer"])
-        with Journal(Path(config.run), config.journal, world.is_main, trainer.step) as journal, Interruption() as stop:
+        with Journal(Path(config.out), config.journal, world.is_main, trainer.step) as journal, Interruption() as stop:
             for complaint in complaints:
                 journal.say(complaint)
             introduce(trainer, manifest, journal, resumed=told is not None)
@@ -107,7 +107,7 @@ def save(trainer: Trainer, manifest: Manifest, journal: Journal, figures: dict[s
     state = trainer.state_dict()
     problem = None
     if trainer.world.is_main:
-        folder = Path(trainer.config.run, "checkpoints")
+        folder = Path(trainer.config.out, "checkpoints")
         payload = {"trainer": state, **describe(trainer, manifest, figures)}
         told = {"epoch": trainer.stream.epoch, "top1": figures["val_top1"] if figures else None}
         try:
@@ -145,7 +145,7 @@ def introduce(trainer: Trainer, manifest: Manifest, journal: Journal, resumed: b
     journal.say(
         f"{world.size} x {world.device.type}, {precision}, global batch {config.optim.global_batch} "
         f"in parts of at most {min(len(plan.offsets), plan.part_size)}, {trainer.steps_per_epoch} steps an epoch, "
-        f"{config.optim.epochs} epochs, run folder {config.run}."
+        f"{config.optim.epochs} epochs, run folder {config.out}."
     )
     if trainer.step >= trainer.last_step:
         journal.say(f"The run is complete: {trainer.step} steps are done. Raise optim.epochs or choose another run.")
@@ -156,7 +156,7 @@ def introduce(trainer: Trainer, manifest: Manifest, journal: Journal, resumed: b
 
 def keep_config(config: RunConfig, journal: Journal) -> None:
     """config.yaml, the merged configuration; what changed since an earlier start of the run is told."""
-    path, text = Path(config.run, "config.yaml"), to_yaml(config)
+    path, text = Path(config.out, "config.yaml"), to_yaml(config)
     if path.exists() and path.read_text("utf-8") != text:
         before, now = path.read_text("utf-8").splitlines(), text.splitlines()
         changed = [line.strip() for line in now if line not in before]
@@ -166,7 +166,7 @@ def keep_config(config: RunConfig, journal: Journal) -> None:
 
 def report_once(trainer: Trainer, manifest: Manifest, journal: Journal) -> None:
     """evaluation.json and the table per class of the final weights, unless they were written for this very step."""
-    run, split = Path(trainer.config.run), trainer.config.data.val_split
+    run, split = Path(trainer.config.out), trainer.config.data.val_split
     context = {"step": trainer.step, "split": split, "fingerprint": manifest.fingerprint(split)}
     if not trainer.world.any(trainer.world.is_main and not is_reported(run / "evaluation.json", trainer.step)):
         return
@@ -188,8 +188,8 @@ def is_reported(path: Path, step: int) -> bool:
 
 def export_once(config: RunConfig, journal: Journal) -> None:
     """model.pt and model.pkl of the last checkpoint, unless they are there already."""
-    newest = checkpoint.markers(Path(config.run, "checkpoints"))[-1]["path"]
-    marker, run = Path(config.run, "exported.json"), Path(config.run)
+    newest = checkpoint.markers(Path(config.out, "checkpoints"))[-1]["path"]
+    marker, run = Path(config.out, "exported.json"), Path(config.out)
     if marker.exists() and marker.read_text("utf-8").strip() == newest.name and (run / "model.pt").exists():
         journal.say(f"Exported before: {run / 'model.pt'} and {run / 'model.pkl'}.")
         return

@@ -19,8 +19,8 @@ def write(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_shipped_config_is_valid_and_says_how_to_run_it(path: Path) -> None:
     config = load_config(RunConfig, path, [])
-    assert config.run == f"runs/{path.stem}"
-    assert "make train" in path.read_text().split("\nrun:")[0]
+    assert config.out == f"runs/{path.stem}"
+    assert "make train" in path.read_text().split("\nout:")[0]
 
 
 def test_command_line_beats_file_beats_default(tmp_path: Path) -> None:
