@@ -36,17 +36,16 @@ def stripes(x: Plane, y: Plane) -> Plane:
 
 def dots(x: Plane, y: Plane) -> Plane:
     dx, dy = x - np.round(x), y - np.round(y)
-    return edge((np.float32(0.36) - np.hypot(dx, dy)) * 14)
+    return edge((np.float32(0.27) - np.hypot(dx, dy)) * 14)
 
 
 def checks(x: Plane, y: Plane) -> Plane:
     return edge(np.sin(np.pi * x) * np.sin(np.pi * y) * 8)
 
 
-def grid(x: Plane, y: Plane) -> Plane:
-    """Thin lines both ways."""
-    dx, dy = abs(x - np.round(x)), abs(y - np.round(y))
-    return edge((np.float32(0.14) - np.minimum(dx, dy)) * 14)
+def halves(x: Plane, y: Plane) -> Plane:
+    """One border across the shape: a tenth of the others' frequency."""
+    return edge(np.sin(np.float32(0.2 * np.pi) * (x - np.float32(0.5))) * 30)
 
 
 def plain(x: Plane, y: Plane) -> Plane:
@@ -65,7 +64,7 @@ TEXTURES: dict[str, Callable[[Plane, Plane], Plane]] = {
     "striped": stripes,
     "dotted": dots,
     "checked": checks,
-    "latticed": grid,
+    "halved": halves,
 }
 
 
@@ -82,14 +81,14 @@ def draw(shape: str, texture: str, rng: np.random.Generator) -> Drawn:
     width, height = SIZES[rng.integers(len(SIZES))]
     w, h = (width + 1) // 2, (height + 1) // 2
     y, x = np.mgrid[0:h, 0:w].astype(np.float32)
-    radius = rng.uniform(0.29, 0.42) * min(w, h)
+    radius = rng.uniform(0.34, 0.45) * min(w, h)
     centre_x, centre_y = (
         side / 2 + rng.uniform(-1, 1) * min(0.12 * side, max(0.0, side / 2 - radius)) for side in (w, h)
     )
-    u, v = turned((x - centre_x) / radius, (y - centre_y) / radius, rng.uniform(-0.6, 0.6))
+    u, v = turned((x - centre_x) / radius, (y - centre_y) / radius, rng.uniform(-0.5, 0.5))
     inside = edge(-SHAPES[shape](u, v) * radius)[..., None]
     s, t = turned(u, v, rng.uniform(0, np.pi))
-    period = rng.uniform(0.36, 0.5)
+    period = rng.uniform(0.48, 0.64)
     tones = TEXTURES[texture](s / period + rng.uniform(), t / period + rng.uniform())[..., None]
     ground, first, second = colours(rng)
     picture = (1 - inside) * clutter(w, h, ground, rng) + inside * (first * tones + second * (1 - tones))

@@ -6,19 +6,18 @@ import multiprocessing
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from sharding.drawing import SHAPES, TEXTURES, draw, encode
 from sharding.errors import UsageError
+from sharding.progress import progress_bar
 
-VERSION = 1
+VERSION = 2
 CLASSES = [(shape, texture) for shape in SHAPES for texture in TEXTURES]
 WNIDS = [f"n9{900001 * (index + 1):07d}" for index in range(len(CLASSES))]
 PICTURES = Path("ILSVRC", "Data", "CLS-LOC")
@@ -29,7 +28,7 @@ MARKER = "sample.json"  # beside the layout, written last: what was drawn
 class SampleConfig:
     """Pictures of each of the ten classes, and the seed of everything drawn."""
 
-    train_per_class: int = 160
+    train_per_class: int = 320
     val_per_class: int = 40
     seed: int = 0
     version: int = VERSION
@@ -108,8 +107,7 @@ def draw_all(jobs: list[Job], workers: int) -> list[tuple[int, int, int, int]]:
     """Boxes in the order of the jobs; a picture depends on its own stream alone, never on the workers."""
     for folder in {job.path.parent for job in jobs}:
         folder.mkdir(parents=True, exist_ok=True)
-    pause = 0.2 if sys.stderr.isatty() else 30.0
-    with tqdm(total=len(jobs), desc="drawing", unit="img", leave=False, mininterval=pause) as bar:
+    with progress_bar(len(jobs), "drawing", "img") as bar:
         boxes = []
         if workers == 1:
             for job in jobs:

@@ -2,23 +2,20 @@
 
 import hashlib
 import io
-import sys
 import tarfile
 from collections.abc import Iterator
-
-from tqdm import tqdm
 
 from sharding import storage
 from sharding.errors import TarnError
 from sharding.manifest import Manifest, ShardInfo, parse_index
+from sharding.progress import progress_bar
 
 
 def verify(root: str, manifest: Manifest) -> list[str]:
     """One sentence for each thing that is wrong; none for a sound dataset."""
     problems: list[str] = []
     total = sum(split.bytes for split in manifest.splits.values())
-    pause = 0.2 if sys.stderr.isatty() else 30.0
-    with tqdm(total=total, desc="verifying", unit="B", unit_scale=True, leave=False, mininterval=pause) as bar:
+    with progress_bar(total, "verifying", "B") as bar:
         for name, split in manifest.splits.items():
             keys: set[str] = set()
             for shard in split.shards:

@@ -2,14 +2,11 @@
 
 import multiprocessing
 import signal
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import Any
-
-from tqdm import tqdm
 
 from sharding.errors import TarnError
+from sharding.progress import progress_bar
 from sharding.writer import Task, Written, write_shard
 
 
@@ -18,8 +15,7 @@ class Bar:
 
     def __init__(self, total: int) -> None:
         self.bytes = 0
-        pause = 0.2 if sys.stderr.isatty() else 30.0
-        self.bar: tqdm[Any] = tqdm(total=total, desc="packing", unit="img", leave=False, mininterval=pause)
+        self.bar = progress_bar(total, "packing", "img")
 
     def advance(self, pictures: int, data: int) -> None:
         self.bytes += data

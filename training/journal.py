@@ -12,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from sharding.errors import UsageError
+from sharding.progress import progress_bar
 from training.checkpoint import write_whole
 
 COLUMNS = ("epoch", "lr", "train loss", "top-1", "top-5", "val loss", "top-1", "top-5", "images/s", "data wait")
@@ -99,10 +100,9 @@ class Journal:
         )
 
     def start_bar(self, title: str, total: int, done: int = 0) -> None:
-        """A bar in images. Where no terminal watches it is drawn every half minute only."""
+        """A bar in images."""
         if self.speaks:
-            pause = 0.2 if sys.stderr.isatty() else 30.0
-            self.bar = tqdm(total=total, initial=done, desc=title, unit="img", leave=False, mininterval=pause)
+            self.bar = progress_bar(total, title, "img", done)
 
     def advance_bar(self, images: int, figures: Mapping[str, str] | None = None) -> None:
         if self.bar is not None:
