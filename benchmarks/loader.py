@@ -29,10 +29,14 @@ def main() -> None:
     args = parser.parse_args()
     world = World(0, 1, 0, 1, torch.device("cpu"))
     data = DataConfig(shards=args.shards, image_size=args.size, eval_resize=args.size)
-    plan = train_plan(data, read_manifest(args.shards), world, 0, args.batch, None)
+    manifest = read_manifest(args.shards)
+    plan = train_plan(data, manifest, world, 0, args.batch, None)
     print(f"{args.shards}: {plan.samples} pictures an epoch, random resized crop to {args.size} px, batch {args.batch}")
     for workers in args.workers:
-        rates = [images_per_second(ShardLoader(plan, workers), args.seconds) for _ in range(args.repeats)]
+        rates = [
+            images_per_second(ShardLoader.of_plan(plan, manifest, "train", workers), args.seconds)
+            for _ in range(args.repeats)
+        ]
         spread = f"{min(rates):.0f} to {max(rates):.0f}"
         print(f"workers {workers}: {statistics.median(rates):.0f} images/s (median of {args.repeats}; {spread})")
 

@@ -116,9 +116,9 @@ def parse_index(raw: bytes, where: str) -> NDArray[np.void]:
     return np.frombuffer(raw, RECORD, offset=16)
 
 
-def read_manifest(root: str) -> Manifest:
+def read_manifest(root: str, options: storage.Options = storage.NONE) -> Manifest:
     """Of the dataset at root. Raises TarnError where none lies there."""
     url = storage.join(root, "manifest.json")
-    if not storage.exists(url):
+    if not storage.exists(url, options):
         raise TarnError(f"{root} holds no packed dataset (no manifest.json): pack one by python -m sharding pack.")
-    return Manifest.from_json(storage.read_bytes(url), url)
+    return Manifest.from_json(storage.read_bytes(url, options), url)

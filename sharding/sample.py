@@ -28,7 +28,7 @@ MARKER = "sample.json"  # beside the layout, written last: what was drawn
 class SampleConfig:
     """Pictures of each of the ten classes, and the seed of everything drawn."""
 
-    train_per_class: int = 320
+    train_per_class: int = 480
     val_per_class: int = 40
     seed: int = 0
     version: int = VERSION

@@ -1,11 +1,15 @@
 """The one door to every URL: local paths directly, everything else (s3://, gs://, az://, http://) over fsspec."""
 
 import os
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sharding.errors import TarnError
+from sharding.remote.persistence import Patience, patiently
+
+Options = Mapping[str, Any]  # of a store, in fsspec's words
+NONE: Options = {}
 
 
 def local_path(url: str) -> Path | None:
@@ -19,11 +23,13 @@ def join(root: str, name: str) -> str:
     return f"{root.rstrip('/')}/{name}" if root.rstrip("/") else f"/{name}"
 
 
-def read_bytes(url: str) -> bytes:
+def read_bytes(url: str, options: Options = NONE) -> bytes:
     """The whole file. Raises TarnError naming the URL."""
     path = local_path(url)
     try:
-        return path.read_bytes() if path is not None else bytes(remote(url).cat_file(url))
+        if path is not None:
+            return path.read_bytes()
+        return patiently(lambda: bytes(remote(url, options).cat_file(url)), url, Patience())
     except Exception as error:  # each store raises its own kinds
         raise unreadable(url, error) from error
 
@@ -33,7 +39,8 @@ def read_range(url: str, offset: int, size: int) -> bytes:
     path = local_path(url)
     try:
         if path is None:
-            return bytes(remote(url).cat_file(url, start=offset, end=offset + size))
+            action = lambda: bytes(remote(url).cat_file(url, start=offset, end=offset + size))  # noqa: E731
+            return patiently(action, url, Patience())
         with path.open("rb") as file:
             file.seek(offset)
             return file.read(size)
@@ -41,10 +48,12 @@ def read_range(url: str, offset: int, size: int) -> bytes:
         raise unreadable(url, error) from error
 
 
-def exists(url: str) -> bool:
+def exists(url: str, options: Options = NONE) -> bool:
     path = local_path(url)
     try:
-        return path.exists() if path is not None else bool(remote(url).exists(url))
+        if path is not None:
+            return path.exists()
+        return patiently(lambda: bool(remote(url, options).exists(url)), url, Patience())
     except Exception as error:
         raise unreadable(url, error) from error
 
@@ -131,16 +140,12 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove_folder(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def remote(url: str) -> Any:
+def remote(url: str, options: Options = NONE) -> Any:
     """fsspec's file system for a URL. Raises TarnError where its package is not installed."""
     import fsspec
 
     try:
-        return fsspec.core.url_to_fs(url)[0]  # type: ignore[no-untyped-call]
+        return fsspec.core.url_to_fs(url, **options)[0]  # type: ignore[no-untyped-call]
     except ImportError as error:
         extra = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}.get(url.split("://")[0])
         advice = f"install it by uv pip install 'tarn[{extra}]'" if extra else "install the package that it names"

@@ -38,6 +38,8 @@ def build_parser() -> argparse.ArgumentParser:
     score.add_argument("--workers", type=int, help="decoding processes of each rank")
     score.add_argument("--device", default="auto")
     score.add_argument("--amp", default="off", help="auto, off, bf16 or fp16")
+    score.add_argument("--cache", default="auto", help="folder for shards of object stores, or none")
+    score.add_argument("--cache-limit", default="80%%", help="such as 500GB, or a share of the free disk (%(default)s)")
     score.set_defaults(run=run_evaluate)
     export = commands.add_parser("export", help="model.pt and model.pkl of a checkpoint")
     export.add_argument("--checkpoint", type=Path, required=True, help="a step-*.pt, or a run's folder for its newest")

@@ -62,6 +62,8 @@ def evaluate(
     loss_sum = torch.zeros((), dtype=torch.float64, device=world.device)
     crop = loader.plan.preprocessing
     for batch in loader.batches(epoch=0):
+        if not len(batch.labels):
+            continue  # the last global batch had too few for this rank
         labels = batch.labels.to(world.device, non_blocking=True)
         images = normalise(batch.images.to(world.device, non_blocking=True), crop.mean, crop.std)
         with torch.autocast(world.device.type, dtype=dtype, enabled=dtype is not None):

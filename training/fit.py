@@ -17,7 +17,7 @@ from training.journal import Journal
 from training.model import build_model
 from training.snapshot import export_checkpoint
 from training.streaming.loader import ShardLoader
-from training.streaming.plan import eval_plan, start_state, train_plan
+from training.streaming.plan import DataConfig, eval_plan, train_plan
 from training.trainer import Trainer
 from training.world import World, joined_world
 
@@ -26,7 +26,7 @@ def fit(config: RunConfig) -> int:
     """Trains until the last epoch, going on from the newest checkpoint. Returns the exit code: 0, or 128 + the signal
     that ended the run before."""
     with joined_world(config.device) as world:
-        manifest = read_manifest(config.data.shards)
+        manifest = read_manifest(config.data.shards, config.data.storage_options)
         told, complaints = checkpoint.newest(Path(config.out, "checkpoints"))
         check_same_checkpoint(world, told, config.out)
         trainer = build_trainer(config, world, manifest)
@@ -60,7 +60,7 @@ def check_same_checkpoint(world: World, told: dict[str, Any] | None, run: str) -
 def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Trainer:
     data, optim = config.data, config.optim
     train = train_plan(data, manifest, world, config.seed, optim.global_batch, optim.micro_batch)
-    val = eval_plan(data.shards, manifest, data.val_split, data.preprocessing, world, config.eval_batch)
+    val = eval_plan(data.shards, manifest, data.val_split, data.preprocessing, world, config.eval_batch, train.access)
     model = build_model(
         config.model.arch,
         len(manifest.classes),
@@ -68,15 +68,25 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Traine
         config.model.zero_init_last_gamma,
         seed=config.seed,
     )
-    workers, pin = data.worker_count(world), world.device.type == "cuda"
+    workers, pin = worker_count(data, world), world.device.type == "cuda"
     return Trainer(
         config,
         world,
         model,
-        ShardLoader(train, workers, pin),
-        ShardLoader(val, workers, pin),
-        start_state(train, manifest.fingerprint(data.train_split)),
+        ShardLoader.of_plan(train, manifest, data.train_split, workers, pin, ledger_path(config, world)),
+        ShardLoader.of_plan(val, manifest, data.val_split, workers, pin),
     )
+
+
+def worker_count(data: DataConfig, world: World) -> int:
+    """One decoding process where the CPU trains too, else one a core."""
+    if data.workers is not None:
+        return data.workers
+    return 1 if world.device.type == "cpu" else world.cores()
+
+
+def ledger_path(config: RunConfig, world: World) -> Path:
+    return Path(config.out, "bad-samples", f"rank-{world.rank}.jsonl")
 
 
 def run(trainer: Trainer, manifest: Manifest, journal: Journal, stop: Interruption) -> bool:
@@ -144,7 +154,7 @@ def introduce(trainer: Trainer, manifest: Manifest, journal: Journal, resumed: b
     )
     journal.say(
         f"{world.size} x {world.device.type}, {precision}, global batch {config.optim.global_batch} "
-        f"in parts of at most {min(len(plan.offsets), plan.part_size)}, {trainer.steps_per_epoch} steps an epoch, "
+        f"in parts of at most {min(len(plan.share), plan.part_size)}, {trainer.steps_per_epoch} steps an epoch, "
         f"{config.optim.epochs} epochs, run folder {config.out}."
     )
     if trainer.step >= trainer.last_step:

@@ -12,6 +12,7 @@ from sharding.manifest import read_manifest
 from training.amp import choose_dtype
 from training.artifact import Artifact
 from training.evaluate import check_classes, evaluate, write_report
+from training.streaming.access import DEADLINE, resolve_access
 from training.streaming.loader import ShardLoader
 from training.streaming.plan import eval_plan
 from training.world import joined_world
@@ -28,10 +29,11 @@ def score_model(args: argparse.Namespace, progress: Callable[[int], object]) -> 
     check_classes(artifact.classes, manifest.classes, str(args.model), args.shards)
     with joined_world(args.device) as world:
         workers = args.workers if args.workers is not None else world.cores()
-        plan = eval_plan(args.shards, manifest, args.split, artifact.preprocessing, world, args.batch_size)
+        access = resolve_access(args.shards, {}, "auto", args.cache, args.cache_limit, DEADLINE)
+        plan = eval_plan(args.shards, manifest, args.split, artifact.preprocessing, world, args.batch_size, access)
         model = artifact.build().to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         dtype = choose_dtype(args.amp, world.device)
-        loader = ShardLoader(plan, workers, pin_memory=world.device.type == "cuda")
+        loader = ShardLoader.of_plan(plan, manifest, args.split, workers, pin_memory=world.device.type == "cuda")
         score = evaluate(model, loader, world, artifact.num_classes, dtype, progress)
         if not world.is_main:
             return {}

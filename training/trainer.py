@@ -59,7 +59,6 @@ class Trainer:
         model: ResNet,
         train: ShardLoader,
         val: ShardLoader,
-        stream: StreamState,
     ) -> None:
         self.config, self.world, self.train_loader, self.val_loader = config, world, train, val
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
@@ -72,7 +71,7 @@ class Trainer:
         self.optimizer = build_optimizer(self.model, config.optim)
         self.scaler = build_scaler(self.dtype, world.device)
         self.plateau = Plateau(config.optim.factor, config.optim.patience)
-        self.stream = stream
+        self.stream: StreamState = train.state
         self.last_score: Score | None = None
         self.stretch, self.epoch_tally = self.new_tally(), self.new_tally()
 

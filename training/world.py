@@ -1,55 +1,26 @@
-"""Ranks and hosts: the only place that divides by them."""
+"""The process group: ranks with devices, and what they tell each other."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sharding.errors import UsageError
+from training.ranks import Ranks
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """This process among all: its rank, their number, its place on its host, its device."""
+class World(Ranks):
+    """This process among all, with its device and the means to talk to the others."""
 
-    rank: int
-    size: int
-    local_rank: int
-    local_size: int
-    device: torch.device
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     control: Any = None  # a process group for words between CPUs: it never waits for a GPU's queue
-
-    @property
-    def is_main(self) -> bool:
-        return self.rank == 0
-
-    def share(self, global_batch: int, lanes: int) -> NDArray[np.int64]:
-        """Offsets in a global batch that this rank serves; over all ranks each comes exactly once.
-
-        Whole lanes where the ranks divide them and they divide the batch, so that a rank needs only its own lanes'
-        shards; else a contiguous slice.
-        """
-        offsets = np.arange(global_batch, dtype=np.int64)
-        if lanes % self.size == 0 and global_batch % lanes == 0:
-            mine = offsets % lanes // (lanes // self.size) == self.rank
-            return offsets.compress(mine)
-        return offsets[global_batch * self.rank // self.size : global_batch * (self.rank + 1) // self.size]
-
-    def loss_scale(self, global_batch: int) -> float:
-        """What a sum of sample losses is multiplied by, so that the mean over ranks is the global batch's mean."""
-        return self.size / global_batch
-
-    def cores(self) -> int:
-        """CPU cores for this process, when the ranks of the host share them evenly."""
-        return max(1, len(os.sched_getaffinity(0)) // self.local_size if hasattr(os, "sched_getaffinity") else 1)
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum over all ranks of a tensor on the world's device."""
@@ -89,14 +60,13 @@ def joined_world(device: str = "auto", timeout_minutes: int = 30) -> Iterator[Wo
 
     device: auto, cpu, cuda or mps. Raises UsageError for one that is not there.
     """
-    rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    local_rank, local_size = int(os.environ.get("LOCAL_RANK", 0)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    world = World(rank, size, local_rank, local_size, choose_device(device, local_rank))
+    ranks = Ranks.from_environment()
+    world = World(ranks.rank, ranks.size, ranks.local_rank, ranks.local_size, choose_device(device, ranks.local_rank))
     if world.device.type == "cuda":
         torch.cuda.set_device(world.device)
-    elif local_size > 1 or "OMP_NUM_THREADS" not in os.environ:
+    elif world.local_size > 1 or "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(world.cores())
-    if size == 1:
+    if world.size == 1:
         yield world
         return
     backend = "nccl" if world.device.type == "cuda" else "gloo"

@@ -3,26 +3,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from sharding.errors import TarnError, UsageError
 from sharding.manifest import read_manifest
 from training.preprocessing import Preprocessing
+from training.ranks import Ranks
+from training.streaming.access import Access
 from training.streaming.decode import Augmentation
 from training.streaming.loader import ShardLoader
 from training.streaming.plan import DataConfig, StreamPlan, eval_plan, start_state, train_plan
-from training.streaming.reader import ShardReader
-from training.world import World
+from training.streaming.sources import LocalSource
 
 CROP = Preprocessing(resize=32, crop=32)
 Step = list[bytes]
 
 
-def world(rank: int = 0, size: int = 1) -> World:
-    return World(rank, size, rank, size, torch.device("cpu"))
+def world(rank: int = 0, size: int = 1) -> Ranks:
+    return Ranks(rank, size, rank, size)
 
 
-def plan(shards: Path, at: World, batch: int = 24, micro: int | None = None, lanes: int = 4) -> StreamPlan:
+def loader_of(plan: StreamPlan, workers: int) -> ShardLoader:
+    return ShardLoader.of_plan(plan, read_manifest(plan.root), "train" if plan.train else "val", workers)
+
+
+def plan(shards: Path, at: Ranks, batch: int = 24, micro: int | None = None, lanes: int = 4) -> StreamPlan:
     data = DataConfig(
         shards=str(shards), image_size=16, eval_resize=16, lanes=lanes, active_shards=4, augment=Augmentation()
     )
@@ -43,20 +47,20 @@ def steps(loader: ShardLoader, epoch: int, first: int = 0) -> list[Step]:
 
 @pytest.mark.parametrize(("ranks", "lanes"), [(2, 4), (3, 4), (4, 4), (5, 1)])
 def test_any_number_of_ranks_sees_the_global_batches_of_one_process(shards: Path, ranks: int, lanes: int) -> None:
-    alone = steps(ShardLoader(plan(shards, world(), lanes=lanes), workers=0), epoch=1)
+    alone = steps(loader_of(plan(shards, world(), lanes=lanes), workers=0), epoch=1)
     assert len(alone) == 5
-    shares = [steps(ShardLoader(plan(shards, world(r, ranks), lanes=lanes), 0), epoch=1) for r in range(ranks)]
+    shares = [steps(loader_of(plan(shards, world(r, ranks), lanes=lanes), 0), epoch=1) for r in range(ranks)]
     for step, whole in enumerate(alone):
         assert Counter(sample for share in shares for sample in share[step]) == Counter(whole)
 
 
 def test_neither_workers_nor_micro_batches_change_what_a_step_holds(shards: Path) -> None:
-    alone = steps(ShardLoader(plan(shards, world()), workers=0), epoch=0)
-    assert steps(ShardLoader(plan(shards, world(), micro=7), workers=2), epoch=0) == alone
+    alone = steps(loader_of(plan(shards, world()), workers=0), epoch=0)
+    assert steps(loader_of(plan(shards, world(), micro=7), workers=2), epoch=0) == alone
 
 
 def test_resume_mid_epoch_gives_the_same_batches(shards: Path) -> None:
-    loader = ShardLoader(plan(shards, world()), workers=0)
+    loader = loader_of(plan(shards, world()), workers=0)
     whole = steps(loader, epoch=2)
     for first in range(len(whole)):
         assert steps(loader, 2, first) == whole[first:]
@@ -64,7 +68,7 @@ def test_resume_mid_epoch_gives_the_same_batches(shards: Path) -> None:
 
 
 def test_an_abandoned_epoch_does_not_leak_into_the_next(shards: Path) -> None:
-    loader = ShardLoader(plan(shards, world()), workers=2)
+    loader = loader_of(plan(shards, world()), workers=2)
     whole = steps(loader, epoch=1)
     next(loader.batches(0))
     assert steps(loader, epoch=1) == whole
@@ -75,14 +79,14 @@ def test_evaluation_serves_every_picture_exactly_once(shards: Path, ranks: int) 
     manifest = read_manifest(str(shards))
     labels: Counter[int] = Counter()
     for rank in range(ranks):
-        loader = ShardLoader(eval_plan(str(shards), manifest, "val", CROP, world(rank, ranks), 7), workers=0)
+        loader = loader_of(eval_plan(str(shards), manifest, "val", CROP, world(rank, ranks), 7, Access()), workers=0)
         for batch in loader.batches(0):
             labels.update(batch.labels.tolist())
     assert labels == Counter(dict.fromkeys(range(10), 4))
 
 
 def test_every_training_picture_comes_once_an_epoch_with_its_own_label(shards: Path) -> None:
-    loader = ShardLoader(plan(shards, world()), workers=0)
+    loader = loader_of(plan(shards, world()), workers=0)
     labels = Counter(int(label) for batch in loader.batches(0) for label in batch.labels)
     assert labels == Counter(dict.fromkeys(range(10), 12))
 
@@ -113,14 +117,14 @@ def copy(shards: Path, to: Path) -> Path:
 def test_a_broken_picture_is_named_with_shard_and_key(shards: Path, tmp_path: Path, workers: int) -> None:
     root = copy(shards, tmp_path)
     manifest = read_manifest(str(root))
-    reader = ShardReader(str(root), manifest.split("train").shards)
-    record = reader.index(1)[3]
+    source = LocalSource(str(root), manifest.split("train").shards)
+    record, key = source.index(1)[3], source.sample(1, 3).key
     path = root / manifest.split("train").shards[1].name
     raw = bytearray(path.read_bytes())
     raw[int(record["offset"]) : int(record["offset"]) + int(record["size"])] = bytes(int(record["size"]))
     path.write_bytes(raw)
-    with pytest.raises(TarnError, match=rf"train-000001\.tar: {reader.key(1, 3)} is not a readable picture") as caught:
-        steps(ShardLoader(plan(root, world()), workers), 0)
+    with pytest.raises(TarnError, match=rf"train-000001\.tar: {key} is not a readable picture") as caught:
+        steps(loader_of(plan(root, world()), workers), 0)
     assert "Traceback" not in str(caught.value)
 
 
@@ -129,10 +133,10 @@ def test_a_shard_cut_short_or_missing_is_named(shards: Path, tmp_path: Path) -> 
     path = root / read_manifest(str(root)).split("train").shards[0].name
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(TarnError, match=r"train-000000\.tar has 2000 bytes.*cut short"):
-        steps(ShardLoader(plan(root, world()), 0), 0)
+        steps(loader_of(plan(root, world()), 0), 0)
     path.unlink()
     with pytest.raises(TarnError, match=r"train-000000\.tar cannot be read"):
-        steps(ShardLoader(plan(root, world()), 0), 0)
+        steps(loader_of(plan(root, world()), 0), 0)
 
 
 def test_shares_of_ranks_are_whole_lanes_where_lanes_and_batch_allow_it() -> None:

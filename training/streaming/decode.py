@@ -14,6 +14,7 @@ from PIL import Image
 
 from sharding.errors import UsageError
 
+Bytes = bytes | memoryview
 Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
@@ -52,7 +53,7 @@ class Augmentation:
             )
 
 
-def open_picture(data: bytes) -> Image.Image:
+def open_picture(data: Bytes) -> Image.Image:
     """Raises BrokenPictureError where not even the header can be read."""
     try:
         return Image.open(io.BytesIO(data))
@@ -68,7 +69,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         raise BrokenPictureError(f"damaged pixels ({error})") from error
 
 
-def decode_eval(data: bytes, resize: int, crop: int) -> Pixels:
+def decode_eval(data: Bytes, resize: int, crop: int) -> Pixels:
     """crop x crop x 3, uint8: torchvision's Resize(resize) and CenterCrop(crop) on a Pillow picture, to the bit.
 
     Raises BrokenPictureError.
@@ -90,7 +91,7 @@ def centre_crop(image: Image.Image, size: int) -> Image.Image:
     return image.crop((left, top, left + size, top + size))
 
 
-def decode_train(data: bytes, size: int, augmentation: Augmentation, uniforms: NDArray[np.float64]) -> Pixels:
+def decode_train(data: Bytes, size: int, augmentation: Augmentation, uniforms: NDArray[np.float64]) -> Pixels:
     """size x size x 3, uint8, its crop and flip chosen by UNIFORMS numbers in [0, 1).
 
     Raises BrokenPictureError.

@@ -1,112 +1,270 @@
-"""From shards to uint8 batches, batch by batch of the order, over worker processes.
+"""Batches of tar shards, for any trainer: exact, elastic, resumable.
 
-A batch is known by its place (epoch, step, part): a worker that gets the place needs nothing else, so neither the
-number of workers nor a restart changes what a batch holds.
+loader = ShardLoader("s3://bucket/imagenet", global_batch=1024, image_size=224)
+for epoch in range(loader.epoch, 90):
+    loader.set_epoch(epoch)
+    for batch in loader:
+        ...                                  # batch.images: uint8, B x H x W x 3; batch.labels: int64, B
+        state = loader.state_dict()          # a few plain values, for the checkpoint
 """
 
-import multiprocessing
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+import torch.distributed
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from sharding.errors import TarnError
-from training.streaming.decode import UNIFORMS, BrokenPictureError, Pixels, decode_eval, decode_train
-from training.streaming.order import EpochOrder
-from training.streaming.plan import StreamPlan
-from training.streaming.randomness import sample_uniforms
-from training.streaming.reader import ShardReader
-
-Place = tuple[int, int, int]  # epoch, step, part of this rank's share
+from sharding.errors import TarnError, UsageError
+from sharding.manifest import Manifest, read_manifest
+from training.preprocessing import Preprocessing
+from training.ranks import Ranks
+from training.streaming.access import DEADLINE, resolve_access
+from training.streaming.bad_samples import BadSamplesConfig, Ledger
+from training.streaming.batches import BatchMaker, Place, build_source, slot_arrays, slot_layout
+from training.streaming.decode import Augmentation
+from training.streaming.fetching import Fetching
+from training.streaming.plan import StreamPlan, start_state
+from training.streaming.pool import Arrays, WorkerPool
+from training.streaming.worker import Done
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """images: n x H x W x 3 uint8; labels: n int64; last: whether it ends its step."""
+    """images: B x H x W x 3 uint8; labels: B int64; keys: of the samples, where asked for.
+
+    last: whether it ends its step, for a step may come in parts (micro_batch).
+    """
 
     images: Tensor
     labels: Tensor
     step: int
     last: bool
+    keys: tuple[str, ...] = ()
 
     def pin_memory(self) -> "Batch":
-        """Called by the DataLoader, so that the copy to a GPU does not block."""
-        return Batch(self.images.pin_memory(), self.labels.pin_memory(), self.step, self.last)
-
-
-class BatchParts(Dataset[Batch | TarnError]):
-    """Makes the batch of a place. Errors travel as values, so that the main process can say them in one sentence."""
-
-    def __init__(self, plan: StreamPlan) -> None:
-        self.plan = plan
-        self.reader = ShardReader(plan.root, plan.shards)
-        self.order: tuple[int, EpochOrder] | None = None
-
-    def __getitem__(self, place: Place) -> Batch | TarnError:
-        epoch, step, part = place
-        if self.order is None or self.order[0] != epoch:
-            self.order = (epoch, self.plan.order(epoch))
-        parts = self.plan.positions(step)
-        positions = parts[part]
-        size = self.plan.image_size
-        images, labels = np.empty((len(positions), size, size, 3), np.uint8), np.empty(len(positions), np.int64)
-        uniforms = sample_uniforms(self.plan.seed, epoch, positions, UNIFORMS)
-        try:
-            for row, (shard, place_in_shard) in enumerate(zip(*self.order[1].locate(positions), strict=True)):
-                images[row], labels[row] = self.sample(int(shard), int(place_in_shard), uniforms[row])
-        except TarnError as error:
-            return error
-        return Batch(torch.from_numpy(images), torch.from_numpy(labels), step, part == len(parts) - 1)
-
-    def sample(self, shard: int, place: int, uniforms: NDArray[np.float64]) -> tuple[Pixels, int]:
-        data, label = self.reader.read(shard, place)
-        plan = self.plan
-        try:
-            if plan.augmentation is None:
-                return decode_eval(data, plan.preprocessing.resize, plan.preprocessing.crop), label
-            return decode_train(data, plan.image_size, plan.augmentation, uniforms), label
-        except BrokenPictureError as error:
-            raise TarnError(
-                f"{self.reader.url(shard)}: {self.reader.key(shard, place)} is {error}: pack without it, "
-                "or find every such picture first by `python -m sharding pack --check decode`."
-            ) from error
+        """In page-locked memory, so that the copy to a GPU does not block."""
+        return replace(self, images=self.images.pin_memory(), labels=self.labels.pin_memory())
 
 
 class ShardLoader:
-    """Batches of one rank in the order of the plan, made by `workers` processes ahead of time (0: in this one)."""
+    """One rank's batches of a packed dataset, made ahead of time by worker processes that outlive epochs.
 
-    def __init__(self, plan: StreamPlan, workers: int, pin_memory: bool = False) -> None:
-        self.plan = plan
-        self.places: list[Place] = []
-        self.loader: DataLoader[Batch | TarnError] = DataLoader(
-            BatchParts(plan),
-            batch_size=None,
-            sampler=self.places,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            prefetch_factor=2 if workers else None,
-            pin_memory=pin_memory,
-            multiprocessing_context=start_method() if workers else None,
+    url: a folder, file://, s3://, gs://, az://, http(s)://. global_batch: over all ranks; this rank's batches hold its
+    share. train: shuffled, cropped and flipped at random, the last partial global batch left out (drop_last); else
+    in the manifest's order, resized and centre-cropped, nothing left out. rank, world_size: of the process group, or
+    of torchrun's environment, by default. num_workers: auto (this rank's part of the host's cores), or a number, 0 for
+    none. storage_options: in fsspec's words. cache, cache_limit, deadline: see access.py. bad_samples: raise, replace.
+
+    Batches depend on (data, seed, epoch, global_batch, lanes, active_shards) and on nothing else. Raises UsageError
+    for settings that do not fit together, TarnError for data that cannot be read.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        split: str = "train",
+        global_batch: int = 256,
+        seed: int = 0,
+        image_size: int = 224,
+        train: bool = True,
+        rank: int | None = None,
+        world_size: int | None = None,
+        num_workers: int | str = "auto",
+        keys: bool = False,
+        *,
+        drop_last: bool | None = None,
+        micro_batch: int | None = None,
+        augment: Augmentation | None = None,
+        eval_resize: int | None = None,
+        lanes: int = 8,
+        active_shards: int = 32,
+        storage_options: Mapping[str, Any] | None = None,
+        client: str = "auto",
+        cache: str = "auto",
+        cache_limit: str | int = "80%",
+        deadline: float = DEADLINE,
+        bad_samples: str = "raise",
+        bad_sample_budget: int = 100,
+        bad_sample_ledger: str | Path | None = None,
+        pin_memory: bool = False,
+    ) -> None:
+        access = resolve_access(url, storage_options or {}, client, cache, cache_limit, deadline)
+        ranks = ranks_of(rank, world_size)
+        manifest = read_manifest(url, access.options)
+        if not global_batch >= 1:
+            raise UsageError(f"global_batch={global_batch} must be at least 1.")
+        plan = StreamPlan(
+            root=url,
+            shards=manifest.split(split).shards,
+            seed=seed,
+            global_batch=global_batch,
+            lanes=lanes,
+            active_shards=active_shards,
+            ranks=ranks,
+            part_size=micro_batch or global_batch,
+            image_size=image_size,
+            preprocessing=Preprocessing(resize=eval_resize or image_size * 256 // 224, crop=image_size),
+            augmentation=(augment or Augmentation()) if train else None,
+            drop_last=train if drop_last is None else drop_last,
+            access=access,
+            bad_samples=BadSamplesConfig(policy=bad_samples, budget=bad_sample_budget),
+            keys=keys,
         )
+        ledger = Path(bad_sample_ledger) if bad_sample_ledger else None
+        self.setup(plan, manifest, split, worker_count(num_workers, ranks), pin_memory, ledger)
+
+    @classmethod
+    def of_plan(
+        cls,
+        plan: StreamPlan,
+        manifest: Manifest,
+        split: str,
+        workers: int,
+        pin_memory: bool = False,
+        ledger: Path | None = None,
+    ) -> "ShardLoader":
+        """For those who made the plan themselves."""
+        loader = cls.__new__(cls)
+        loader.setup(plan, manifest, split, workers, pin_memory, ledger)
+        return loader
+
+    def setup(
+        self, plan: StreamPlan, manifest: Manifest, split: str, workers: int, pin_memory: bool, ledger: Path | None
+    ) -> None:
+        self.plan, self.pin_memory, self.workers = plan, pin_memory, workers
+        self.classes = manifest.classes
+        self.state = start_state(plan, manifest.fingerprint(split))
+        self.ledger = Ledger(ledger, plan.bad_samples.budget)
+        self.counters: Counter[str] = Counter()
+        self.warnings: list[str] = []
+        self.problem: TarnError | None = None
+        self.fetching = Fetching(plan, workers) if is_cached(plan) else None
+        traffic = self.fetching.traffic if self.fetching else None
+        self.pool = WorkerPool(plan, workers, traffic, self.note) if workers else None
+        self.maker = None if workers else BatchMaker(plan, build_source(plan, traffic, 1))
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that iterating goes on with."""
+        return self.state.epoch
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch; equal on all ranks, unless a micro_batch divides their shares unequally."""
+        steps = self.plan.steps
+        return (steps - 1) * self.parts(0) + self.parts(steps - 1) if steps else 0
+
+    def parts(self, step: int) -> int:
+        return len(self.plan.positions(step))
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch to iterate next; where it is the present one, the place in it is kept."""
+        if epoch != self.state.epoch:
+            self.state = replace(self.state, epoch=epoch, samples=0)
+
+    def state_dict(self) -> dict[str, object]:
+        """Where the stream stands: what iterating gave so far counts as consumed."""
+        return self.state.to_dict()
+
+    def load_state_dict(self, told: Mapping[str, object]) -> None:
+        """Raises TarnError, naming both values, where the state is another stream's."""
+        self.state = self.state.restored(dict(told))
+
+    def __iter__(self) -> Iterator[Batch]:
+        """From where the state stands to the end of its epoch; the state then stands at the next one's beginning."""
+        state = self.state
+        for batch in self.batches(state.epoch, state.samples // state.global_batch):
+            if batch.last:
+                consumed = min(self.plan.samples, (batch.step + 1) * state.global_batch)
+                self.state = replace(state, samples=consumed)
+            yield batch
+        self.state = state.next_epoch()
 
     def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
-        """Every part of every step from first_step to the epoch's end. Raises TarnError for unreadable data."""
-        self.places[:] = [
-            (epoch, step, part)
-            for step in range(first_step, self.plan.steps)
-            for part in range(len(self.plan.positions(step)))
-        ]
-        for batch in self.loader:
-            if isinstance(batch, TarnError):
-                raise batch
-            yield batch
+        """Every part of every step from first_step to the epoch's end; the state is left alone."""
+        places = (
+            (epoch, step, part) for step in range(first_step, self.plan.steps) for part in range(self.parts(step))
+        )
+        self.look()
+        if self.fetching is not None:
+            self.fetching.stand_at(epoch, first_step)
+        at = first_step
+        for (_, step, part), (images, labels, made) in self.made(places):
+            if step != at and self.fetching is not None:
+                self.fetching.stand_at(epoch, step)
+            at = step
+            for bad in made.bad:
+                self.ledger.enter(bad)
+                self.counters["replaced"] += 1
+            batch = Batch(
+                torch.from_numpy(images), torch.from_numpy(labels), step, part == self.parts(step) - 1, made.keys
+            )
+            yield batch.pin_memory() if self.pin_memory else batch
+
+    def made(self, places: Iterator[Place]) -> Iterator[tuple[Place, Arrays]]:
+        if self.pool is not None:
+            first, second = itertools.tee(places)
+            yield from zip(second, self.pool.batches(first, self.look), strict=False)
+            return
+        assert self.maker is not None
+        rows, side = min(self.plan.part_size, max(1, len(self.plan.share))), self.plan.image_size
+        for place in places:
+            memory = bytearray(sum(slot_layout(rows, side)))
+            images, labels = slot_arrays(memoryview(memory), rows, side)
+            made = self.maker.make(place, images, labels)
+            self.look()
+            yield place, (images[: made.samples], labels[: made.samples], made)
+
+    def look(self) -> None:
+        """Hears the fetcher. Raises TarnError where it has given up."""
+        if self.fetching is not None:
+            self.fetching.listen()
+
+    def note(self, done: Done) -> None:
+        self.counters.update(done.counters)
+
+    def take_counters(self) -> dict[str, int]:
+        """What happened on the way so far: requests, bytes, retries, resumed, wrong_bytes, range_samples, replaced."""
+        return dict(self.counters + (self.fetching.counters if self.fetching else Counter()))
+
+    def take_warnings(self) -> list[str]:
+        """What a human should know, each once."""
+        told = self.fetching.warnings if self.fetching else []
+        taken = list(told)
+        told.clear()
+        return taken
+
+    def close(self) -> None:
+        """Ends the processes; so does the end of the program, or of the loader's last user."""
+        if self.pool is not None:
+            self.pool.close()
+        if self.fetching is not None:
+            self.fetching.close()
 
 
-def start_method() -> str:
-    """fork where it is sound (Linux): workers start in milliseconds and share what the parent has read."""
-    return "fork" if sys.platform == "linux" and "fork" in multiprocessing.get_all_start_methods() else "spawn"
+def is_cached(plan: StreamPlan) -> bool:
+    return plan.access.cache is not None
+
+
+def ranks_of(rank: int | None, world_size: int | None) -> Ranks:
+    """Raises UsageError where only one is told, or they do not go together."""
+    if rank is None and world_size is None:
+        ranks = Ranks.from_environment()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            return replace(ranks, rank=torch.distributed.get_rank(), size=torch.distributed.get_world_size())
+        return ranks
+    if rank is None or world_size is None or not 0 <= rank < world_size:
+        raise UsageError(f"rank={rank} and world_size={world_size}: give both, with 0 <= rank < world_size, or none.")
+    return Ranks(rank, world_size)
+
+
+def worker_count(told: int | str, ranks: Ranks) -> int:
+    if told == "auto":
+        return ranks.cores()
+    if not isinstance(told, int) or told < 0:
+        raise UsageError(f"num_workers={told!r} must be auto or a number of at least 0.")
+    return told

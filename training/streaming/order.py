@@ -2,7 +2,8 @@
 
 Shards are permuted by (seed, epoch); their samples, in that sequence, are cut into L lanes. Inside a lane samples are
 permuted window by window, a window being the pieces of a few consecutive shards, so that a bounded set of shards is
-in use at a time. Position p of the epoch is place p // L of lane p % L. Ranks and workers do not appear here.
+in use at a time. Position p of the epoch is place p // L of lane p % L; the few samples that the longer lanes have in
+excess come last. Every sample has exactly one position. Ranks and workers do not appear here.
 """
 
 from collections import OrderedDict
@@ -35,7 +36,7 @@ class EpochOrder:
 
     def __init__(
         self,
-        sizes: Sequence[int],
+        sizes: Sequence[int] | Ints,
         seed: int,
         epoch: int,
         lanes: int = 1,
@@ -53,11 +54,14 @@ class EpochOrder:
             self.cut(total * lane // self.lane_count, total * (lane + 1) // self.lane_count, active_shards)
             for lane in range(self.lane_count)
         ]
+        lengths = np.array([lane.windows[-1] for lane in self.lanes])
+        self.rows = int(lengths.min())
+        self.longer: Ints = np.flatnonzero(lengths > self.rows)  # by one sample
         self.permutations: OrderedDict[tuple[int, int], Ints] = OrderedDict()
 
     def __len__(self) -> int:
-        """Positions of the epoch: equal places in every lane, so up to L - 1 samples, drawn anew, sit an epoch out."""
-        return self.lane_count * min(int(lane.windows[-1]) for lane in self.lanes)
+        """Positions of the epoch: one for every sample."""
+        return int(self.starts[-1])
 
     def cut(self, begin: int, end: int, active_shards: int) -> Lane:
         """The lane of samples [begin, end), its windows ending with every (active // L)th shard that it touches."""
@@ -70,11 +74,21 @@ class EpochOrder:
     def locate(self, positions: Ints) -> tuple[Ints, Ints]:
         """The shard (its number in the manifest) and the place in it of each position; two arrays of its shape."""
         sequence = np.empty_like(positions)
-        for lane in np.unique(positions % self.lane_count):
-            chosen = positions % self.lane_count == lane
-            sequence[chosen] = self.in_lane(int(lane), positions[chosen] // self.lane_count)
+        lanes, places = positions % self.lane_count, positions // self.lane_count
+        excess = positions >= self.rows * self.lane_count
+        lanes[excess] = self.longer[positions[excess] - self.rows * self.lane_count]
+        places[excess] = self.rows
+        for lane in np.unique(lanes):
+            chosen = lanes == lane
+            sequence[chosen] = self.in_lane(int(lane), places[chosen])
         slots = np.searchsorted(self.starts, sequence, side="right") - 1
         return self.shards[slots], sequence - self.starts[slots]
+
+    def shards_between(self, first: int, last: int) -> list[int]:
+        """Shards that hold numbers [first, last) of the epoch's sample sequence, in its order."""
+        begin = int(np.searchsorted(self.starts, first, side="right")) - 1
+        end = int(np.searchsorted(self.starts, last, side="left"))
+        return [int(shard) for shard in self.shards[begin:end]]
 
     def in_lane(self, lane: int, places: Ints) -> Ints:
         """Numbers in the epoch's sample sequence of the given places of a lane."""

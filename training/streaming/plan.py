@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 from sharding.errors import UsageError
 from sharding.manifest import Manifest, ShardInfo
 from training.preprocessing import Preprocessing, Triple
+from training.ranks import Ranks
+from training.streaming.access import Access, resolve_access
+from training.streaming.bad_samples import BadSamplesConfig
 from training.streaming.decode import Augmentation
 from training.streaming.order import EpochOrder
 from training.streaming.state import StreamState
-from training.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +24,7 @@ class DataConfig:
 
     image_size: px of a training picture and, unless eval_crop says otherwise, of an evaluation picture.
     workers: decoding processes of each rank; null: one for each CPU core, a single one where the CPU trains too.
+    storage_options: of the store, in fsspec's words. client, cache, cache_limit, deadline (s): see access.py.
     """
 
     shards: str = "build/sample"
@@ -35,6 +39,12 @@ class DataConfig:
     lanes: int = 8
     active_shards: int = 32
     workers: int | None = None
+    storage_options: dict[str, Any] = field(default_factory=dict)
+    client: str = "auto"
+    cache: str = "auto"
+    cache_limit: str = "80%"
+    deadline: float = 120.0
+    bad_samples: BadSamplesConfig = field(default_factory=BadSamplesConfig)
 
     def __post_init__(self) -> None:
         for name in ("image_size", "lanes", "active_shards"):
@@ -48,17 +58,18 @@ class DataConfig:
         crop = self.eval_crop or self.image_size
         return Preprocessing(resize=self.eval_resize, crop=crop, mean=self.mean, std=self.std)
 
-    def worker_count(self, world: World) -> int:
-        if self.workers is not None:
-            return self.workers
-        return 1 if world.device.type == "cpu" else world.cores()
+    def access(self) -> Access:
+        return resolve_access(
+            self.shards, self.storage_options, self.client, self.cache, self.cache_limit, self.deadline
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamPlan:
     """What decides the content of every batch of one rank; plain values, sent to the workers once.
 
-    offsets: this rank's places in a global batch; part_size: the most samples of a part (micro-batch).
+    part_size: the most samples of a part (micro-batch). drop_last: leave out the samples behind the last whole global
+    batch; otherwise they make a smaller one, of which every rank gets a part, an empty one where there are too few.
     """
 
     root: str
@@ -67,49 +78,59 @@ class StreamPlan:
     global_batch: int
     lanes: int
     active_shards: int
-    offsets: NDArray[np.int64]
+    ranks: Ranks
     part_size: int
     image_size: int
     preprocessing: Preprocessing
-    augmentation: Augmentation | None  # None: evaluation, in the manifest's order, nothing left out
+    augmentation: Augmentation | None  # None: evaluation, in the manifest's order
+    drop_last: bool
+    access: Access = field(default_factory=Access)
+    bad_samples: BadSamplesConfig = field(default_factory=BadSamplesConfig)
+    keys: bool = False
 
     @property
     def train(self) -> bool:
         return self.augmentation is not None
 
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        return np.array([shard.samples for shard in self.shards], np.int64)
+
     def order(self, epoch: int) -> EpochOrder:
-        sizes = [shard.samples for shard in self.shards]
-        return EpochOrder(sizes, self.seed, epoch, self.lanes, self.active_shards, shuffle=self.train)
+        return EpochOrder(self.sizes, self.seed, epoch, self.lanes, self.active_shards, shuffle=self.train)
 
     @cached_property
     def samples(self) -> int:
-        """Samples that an epoch serves: whole global batches in training, everything in evaluation."""
-        count = sum(shard.samples for shard in self.shards)
-        if self.train:
-            count -= count % self.lanes
-            count -= count % self.global_batch
-        return count
+        """Samples that an epoch serves over all ranks."""
+        count = int(self.sizes.sum())
+        return count - count % self.global_batch if self.drop_last else count
 
     @property
     def steps(self) -> int:
         return -(-self.samples // self.global_batch)
 
+    @cached_property
+    def share(self) -> NDArray[np.int64]:
+        """This rank's places in a whole global batch."""
+        return self.ranks.share(self.global_batch, self.lanes)
+
     def positions(self, step: int) -> list[NDArray[np.int64]]:
-        """Positions of this rank's parts in a step; empty where the last batch does not reach this rank."""
-        positions = step * self.global_batch + self.offsets
-        positions = positions[positions < self.samples]
-        return [positions[at : at + self.part_size] for at in range(0, len(positions), self.part_size)]
+        """Positions of this rank's parts in a step, at least one part, an empty one if need be."""
+        first = step * self.global_batch
+        count = min(self.global_batch, self.samples - first)
+        positions = first + (self.share if count == self.global_batch else self.ranks.share(count))
+        return [positions[at : at + self.part_size] for at in range(0, max(1, len(positions)), self.part_size)]
 
 
 def train_plan(
-    data: DataConfig, manifest: Manifest, world: World, seed: int, global_batch: int, micro_batch: int | None
+    data: DataConfig, manifest: Manifest, ranks: Ranks, seed: int, global_batch: int, micro_batch: int | None
 ) -> StreamPlan:
     """The training stream of this rank. Raises UsageError for a global batch that data or ranks cannot fill."""
     split = manifest.split(data.train_split)
-    if not world.size <= global_batch <= split.samples // data.lanes * data.lanes:
+    if not ranks.size <= global_batch <= split.samples:
         raise UsageError(
-            f"optim.global_batch={global_batch} must be between the number of ranks ({world.size}) and the "
-            f"pictures of split {data.train_split!r} ({split.samples}, in {data.lanes} lanes of equal length)."
+            f"optim.global_batch={global_batch} must be between the number of ranks ({ranks.size}) and the "
+            f"pictures of split {data.train_split!r} ({split.samples})."
         )
     return StreamPlan(
         root=data.shards,
@@ -118,29 +139,41 @@ def train_plan(
         global_batch=global_batch,
         lanes=data.lanes,
         active_shards=data.active_shards,
-        offsets=world.share(global_batch, data.lanes),
+        ranks=plain(ranks),
         part_size=micro_batch or global_batch,
         image_size=data.image_size,
         preprocessing=data.preprocessing,
         augmentation=data.augment,
+        drop_last=True,
+        access=data.access(),
+        bad_samples=data.bad_samples,
     )
 
 
-def eval_plan(root: str, manifest: Manifest, split: str, crop: Preprocessing, world: World, batch: int) -> StreamPlan:
+def eval_plan(
+    root: str, manifest: Manifest, split: str, crop: Preprocessing, ranks: Ranks, batch: int, access: Access
+) -> StreamPlan:
     """Every picture of a split exactly once over all ranks, `batch` of them to a rank at a time."""
     return StreamPlan(
         root=root,
         shards=manifest.split(split).shards,
         seed=0,
-        global_batch=batch * world.size,
+        global_batch=batch * ranks.size,
         lanes=1,
         active_shards=1,
-        offsets=world.share(batch * world.size, 1),
+        ranks=plain(ranks),
         part_size=batch,
         image_size=crop.crop,
         preprocessing=crop,
         augmentation=None,
+        drop_last=False,
+        access=access,
     )
+
+
+def plain(ranks: Ranks) -> Ranks:
+    """The numbers alone: a world's process groups do not travel to workers."""
+    return Ranks(ranks.rank, ranks.size, ranks.local_rank, ranks.local_size)
 
 
 def start_state(plan: StreamPlan, fingerprint: str) -> StreamState:

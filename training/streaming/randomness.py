@@ -23,6 +23,11 @@ def key_of(*path: int) -> U64:
     return key
 
 
+def mixed(*path: int) -> int:
+    """One number in [0, 2^64) for a path of integers."""
+    return int(key_of(*path)[0])
+
+
 def permutation(count: int, *path: int) -> NDArray[np.int64]:
     """0 .. count-1 in an order drawn from the path: a stable sort of Philox's raw stream (Salmon et al. 2011)."""
     raw = np.random.Philox(key=int(key_of(*path)[0])).random_raw(count)

@@ -1,0 +1,156 @@
+"""Clients that read a range of an object as a stream. They try once: retrying is persistence.py's part."""
+
+import importlib.util
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from sharding import storage
+from sharding.errors import UsageError
+
+CHOICES = ("auto", "obstore", "fsspec")
+PIECE = 8 * 2**20  # bytes that the fsspec client asks for at a time
+CHUNK = 2**20  # bytes that the obstore client hands over at a time, at least
+CONNECT_SECONDS, SILENCE_SECONDS, REQUEST_SECONDS = 10, 15, 300
+
+# storage_options in fsspec's words (s3fs, gcsfs, adlfs) and what obstore calls them
+OBSTORE_WORDS = {
+    "s3": {
+        "key": "access_key_id",
+        "secret": "secret_access_key",
+        "token": "session_token",
+        "endpoint_url": "endpoint",
+        "region": "region",
+        "region_name": "region",
+        "anon": "skip_signature",
+    },
+    "gs": {"token": "service_account_path"},
+    "az": {
+        "account_name": "account_name",
+        "account_key": "account_key",
+        "sas_token": "sas_key",
+        "anon": "skip_signature",
+    },
+    "http": {},
+}
+KINDS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "http": "http", "https": "http"}
+
+
+class Client(Protocol):
+    """name: of an object below the client's root. Raises whatever the library below raises."""
+
+    def stream(self, name: str, start: int, end: int) -> Iterator[bytes]:
+        """Bytes [start, end), in pieces, in order; fewer where the object ends before."""
+        ...
+
+
+class ObstoreClient:
+    """obstore: HTTP in Rust, outside the GIL; the fastest client that we measured (see benchmarks/remote.py)."""
+
+    def __init__(self, root: str, options: Mapping[str, Any]) -> None:
+        from obstore.store import from_url
+
+        kind = kind_of(root)
+        config: dict[str, Any] = translated(kind, options) or {}
+        provider = (
+            aws_credentials() if kind == "s3" and not {"access_key_id", "skip_signature"} & config.keys() else None
+        )
+        build: Any = from_url
+        self.store: Any = build(
+            root,
+            **({"config": config} if config else {}),
+            **({"credential_provider": provider} if provider else {}),
+            client_options={
+                "allow_http": True,
+                "connect_timeout": f"{CONNECT_SECONDS}s",
+                "read_timeout": f"{SILENCE_SECONDS}s",
+                "timeout": f"{REQUEST_SECONDS}s",
+            },
+            retry_config={"max_retries": 0},
+        )
+
+    def stream(self, name: str, start: int, end: int) -> Iterator[bytes]:
+        import obstore
+
+        result = obstore.get(self.store, name, options={"range": (start, end)})
+        begin, stop = result.range
+        if begin != start or stop > end:
+            raise OSError(f"the server answered with bytes {begin} to {stop}, asked for were {start} to {end}")
+        for piece in result.stream(min_chunk_size=CHUNK):
+            yield memoryview(piece)  # type: ignore[misc]  # no copy: whoever takes it may write or hash it
+
+
+class FsspecClient:
+    """Any store that fsspec knows."""
+
+    def __init__(self, root: str, options: Mapping[str, Any]) -> None:
+        self.root = root
+        self.files = storage.remote(root, options)
+
+    def stream(self, name: str, start: int, end: int) -> Iterator[bytes]:
+        url = storage.join(self.root, name)
+        while start < end:
+            piece = self.files.cat_file(url, start=start, end=min(end, start + PIECE))
+            if len(piece) > end - start:
+                raise OSError(f"the server does not serve ranges: it sent {len(piece)} bytes")
+            yield piece
+            if not piece:
+                return
+            start += len(piece)
+
+
+def build_client(root: str, options: Mapping[str, Any], choice: str = "auto") -> Client:
+    """auto: obstore where it is installed and knows the URL and every option, else fsspec.
+
+    Raises UsageError for another choice, TarnError where the store's package is missing.
+    """
+    if choice not in CHOICES:
+        raise UsageError(f"data.client={choice!r} is unknown: choose one of {', '.join(CHOICES)}.")
+    fits = KINDS.get(scheme_of(root)) is not None and translated(kind_of(root), options) is not None
+    if choice == "obstore" and not fits:
+        raise UsageError(
+            f"data.client='obstore' does not know {root} with storage_options of {', '.join(options) or 'none'}: "
+            "choose auto or fsspec."
+        )
+    if choice == "obstore" or (choice == "auto" and fits and importlib.util.find_spec("obstore") is not None):
+        return ObstoreClient(root, options)
+    return FsspecClient(root, options)
+
+
+def scheme_of(url: str) -> str:
+    return url.split("://")[0].lower()
+
+
+def kind_of(url: str) -> str:
+    return KINDS.get(scheme_of(url), "")
+
+
+def translated(kind: str, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """obstore's configuration for options in fsspec's words; None where one of them has no counterpart."""
+    words, config = OBSTORE_WORDS.get(kind, {}), {}
+    flat = {**options, **options.get("client_kwargs", {})}
+    flat.pop("client_kwargs", None)
+    for name, value in flat.items():
+        if name not in words or not isinstance(value, str | bool | int):
+            return None
+        config[words[name]] = value
+    return config
+
+
+def aws_credentials() -> Any:
+    """What the AWS profile files say, through botocore where it is installed; obstore itself reads the environment,
+    web identities and instance roles only."""
+    if "AWS_ACCESS_KEY_ID" in os.environ or importlib.util.find_spec("botocore") is None:
+        return None
+    import botocore.session
+
+    found = botocore.session.Session().get_credentials()
+    if found is None or found.method in ("iam-role", "container-role"):
+        return None
+
+    def provide() -> dict[str, Any]:
+        frozen = found.get_frozen_credentials()
+        told = {"access_key_id": frozen.access_key, "secret_access_key": frozen.secret_key, "expires_at": None}
+        return told | ({"token": frozen.token} if frozen.token else {})
+
+    return provide

@@ -1,0 +1,70 @@
+"""How the bytes of a dataset are reached: the client, its patience, the cache of this host."""
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sharding import storage
+from sharding.errors import TarnError, UsageError
+from sharding.plan import parse_size
+from sharding.remote.clients import CHOICES
+from sharding.remote.persistence import Patience
+
+DEADLINE = 120.0  # s without a byte
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """cache: a folder, None for range reads only. cache_limit: bytes. options: of the store, in fsspec's words."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    client: str = "auto"
+    cache: Path | None = None
+    cache_limit: int = 0
+    patience: Patience = field(default_factory=Patience)
+
+
+def resolve_access(
+    root: str, options: Mapping[str, Any], client: str, cache: str, cache_limit: str | int, deadline: float
+) -> Access:
+    """Settings as people write them, made definite for this host.
+
+    cache: auto (TARN_CACHE, else ~/.cache/tarn), none, or a folder; data on local disks is read in place.
+    cache_limit: 500GB, or 80% of what the disk has free beside the cache. Raises UsageError naming the key.
+    """
+    if client not in CHOICES:
+        raise UsageError(f"data.client={client!r} is unknown: choose one of {', '.join(CHOICES)}.")
+    if deadline <= 0:
+        raise UsageError(f"data.deadline={deadline} must be above 0 seconds.")
+    patience = Patience(deadline=deadline)
+    if storage.local_path(root) is not None or cache == "none":
+        return Access(options=dict(options), client=client, patience=patience)
+    folder = Path(cache) if cache != "auto" else default_cache()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        limit = limit_of(folder, cache_limit)
+    except OSError as error:
+        raise TarnError(
+            f"the cache {folder} cannot be used ({error.strerror}): set data.cache to another folder, or to none."
+        ) from error
+    return Access(options=dict(options), client=client, cache=folder, cache_limit=limit, patience=patience)
+
+
+def default_cache() -> Path:
+    told = os.environ.get("TARN_CACHE")
+    return Path(told) if told else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tarn"
+
+
+def limit_of(folder: Path, told: str | int) -> int:
+    """Bytes of `80%` (of the free space and what the cache holds already) or of a size such as 500GB."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", str(told))
+    if match is None:
+        return parse_size(str(told), "data.cache_limit")
+    if not 0 < float(match[1]) <= 100:
+        raise UsageError(f"data.cache_limit={told!r} must be above 0% and at most 100%, or a size such as 500GB.")
+    held = sum(entry.stat().st_size for entry in os.scandir(folder) if entry.is_file())
+    return int((shutil.disk_usage(folder).free + held) * float(match[1]) / 100)

@@ -1,0 +1,102 @@
+"""The batch of a place: located by the order, read from the source, decoded into the given memory."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sharding import storage
+from sharding.errors import TarnError
+from training.streaming.bad_samples import BadSample, substitute
+from training.streaming.decode import UNIFORMS, BrokenPictureError, Pixels, decode_eval, decode_train
+from training.streaming.order import EpochOrder
+from training.streaming.plan import StreamPlan
+from training.streaming.randomness import sample_uniforms
+from training.streaming.remote_source import RemoteSource
+from training.streaming.sources import LocalSource, Sample, Source
+from training.streaming.traffic import Traffic
+
+SUBSTITUTES = 20  # tried for one bad sample before the shard itself counts as bad
+
+Place = tuple[int, int, int]  # epoch, step, part of this rank's share
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """samples: rows written. keys: of the samples, where asked for. bad: samples that were replaced."""
+
+    samples: int
+    keys: tuple[str, ...]
+    bad: tuple[BadSample, ...]
+
+
+def build_source(plan: StreamPlan, traffic: Traffic | None, number: int) -> Source:
+    if storage.local_path(plan.root) is not None:
+        return LocalSource(plan.root, plan.shards)
+    return RemoteSource(plan.root, plan.shards, plan.access, traffic, number)
+
+
+class BatchMaker:
+    """Makes the batch of any place, for a place is all that a batch depends on."""
+
+    def __init__(self, plan: StreamPlan, source: Source) -> None:
+        self.plan, self.source = plan, source
+        self.order: tuple[int, EpochOrder] | None = None
+
+    def make(self, place: Place, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Made:
+        """Writes the first rows of images (n x H x W x 3) and labels. Raises TarnError naming shard, key and cause."""
+        epoch, step, part = place
+        if self.order is None or self.order[0] != epoch:
+            self.order = (epoch, self.plan.order(epoch))
+        positions = self.plan.positions(step)[part]
+        shards, places = self.order[1].locate(positions)
+        wanted = list(zip(shards.tolist(), places.tolist(), strict=True))
+        uniforms = sample_uniforms(self.plan.seed, epoch, positions, UNIFORMS)
+        bad: list[BadSample] = []
+        keys: list[str] = []
+        for row, sample in enumerate(self.source.read(wanted)):
+            shard = wanted[row][0]
+            images[row], sample = self.pixels(shard, sample, uniforms[row], (epoch, int(positions[row])), bad)
+            labels[row] = sample.label
+            if self.plan.keys:
+                keys.append(sample.key)
+        return Made(len(wanted), tuple(keys), tuple(bad))
+
+    def pixels(
+        self, shard: int, sample: Sample, uniforms: NDArray[np.float64], at: tuple[int, int], bad: list[BadSample]
+    ) -> tuple[Pixels, Sample]:
+        """The sample's pixels, or those of the sample that stands in for it, and the sample that they are of."""
+        for attempt in range(SUBSTITUTES):
+            try:
+                return self.decode(sample.picture, uniforms), sample
+            except BrokenPictureError as error:
+                if self.plan.bad_samples.policy == "raise":
+                    raise TarnError(
+                        f"{self.url(shard)}: {sample.key} is {error}: pack without it, or set "
+                        "data.bad_samples.policy=replace to train without it."
+                    ) from error
+                bad.append(BadSample(self.source.name(shard), sample.key, str(error)))
+                place = substitute(self.plan.seed, *at, attempt, self.source.samples(shard))
+                (sample,) = self.source.read([(shard, place)])
+        raise TarnError(f"{self.url(shard)}: {SUBSTITUTES} samples drawn in a row are bad: copy or pack it again.")
+
+    def decode(self, data: memoryview, uniforms: NDArray[np.float64]) -> Pixels:
+        plan = self.plan
+        if plan.augmentation is None:
+            return decode_eval(data, plan.preprocessing.resize, plan.preprocessing.crop)
+        return decode_train(data, plan.image_size, plan.augmentation, uniforms)
+
+    def url(self, shard: int) -> str:
+        return storage.join(self.plan.root, self.source.name(shard))
+
+
+def slot_layout(rows: int, side: int) -> tuple[int, int]:
+    """Bytes of labels, then of images, in the memory of one batch."""
+    return -(-8 * rows // 64) * 64, rows * side * side * 3
+
+
+def slot_arrays(memory: memoryview, rows: int, side: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images and labels of a slot; both keep one array alive, their base."""
+    head, body = slot_layout(rows, side)
+    whole = np.frombuffer(memory, np.uint8, head + body)
+    return whole[head:].reshape(rows, side, side, 3), whole[: 8 * rows].view(np.int64)

@@ -1,0 +1,122 @@
+"""Where a worker gets pictures' bytes: shards on local disks, cached ones, or ranges of remote ones."""
+
+import os
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sharding import storage
+from sharding.errors import TarnError
+from sharding.manifest import ShardInfo, parse_index
+
+OPEN_FILES = 128
+HEADER = 512  # bytes of a tar header: it stands right before a member's bytes
+
+Place = tuple[int, int]  # shard, place in it
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """raw: the picture's tar header and its bytes."""
+
+    raw: bytes
+    label: int
+
+    @property
+    def picture(self) -> memoryview:
+        return memoryview(self.raw)[HEADER:]
+
+    @property
+    def key(self) -> str:
+        """The member's name up to its first dot (POSIX.1-1988 ustar: name at 0, prefix at 345)."""
+        name, prefix = (self.raw[a:b].split(b"\0")[0].decode("utf-8", "replace") for a, b in ((0, 100), (345, 500)))
+        folder, slash, base = name.rpartition("/")
+        is_ustar = self.raw[257:263] == b"ustar\0"  # GNU's own headers keep other things behind 345
+        return f"{prefix + '/' if prefix and is_ustar else ''}{folder}{slash}{base.split('.')[0]}"
+
+
+class Source(Protocol):
+    """Samples of one split. counters: what happened on the way (see remote/persistence.py)."""
+
+    counters: Counter[str]
+
+    def read(self, places: Sequence[Place]) -> list[Sample]:
+        """In the order of the places, as many at once as may be. Raises TarnError naming the shard."""
+        ...
+
+    def samples(self, shard: int) -> int:
+        """How many samples a shard has."""
+        ...
+
+    def name(self, shard: int) -> str:
+        """The shard's name below the dataset's root."""
+        ...
+
+
+class OpenFiles:
+    """Descriptors by path, the least recently used one being closed beyond OPEN_FILES."""
+
+    def __init__(self) -> None:
+        self.descriptors: OrderedDict[Path, int] = OrderedDict()
+
+    def descriptor(self, path: Path) -> int:
+        """Raises OSError."""
+        if path in self.descriptors:
+            self.descriptors.move_to_end(path)
+            return self.descriptors[path]
+        self.descriptors[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        if len(self.descriptors) > OPEN_FILES:
+            os.close(self.descriptors.popitem(last=False)[1])
+        return self.descriptors[path]
+
+
+class LocalSource:
+    """Shards on this host's disks, read in place."""
+
+    def __init__(self, root: str, shards: tuple[ShardInfo, ...]) -> None:
+        self.root, self.shards = root, shards
+        self.counters: Counter[str] = Counter()
+        self.files = OpenFiles()
+        self.indexes: dict[int, NDArray[np.void]] = {}
+
+    def samples(self, shard: int) -> int:
+        return self.shards[shard].samples
+
+    def name(self, shard: int) -> str:
+        return self.shards[shard].name
+
+    def read(self, places: Sequence[Place]) -> list[Sample]:
+        return [self.sample(shard, place) for shard, place in places]
+
+    def sample(self, shard: int, place: int) -> Sample:
+        offset, size, label = self.index(shard)[place].item()
+        path = storage.local_path(storage.join(self.root, self.shards[shard].name))
+        assert path is not None
+        try:
+            raw = os.pread(self.files.descriptor(path), HEADER + size, offset - HEADER)
+        except OSError as error:
+            raise TarnError(f"{path} cannot be read ({error.strerror}): copy or pack the dataset again.") from error
+        if len(raw) != HEADER + size:
+            raise TarnError(
+                f"{path} has {path.stat().st_size} bytes, its index promises {offset + size}: "
+                "the shard was cut short, copy or pack it again."
+            )
+        return Sample(raw, label)
+
+    def index(self, shard: int) -> NDArray[np.void]:
+        if shard not in self.indexes:
+            url = storage.join(self.root, self.shards[shard].index_name)
+            self.indexes[shard] = checked_index(storage.read_bytes(url), url, self.shards[shard])
+        return self.indexes[shard]
+
+
+def checked_index(raw: bytes, url: str, info: ShardInfo) -> NDArray[np.void]:
+    records = parse_index(raw, url)
+    if len(records) != info.samples:
+        raise TarnError(f"{url} lists {len(records)} samples, the manifest {info.samples}: pack the dataset again.")
+    return records

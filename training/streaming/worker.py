@@ -1,0 +1,70 @@
+"""A decoding process, started by the loader (process.py): it makes the batches that it is told."""
+
+import mmap
+import time
+from collections import Counter
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+from sharding.errors import TarnError
+from training.streaming.batches import BatchMaker, Made, Place, build_source, slot_arrays
+from training.streaming.plan import StreamPlan
+from training.streaming.shared import mapped
+from training.streaming.traffic import Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """ticket: its number; slot: where its batch goes."""
+
+    ticket: int
+    slot: int
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """made, or the sentence of an error. counters: since the job before. seconds: that it took."""
+
+    ticket: int
+    made: Made | None
+    error: str
+    counters: dict[str, int]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSetup:
+    """Descriptors are the parent's own numbers: it passes them on as they are. number: in the traffic, from 1."""
+
+    plan: StreamPlan
+    slots_file: int
+    slot_bytes: int
+    rows: int
+    number: int
+    processes: int
+    traffic_file: int | None
+
+
+def work(connection: Connection, setup: WorkerSetup) -> None:
+    traffic = None
+    if setup.traffic_file is not None:
+        traffic = Traffic(len(setup.plan.shards), setup.processes, setup.traffic_file)
+    source = build_source(setup.plan, traffic, setup.number)
+    maker = BatchMaker(setup.plan, source)
+    slots: dict[int, mmap.mmap] = {}
+    before: Counter[str] = Counter()
+    while True:
+        job: Job = connection.recv()
+        started = time.perf_counter()
+        if job.slot not in slots:
+            slots[job.slot] = mapped(setup.slots_file, setup.slot_bytes, job.slot * setup.slot_bytes)
+        images, labels = slot_arrays(memoryview(slots[job.slot]), setup.rows, setup.plan.image_size)
+        made, error = None, ""
+        try:
+            made = maker.make(job.place, images, labels)
+        except TarnError as problem:
+            error = str(problem)
+        now = Counter(source.counters)
+        connection.send(Done(job.ticket, made, error, dict(now - before), time.perf_counter() - started))
+        before = now
