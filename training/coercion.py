@@ -1,6 +1,7 @@
 """From YAML and command line to a dataclass. Unknown keys and wrong types are refused by name."""
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ import yaml
 from sharding.errors import UsageError
 
 T = TypeVar("T")
+
+SECRET = re.compile(r"secret|token|password|credential|account_key|sas|^key$", re.IGNORECASE)
 
 
 def load_config(kind: type[T], file: Path | None, overrides: Sequence[str]) -> T:
@@ -85,6 +88,10 @@ def coerce(hint: Any, value: Any, key: str, where: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         inner = next(arm for arm in typing.get_args(hint) if arm is not type(None))
         return None if value is None else coerce(inner, value, key, where)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise refusal(key, value, "a mapping of keys", where)
+        return dict(value)
     if origin is tuple:
         return coerce_tuple(typing.get_args(hint), value, key, where)
     return coerce_scalar(hint, value, key, where)
@@ -122,11 +129,11 @@ def refusal(key: str, value: Any, expected: str, where: str) -> UsageError:
 
 
 def to_yaml(config: Any) -> str:
-    """The whole config as YAML that load_config reads back."""
+    """The whole config as YAML that load_config reads back; credentials of a store are left out."""
     return yaml.safe_dump(plain(dataclasses.asdict(config)), sort_keys=False)
 
 
 def plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: plain(inner) for name, inner in value.items()}
+        return {name: plain(inner) for name, inner in value.items() if not SECRET.search(name)}
     return [plain(inner) for inner in value] if isinstance(value, tuple) else value

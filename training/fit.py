@@ -18,6 +18,7 @@ from training.model import build_model
 from training.snapshot import export_checkpoint
 from training.streaming.loader import ShardLoader
 from training.streaming.plan import DataConfig, eval_plan, train_plan
+from training.trace import Trace
 from training.trainer import Trainer
 from training.world import World, joined_world
 
@@ -32,6 +33,8 @@ def fit(config: RunConfig) -> int:
         trainer = build_trainer(config, world, manifest)
         if told is not None:
             trainer.load_state_dict(told["trainer"])
+        if config.journal.keys:
+            trainer.trace = Trace(Path(config.out, "keys"), world, trainer.step)
         with Journal(Path(config.out), config.journal, world.is_main, trainer.step) as journal, Interruption() as stop:
             for complaint in complaints:
                 journal.say(complaint)
@@ -59,7 +62,7 @@ def check_same_checkpoint(world: World, told: dict[str, Any] | None, run: str) -
 
 def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Trainer:
     data, optim = config.data, config.optim
-    train = train_plan(data, manifest, world, config.seed, optim.global_batch, optim.micro_batch)
+    train = train_plan(data, manifest, world, config.seed, optim.global_batch, optim.micro_batch, config.journal.keys)
     val = eval_plan(data.shards, manifest, data.val_split, data.preprocessing, world, config.eval_batch, train.access)
     model = build_model(
         config.model.arch,

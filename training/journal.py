@@ -21,10 +21,14 @@ LAYOUT = "{:>5}  {:>9}  {:>10}  {:>7}  {:>7}  {:>8}  {:>7}  {:>7}  {:>9}  {:>9}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalConfig:
-    """every_steps: how often the figures of the training steps are read from the device and written down."""
+    """every_steps: how often the figures of the training steps are read from the device and written down.
+
+    keys: write down the key of every sample that a step saw (trace.py).
+    """
 
     every_steps: int = 10
     tensorboard: bool = True
+    keys: bool = False
 
     def __post_init__(self) -> None:
         if self.every_steps < 1:

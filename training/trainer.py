@@ -22,6 +22,7 @@ from training.model import ResNet
 from training.optim import Plateau, build_optimizer, learning_rate
 from training.streaming.loader import Batch, ShardLoader
 from training.streaming.state import StreamState
+from training.trace import Trace
 from training.world import World
 
 
@@ -72,6 +73,7 @@ class Trainer:
         self.scaler = build_scaler(self.dtype, world.device)
         self.plateau = Plateau(config.optim.factor, config.optim.patience)
         self.stream: StreamState = train.state
+        self.trace: Trace | None = None
         self.last_score: Score | None = None
         self.stretch, self.epoch_tally = self.new_tally(), self.new_tally()
 
@@ -106,6 +108,8 @@ class Trainer:
             if self.step >= self.last_step:
                 break
             self.train_step(batches, self.lr)
+            if self.trace is not None:
+                self.trace.end_step(self.step)
             self.stream = self.stream.advanced(self.stream.global_batch)
             if self.step % self.config.journal.every_steps == 0 or step == self.steps_per_epoch - 1:
                 self.log(journal)
@@ -126,6 +130,8 @@ class Trainer:
             self.stretch.waited += time.perf_counter() - asked
             last = batch.last
             self.stretch.sums += self.backward(batch)
+            if self.trace is not None:
+                self.trace.see(batch.keys)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
@@ -167,7 +173,10 @@ class Trainer:
                 "lengthen optim.warmup_epochs; the last checkpoint is from before and stays."
             )
         self.epoch_tally.add(stretch)
-        journal.record("train", self.step, figures | {"epoch": self.stream.epoch})
+        faults = {f"data_{name}": value for name, value in self.train_loader.take_counters().items() if value}
+        journal.record("train", self.step, figures | {"epoch": self.stream.epoch} | faults)
+        for warning in (*self.train_loader.take_warnings(), *self.val_loader.take_warnings()):
+            journal.say(f"Warning: {warning}")
         journal.advance_bar(
             0,
             {

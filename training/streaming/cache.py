@@ -76,6 +76,23 @@ class ShardCache:
             part.rename(self.path(digest))
         return True
 
+    def read_whole(self, digest: str, size: int) -> bytes | None:
+        """A small file's bytes, None where it is not here."""
+        try:
+            data = self.path(digest).read_bytes()
+        except OSError:
+            return None
+        return data if len(data) == size else None
+
+    def keep(self, digest: str, data: bytes) -> None:
+        """Puts a small file here that was checked already; where it cannot be written, it is not kept."""
+        temporary = self.folder / f".{digest}.{os.getpid()}.tmp"
+        try:
+            temporary.write_bytes(data)
+            temporary.rename(self.path(digest))
+        except OSError:
+            temporary.unlink(missing_ok=True)
+
     def fill(self, part: Path, file: int, digest: str, size: int, stream: Stream) -> None:
         hashed, at = hashlib.sha256(), 0
         while piece := os.pread(file, 2**20, at):

@@ -123,7 +123,13 @@ class StreamPlan:
 
 
 def train_plan(
-    data: DataConfig, manifest: Manifest, ranks: Ranks, seed: int, global_batch: int, micro_batch: int | None
+    data: DataConfig,
+    manifest: Manifest,
+    ranks: Ranks,
+    seed: int,
+    global_batch: int,
+    micro_batch: int | None,
+    keys: bool = False,
 ) -> StreamPlan:
     """The training stream of this rank. Raises UsageError for a global batch that data or ranks cannot fill."""
     split = manifest.split(data.train_split)
@@ -147,6 +153,7 @@ def train_plan(
         drop_last=True,
         access=data.access(),
         bad_samples=data.bad_samples,
+        keys=keys,
     )
 
 

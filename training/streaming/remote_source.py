@@ -15,6 +15,7 @@ from sharding.manifest import RECORD, ShardInfo
 from sharding.remote.clients import build_client
 from sharding.remote.persistence import Reader
 from training.streaming.access import Access
+from training.streaming.cache import ShardCache
 from training.streaming.sources import HEADER, OpenFiles, Place, Sample, checked_index
 from training.streaming.traffic import COMING, Traffic
 
@@ -32,6 +33,7 @@ class RemoteSource:
         self.counters: Counter[str] = Counter()
         client = build_client(root, access.options, access.client)
         self.reader = Reader(root, client, access.patience, counters=self.counters)
+        self.cache = ShardCache(access.cache, access.cache_limit) if access.cache is not None else None
         self.files = OpenFiles()
         self.indexes: dict[int, NDArray[np.void]] = {}
 
@@ -82,12 +84,12 @@ class RemoteSource:
 
     def cached(self, shard: int, record: tuple[int, int, int]) -> bytes | None:
         """From the cache's file, None where there is none. A file in the cache is whole and was checked."""
-        if self.access.cache is None:
+        if self.cache is None:
             return None
         offset, size, _ = record
-        path = self.access.cache / f"{self.shards[shard].sha256}.bin"
         try:
-            raw = os.pread(self.files.descriptor(path), HEADER + size, offset - HEADER)
+            file = self.files.descriptor(self.cache.path(self.shards[shard].sha256))
+            raw = os.pread(file, HEADER + size, offset - HEADER)
         except OSError:
             return None
         return raw if len(raw) == HEADER + size else None
@@ -95,13 +97,24 @@ class RemoteSource:
     def load_indexes(self, shards: set[int]) -> None:
         """All that are not known yet, at once."""
         wanted = sorted(shard for shard in shards if shard not in self.indexes)
-        if not wanted:
-            return
-        infos = [self.shards[shard] for shard in wanted]
-        sizes = [16 + RECORD.itemsize * info.samples for info in infos]
-        raws = self.reader.read_many([(info.index_name, 0, size) for info, size in zip(infos, sizes, strict=True)])
-        for shard, info, raw in zip(wanted, infos, raws, strict=True):
-            url = storage.join(self.root, info.index_name)
+        cached = {shard: self.cached_index(self.shards[shard]) for shard in wanted}
+        missing = [shard for shard in wanted if cached[shard] is None]
+        ranges = [(self.shards[shard].index_name, 0, index_size(self.shards[shard])) for shard in missing]
+        for shard, raw in zip(missing, self.reader.read_many(ranges), strict=True):
+            info = self.shards[shard]
             if hashlib.sha256(raw).hexdigest() != info.index_sha256:
+                url = storage.join(self.root, info.index_name)
                 raise TarnError(f"{url} does not have the SHA-256 of the manifest: copy or pack the dataset again.")
-            self.indexes[shard] = checked_index(raw, url, info)
+            cached[shard] = raw
+            if self.cache is not None:
+                self.cache.keep(info.index_sha256, raw)
+        for shard, known in cached.items():
+            info = self.shards[shard]
+            self.indexes[shard] = checked_index(known or b"", storage.join(self.root, info.index_name), info)
+
+    def cached_index(self, info: ShardInfo) -> bytes | None:
+        return self.cache.read_whole(info.index_sha256, index_size(info)) if self.cache is not None else None
+
+
+def index_size(info: ShardInfo) -> int:
+    return 16 + RECORD.itemsize * info.samples

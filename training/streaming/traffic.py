@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from training.streaming.shared import anonymous_file, mapped, page_aligned
 
 UNKNOWN, COMING = 0, 1  # what the fetcher says of a shard
-EAGER_BYTES = 256 * 2**20  # by range, at a start, before whole shards are waited for
+EAGER_BYTES = 128 * 2**20  # by range, at a start, before whole shards are waited for
 RANGE_SHARE = 0.1  # of the bytes fetched as shards may be read by range besides, so that little comes twice
 
 
