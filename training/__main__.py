@@ -1,4 +1,4 @@
-"""python -m training fit | evaluate | export"""
+"""python -m training fit | evaluate | export | plan"""
 
 import argparse
 import json
@@ -8,13 +8,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from sharding.errors import TarnError
+from training.planning import add_arguments
 
 
 def main(words: list[str] | None = None) -> int:
     """The exit code: 0, 1 for a failure, 2 for usage, 128 + signal where a run was asked to leave."""
     parser = build_parser()
     args, rest = parser.parse_known_args(words)
-    if rest and args.command != "fit":
+    if rest and args.command not in ("fit", "plan"):
         parser.error(f"unrecognised arguments: {' '.join(rest)}")
     try:
         return int(args.run(args, rest))
@@ -41,6 +42,10 @@ def build_parser() -> argparse.ArgumentParser:
     score.add_argument("--cache", default="auto", help="folder for shards of object stores, or none")
     score.add_argument("--cache-limit", default="80%%", help="such as 500GB, or a share of the free disk (%(default)s)")
     score.set_defaults(run=run_evaluate)
+    planning = commands.add_parser("plan", help="what a run asks of network, disks and cores", allow_abbrev=False)
+    planning.add_argument("--config", type=Path, help="as for fit, --key.sub=value words too")
+    add_arguments(planning)
+    planning.set_defaults(run=run_plan)
     export = commands.add_parser("export", help="model.pt and model.pkl of a checkpoint")
     export.add_argument("--checkpoint", type=Path, required=True, help="a step-*.pt, or a run's folder for its newest")
     export.add_argument("--out", type=Path, required=True)
@@ -54,6 +59,15 @@ def run_fit(args: argparse.Namespace, overrides: list[str]) -> int:
     from training.fit import fit
 
     return fit(load_config(RunConfig, args.config, overrides))
+
+
+def run_plan(args: argparse.Namespace, overrides: list[str]) -> int:
+    from training.coercion import load_config
+    from training.config import RunConfig
+    from training.planning import plan_text
+
+    print(plan_text(load_config(RunConfig, args.config, overrides), args))
+    return 0
 
 
 def run_evaluate(args: argparse.Namespace, rest: list[str]) -> int:

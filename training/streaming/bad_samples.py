@@ -1,7 +1,7 @@
 """What to do about a picture that cannot be decoded: say so and stop, or put another one in its place."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sharding.errors import TarnError, UsageError
@@ -51,13 +51,12 @@ class Ledger:
 
     def enter(self, bad: BadSample) -> None:
         """Raises TarnError where the budget is spent."""
-        if (bad.shard, bad.key) in self.seen:
-            return
-        self.seen.add((bad.shard, bad.key))
-        if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"shard": bad.shard, "key": bad.key, "error": bad.error}) + "\n")
+        if (bad.shard, bad.key) not in self.seen:
+            self.seen.add((bad.shard, bad.key))
+            if self.path is not None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(asdict(bad)) + "\n")
         if len(self.seen) > self.budget:
             raise TarnError(
                 f"{len(self.seen)} samples are bad, the last one {bad.shard}: {bad.key} ({bad.error}), and "

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sharding import storage
 from sharding.errors import UsageError
 from sharding.manifest import Manifest, ShardInfo
 from training.preprocessing import Preprocessing, Triple
@@ -70,6 +71,7 @@ class StreamPlan:
 
     part_size: the most samples of a part (micro-batch). drop_last: leave out the samples behind the last whole global
     batch; otherwise they make a smaller one, of which every rank gets a part, an empty one where there are too few.
+    Raises UsageError where data or ranks cannot fill a global batch.
     """
 
     root: str
@@ -87,6 +89,18 @@ class StreamPlan:
     access: Access = field(default_factory=Access)
     bad_samples: BadSamplesConfig = field(default_factory=BadSamplesConfig)
     keys: bool = False
+
+    def __post_init__(self) -> None:
+        most = int(self.sizes.sum()) if self.drop_last else self.global_batch
+        if not self.ranks.size <= self.global_batch <= most:
+            raise UsageError(
+                f"global_batch={self.global_batch} must be between the number of ranks ({self.ranks.size}) and the "
+                f"pictures of the split ({int(self.sizes.sum())})."
+            )
+
+    @property
+    def is_local(self) -> bool:
+        return storage.local_path(self.root) is not None
 
     @property
     def train(self) -> bool:
@@ -131,16 +145,10 @@ def train_plan(
     micro_batch: int | None,
     keys: bool = False,
 ) -> StreamPlan:
-    """The training stream of this rank. Raises UsageError for a global batch that data or ranks cannot fill."""
-    split = manifest.split(data.train_split)
-    if not ranks.size <= global_batch <= split.samples:
-        raise UsageError(
-            f"optim.global_batch={global_batch} must be between the number of ranks ({ranks.size}) and the "
-            f"pictures of split {data.train_split!r} ({split.samples})."
-        )
+    """The training stream of this rank."""
     return StreamPlan(
         root=data.shards,
-        shards=split.shards,
+        shards=manifest.split(data.train_split).shards,
         seed=seed,
         global_batch=global_batch,
         lanes=data.lanes,

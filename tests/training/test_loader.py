@@ -1,0 +1,261 @@
+"""ShardLoader as anybody uses it in his own trainer."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sharding.errors import TarnError, UsageError
+from sharding.manifest import read_manifest
+from training.streaming import Batch, ShardLoader
+from training.streaming.bad_samples import Ledger
+from training.streaming.sources import LocalSource
+
+SMALL = {"global_batch": 16, "image_size": 16, "lanes": 4, "active_shards": 4, "keys": True}
+
+
+def loader(shards: Path, **more: object) -> ShardLoader:
+    return ShardLoader(str(shards), **{**SMALL, "num_workers": 0, **more})  # type: ignore[arg-type]
+
+
+def seen(batches: object) -> list[tuple[tuple[str, ...], bytes, list[int]]]:
+    return [(b.keys, b.images.numpy().tobytes(), b.labels.tolist()) for b in batches]  # type: ignore[attr-defined]
+
+
+def test_a_batch_has_images_labels_and_keys_that_belong_together(shards: Path) -> None:
+    classes = read_manifest(str(shards)).classes
+    for batch in loader(shards, num_workers=1):
+        assert isinstance(batch, Batch)
+        assert batch.images.dtype == torch.uint8
+        assert batch.images.shape == (16, 16, 16, 3)
+        assert batch.labels.dtype == torch.int64
+        assert [key.split("_")[0] for key in batch.keys] == [classes[label].wnid for label in batch.labels.tolist()]
+
+
+def test_iterating_again_gives_the_next_epoch_in_another_order(shards: Path) -> None:
+    one = loader(shards)
+    assert one.epoch == 0
+    first, second = seen(one), seen(one)
+    assert one.epoch == 2
+    assert first != second
+    assert len(first) == len(one) == 7
+    one.set_epoch(0)
+    assert seen(one) == first
+
+
+def test_resume_mid_epoch_gives_the_same_batches_with_other_workers(shards: Path) -> None:
+    whole = seen(loader(shards)) + seen(loader_at(shards, 1))
+    for stop in (1, 6, 7, 9):
+        one, given = loader(shards, num_workers=1), []
+        while len(given) < stop:
+            for batch in one:
+                given += seen([batch])
+                if len(given) == stop:
+                    state = json.loads(json.dumps(one.state_dict()))
+                    break
+        other = loader(shards, num_workers=2)
+        other.load_state_dict(state)
+        rest = []
+        for epoch in range(other.epoch, 2):
+            other.set_epoch(epoch)
+            rest += seen(other)
+        assert given + rest == whole
+        one.close()
+        other.close()
+
+
+def loader_at(shards: Path, epoch: int) -> ShardLoader:
+    one = loader(shards)
+    one.set_epoch(epoch)
+    return one
+
+
+def test_a_state_of_another_seed_batch_order_or_dataset_is_refused_by_name(shards: Path) -> None:
+    state = loader(shards).state_dict()
+    for name, value in (("seed", 1), ("global_batch", 8), ("lanes", 2), ("active_shards", 8)):
+        with pytest.raises(TarnError, match=rf"{name}="):
+            loader(shards, **{name: value}).load_state_dict(state)
+    with pytest.raises(TarnError, match="fingerprint="):
+        loader(shards, split="val").load_state_dict(state)
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 7])
+def test_all_ranks_get_equally_many_batches_and_together_the_global_ones(shards: Path, ranks: int) -> None:
+    alone = [sorted(batch.keys) for batch in loader(shards)]
+    shares = [[batch.keys for batch in loader(shards, rank=rank, world_size=ranks)] for rank in range(ranks)]
+    assert [len(share) for share in shares] == [7] * ranks
+    assert [sorted(sum(parts, ())) for parts in zip(*shares, strict=True)] == alone
+
+
+def test_evaluation_leaves_nothing_out_and_gives_every_rank_as_many_batches(shards: Path) -> None:
+    """40 pictures in batches of 13 leave one over: on three ranks, two of them get an empty batch."""
+    for ranks in (1, 3):
+        ones = [
+            loader(shards, split="val", train=False, global_batch=13, rank=r, world_size=ranks) for r in range(ranks)
+        ]
+        keys = [[batch.keys for batch in one] for one in ones]
+        assert [len(each) for each in keys] == [4] * ranks == [len(one) for one in ones]
+        told = [key for each in keys for batch in each for key in batch]
+        assert len(told) == len(set(told)) == 40
+
+
+def test_training_may_keep_its_last_smaller_batch(shards: Path) -> None:
+    sizes = [len(batch.labels) for batch in loader(shards, drop_last=False)]
+    assert sizes == [16] * 7 + [8]
+
+
+def test_batches_that_are_kept_are_not_written_over(shards: Path) -> None:
+    one = loader(shards, num_workers=2)
+    kept = list(one)
+    copies = seen(kept)
+    for _ in one:
+        pass
+    assert seen(kept) == copies
+    one.close()
+
+
+def test_a_killed_worker_is_told_at_once(shards: Path) -> None:
+    one = loader(shards, num_workers=2)
+    batches = iter(one)
+    next(batches)
+    assert one.pool is not None
+    one.pool.children[0].process.kill()
+    started = time.monotonic()
+    with pytest.raises(TarnError, match=r"decoding process \d was ended by SIGKILL \(out of memory\?\)"):
+        list(batches)
+    assert time.monotonic() - started < 30
+    one.close()
+
+
+def test_two_iterations_at_a_time_are_refused(shards: Path) -> None:
+    one = loader(shards, num_workers=1)
+    first = iter(one)
+    next(first)
+    next(iter(one))
+    with pytest.raises(TarnError, match="iterated twice"):
+        next(first)
+    one.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"num_workers": -1}, "num_workers=-1"),
+        ({"rank": 2, "world_size": 2}, "rank=2"),
+        ({"rank": 1}, "world_size=None"),
+        ({"global_batch": 121}, "global_batch=121"),
+        ({"bad_samples": "skip"}, "'skip'"),
+        ({"client": "curl"}, "'curl'"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_by_name(shards: Path, settings: dict[str, object], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        loader(shards, **settings)
+
+
+USER = """
+import sys
+from training.streaming import ShardLoader
+loader = ShardLoader(sys.argv[1], global_batch=16, image_size=16, num_workers=2)
+while True:
+    for batch in loader:
+        print(*[child.process.pid for child in loader.pool.children], flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_of_a_script_that_is_ended(shards: Path, number: signal.Signals) -> None:
+    """The script has no main guard, and its workers get the signals of a terminal too."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", USER, str(shards)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    workers = [int(word) for word in process.stdout.readline().split()]
+    assert len(workers) == 2
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as Ctrl-C does
+    else:
+        process.send_signal(number)
+    process.wait(30)
+    process.stdout.close()
+    deadline = time.monotonic() + 10
+    while any(is_running(worker) for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(is_running(worker) for worker in workers)
+
+
+def is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_workers_need_no_torch() -> None:
+    code = "import sys, training.streaming.worker, training.streaming.fetcher; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.fixture
+def broken(shards: Path, tmp_path: Path) -> tuple[Path, str]:
+    """A dataset in which the picture of one key is zeros."""
+    for path in shards.rglob("*.*"):
+        (tmp_path / path.relative_to(shards)).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path.relative_to(shards)).write_bytes(path.read_bytes())
+    info = read_manifest(str(tmp_path)).split("train").shards
+    source = LocalSource(str(tmp_path), info)
+    offset, size, _ = source.index(1)[3].item()
+    key = source.sample(1, 3).key
+    raw = bytearray((tmp_path / info[1].name).read_bytes())
+    raw[offset : offset + size] = bytes(size)
+    (tmp_path / info[1].name).write_bytes(raw)
+    return tmp_path, key
+
+
+def test_a_replaced_sample_is_the_same_on_any_ranks_and_workers_and_is_entered_once(
+    broken: tuple[Path, str], tmp_path: Path
+) -> None:
+    root, key = broken
+    ledger = tmp_path / "ledger" / "rank-0.jsonl"
+    alone = loader(root, bad_samples="replace", bad_sample_ledger=ledger)
+    epochs = [seen(alone), seen(alone)]
+    assert key not in {each for batches in epochs for keys, _, _ in batches for each in keys}
+    assert [json.loads(line) for line in ledger.read_text().splitlines()] == [
+        {"shard": "train/train-000001.tar", "key": key, "error": ANY_ERROR(ledger)}
+    ]
+    assert seen(loader(root, bad_samples="replace", num_workers=2)) == epochs[0]
+    shares = [seen(loader(root, bad_samples="replace", rank=rank, world_size=2)) for rank in range(2)]
+    for step, (_, _, labels) in enumerate(epochs[0]):
+        assert sorted(labels) == sorted(shares[0][step][2] + shares[1][step][2])
+
+
+def ANY_ERROR(ledger: Path) -> str:  # noqa: N802
+    error = str(json.loads(ledger.read_text().splitlines()[0])["error"])
+    assert "not a readable picture" in error
+    return error
+
+
+def test_a_spent_budget_stops_the_run_and_a_restart_remembers_it(broken: tuple[Path, str], tmp_path: Path) -> None:
+    root, key = broken
+    ledger = tmp_path / "ledger.jsonl"
+    for _ in range(2):
+        with pytest.raises(TarnError, match=rf"1 samples are bad.*{key}.*budget=0"):
+            seen(loader(root, bad_samples="replace", bad_sample_budget=0, bad_sample_ledger=ledger))
+    ledger.write_text(ledger.read_text() + '{"shard": "half a li')
+    assert Ledger(ledger, 5).seen == {("train/train-000001.tar", key)}
+
+
+def test_images_are_the_pixels_that_a_plain_decode_gives(shards: Path) -> None:
+    one = loader(shards, split="val", train=False, eval_resize=16)
+    batch = next(iter(one))
+    again = next(iter(loader(shards, split="val", train=False, eval_resize=16, num_workers=1)))
+    assert np.array_equal(batch.images.numpy(), again.images.numpy())
+    assert batch.images.float().std() > 10
