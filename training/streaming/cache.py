@@ -5,10 +5,12 @@ A file is named by its SHA-256, so two datasets never collide and equal shards l
 its digest is right; what carries that name is whole. A reader that has a file open keeps it, whoever removes the name.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +33,17 @@ class NoRoomError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CachedFile:
-    """A file of the cache. bytes: that it has, or will have when it is whole."""
+    """A file of the cache. bytes: that it will have when it is whole; written: that it has; since: ns of the epoch."""
 
     path: Path
     digest: str
     bytes: int
-    whole: bool
+    written: int
+    since: int
+
+    @property
+    def whole(self) -> bool:
+        return self.path.suffix == WHOLE
 
 
 class ShardCache:
@@ -109,37 +116,43 @@ class ShardCache:
     def make_room(self, size: int, digest: str, claims: Claims) -> None:
         """Removes what no living run needs, then what is needed later than `digest`; never what is needed before it.
 
-        Raises NoRoomError where that does not suffice.
+        Raises NoRoomError where the limit does not allow for it then, OSError (ENOSPC) where the disk does not.
         """
         with locked(self.folder / "lock", blocking=True):
-            files = list(self.files())
-            used = sum(file.bytes for file in files if file.digest != digest)
-            if used + size <= self.limit:
-                return
-            distance = claims.distances()
-            mine = distance.get(digest, 0.0)
-            spare = [file for file in files if file.digest != digest and distance.get(file.digest, UNCLAIMED) > mine]
-            spare.sort(key=lambda file: (-distance.get(file.digest, UNCLAIMED), file.path.stat().st_mtime_ns))
-            for file in spare:
-                if used + size <= self.limit:
-                    return
-                if file.whole or is_abandoned(file.path):
-                    file.path.unlink(missing_ok=True)
-                    used -= file.bytes
-            if used + size > self.limit:
-                raise NoRoomError(f"{self.folder} holds {used} bytes that are needed before, its limit is {self.limit}")
+            files = [file for file in self.files() if file.digest != digest]
+            spare = self.limit - sum(file.bytes for file in files) - size
+            free = shutil.disk_usage(self.folder).free - sum(file.bytes - file.written for file in files) - size
+            if spare < 0 or free < 0:
+                for file in evictable(files, claims.distances(), digest):
+                    if file.whole or is_abandoned(file.path):
+                        file.path.unlink(missing_ok=True)
+                        spare, free = spare + file.bytes, free + file.bytes
+                    if spare >= 0 and free >= 0:
+                        break
+        if spare < 0:
+            raise NoRoomError(f"{self.folder} is at its limit of {self.limit} bytes with files that are needed before")
+        if free < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder))
 
     def files(self) -> Iterator[CachedFile]:
         for entry in os.scandir(self.folder):
             name, path = entry.name, Path(entry.path)
             try:
+                told = entry.stat()
                 if name.endswith(WHOLE):
-                    yield CachedFile(path, name.removesuffix(WHOLE), entry.stat().st_size, whole=True)
+                    yield CachedFile(path, name.removesuffix(WHOLE), told.st_size, told.st_size, told.st_mtime_ns)
                 elif name.endswith(PART):
                     digest, size = name.removesuffix(PART).split(".")
-                    yield CachedFile(path, digest, int(size), whole=False)
+                    yield CachedFile(path, digest, int(size), told.st_size, told.st_mtime_ns)
             except (OSError, ValueError):
                 continue  # renamed or removed meanwhile, or somebody else's
+
+
+def evictable(files: list[CachedFile], distances: Mapping[str, float], digest: str) -> list[CachedFile]:
+    """What is needed later than `digest`, latest first; among what nobody claimed the oldest first."""
+    mine = distances.get(digest, 0.0)
+    later = [file for file in files if distances.get(file.digest, UNCLAIMED) > mine]
+    return sorted(later, key=lambda file: (-distances.get(file.digest, UNCLAIMED), file.since))
 
 
 @contextmanager

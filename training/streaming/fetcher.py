@@ -46,6 +46,7 @@ class Fetcher:
         self.not_before: dict[int, float] = {}
         self.wrong: Counter[int] = Counter()
         self.warnings: list[str] = []
+        self.paused_until = 0.0
         self.error: TarnError | None = None
 
     def stand_at(self, epoch: int, step: int) -> None:
@@ -64,7 +65,7 @@ class Fetcher:
         """COMING for what is within reach; UNKNOWN, so that nobody waits for it, for all else."""
         now = time.monotonic()
         self.traffic.state[:] = UNKNOWN
-        for shard in self.horizon.shards() if self.horizon else ():
+        for shard in self.horizon.shards() if self.horizon and now >= self.paused_until else ():
             if self.not_before.get(shard, 0.0) <= now:
                 self.traffic.state[shard] = COMING
 
@@ -96,7 +97,7 @@ class Fetcher:
         with self.changed:
             while True:
                 now = time.monotonic()
-                for shard in self.horizon.shards() if self.horizon else ():
+                for shard in self.horizon.shards() if self.horizon and now >= self.paused_until else ():
                     info = self.plan.shards[shard]
                     if shard in self.busy or self.not_before.get(shard, 0.0) > now:
                         continue
@@ -139,7 +140,9 @@ class Fetcher:
         if not self.counters["disk_refusals"]:
             self.warnings.append(f"the cache {self.cache.folder} {what}: what does not fit is read by ranges, slower.")
         self.counters["disk_refusals"] += 1
-        self.put_off(shard, FULL_DISK_PAUSE)
+        with self.changed:
+            self.paused_until = time.monotonic() + FULL_DISK_PAUSE
+            self.traffic.state[:] = UNKNOWN
 
     def news(self) -> dict[str, Any]:
         warnings, self.warnings = self.warnings, []
