@@ -9,7 +9,7 @@ from training.streaming.order import EpochOrder
 from training.streaming.plan import StreamPlan
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Need:
     """A shard that is read between two moments, in samples since the beginning of the first epoch asked for."""
 
@@ -27,14 +27,16 @@ def needs(plan: StreamPlan, epoch: int, step: int) -> Iterator[Need]:
 
 def epoch_needs(plan: StreamPlan, order: EpochOrder, begin: int, shift: int) -> Iterator[Need]:
     lanes = plan.ranks.lanes(plan.global_batch, order.lane_count) if plan.train else range(1)
-    return heapq.merge(*(lane_needs(order, lane, begin, plan.samples, shift) for lane in lanes))
+    each = (lane_needs(order, lane, begin, plan.samples, shift) for lane in lanes)
+    return heapq.merge(*each, key=lambda need: need.first)
 
 
 def lane_needs(order: EpochOrder, lane: int, begin: int, end: int, shift: int) -> Iterator[Need]:
     """Of the windows of a lane that reach beyond position `begin` and start before position `end`."""
     first_sample, windows = order.lanes[lane].begin, order.lanes[lane].windows
     for start, stop in itertools.pairwise(windows.tolist()):
-        first, last = start * order.lane_count + lane, stop * order.lane_count + lane
+        excess = order.rows * order.lane_count  # the positions from here on go to the longer lanes alone
+        first, last = min(start * order.lane_count + lane, excess), stop * order.lane_count + lane
         if last <= begin or first >= end or start == stop:
             continue
         for shard in order.shards_between(first_sample + start, first_sample + stop):
