@@ -10,8 +10,9 @@ from sharding.errors import UsageError
 
 CHOICES = ("auto", "obstore", "fsspec")
 PIECE = 8 * 2**20  # bytes that the fsspec client asks for at a time
-CHUNK = 2**20  # bytes that the obstore client hands over at a time, at least
-CONNECT_SECONDS, SILENCE_SECONDS, REQUEST_SECONDS = 10, 15, 300
+CHUNK = 2**16  # bytes that the obstore client hands over at a time, at least
+CONNECT_SECONDS, REQUEST_SECONDS = 10, 300
+SILENCE_SECONDS = 15.0  # without a byte, after which a connection counts as dead
 
 # storage_options in fsspec's words (s3fs, gcsfs, adlfs) and what obstore calls them
 OBSTORE_WORDS = {
@@ -47,7 +48,7 @@ class Client(Protocol):
 class ObstoreClient:
     """obstore: HTTP in Rust, outside the GIL; the fastest client that we measured (see benchmarks/remote.py)."""
 
-    def __init__(self, root: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, root: str, options: Mapping[str, Any], silence: float = SILENCE_SECONDS) -> None:
         from obstore.store import from_url
 
         kind = kind_of(root)
@@ -63,7 +64,7 @@ class ObstoreClient:
             client_options={
                 "allow_http": True,
                 "connect_timeout": f"{CONNECT_SECONDS}s",
-                "read_timeout": f"{SILENCE_SECONDS}s",
+                "read_timeout": f"{int(silence * 1000)}ms",
                 "timeout": f"{REQUEST_SECONDS}s",
             },
             retry_config={"max_retries": 0},
@@ -99,8 +100,12 @@ class FsspecClient:
             start += len(piece)
 
 
-def build_client(root: str, options: Mapping[str, Any], choice: str = "auto") -> Client:
-    """auto: obstore where it is installed and knows the URL and every option, else fsspec.
+def build_client(
+    root: str, options: Mapping[str, Any], choice: str = "auto", silence: float = SILENCE_SECONDS
+) -> Client:
+    """silence: seconds without a byte after which a connection counts as dead, where the client can tell.
+
+    auto: obstore where it is installed and knows the URL and every option, else fsspec.
 
     Raises UsageError for another choice, TarnError where the store's package is missing.
     """
@@ -113,7 +118,7 @@ def build_client(root: str, options: Mapping[str, Any], choice: str = "auto") ->
             "choose auto or fsspec."
         )
     if choice == "obstore" or (choice == "auto" and fits and importlib.util.find_spec("obstore") is not None):
-        return ObstoreClient(root, options)
+        return ObstoreClient(root, options, silence)
     return FsspecClient(root, options)
 
 

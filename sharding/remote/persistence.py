@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FINAL_KINDS = ("NotFoundError", "FileNotFoundError", "PermissionDeniedError", "PermissionError", "UnauthenticatedError")
+FINAL_KINDS = (
+    "NotFoundError",
+    "FileNotFoundError",
+    "NotSupportedError",
+    "PermissionDeniedError",
+    "PermissionError",
+    "UnauthenticatedError",
+)
 FINAL_STATUS = re.compile(r"\b(?:status|code|Client error)\D{0,24}(4\d\d)\b", re.IGNORECASE)
 PASSING_STATUS = {"408", "425", "429"}
 
@@ -38,6 +45,11 @@ class Patience:
     deadline: float = 120.0
     first_pause: float = 0.2
     longest_pause: float = 10.0
+
+    @property
+    def silence(self) -> float:
+        """Seconds that one connection may be silent: several have their turn before the deadline."""
+        return min(15.0, self.deadline / 8)
 
     def pause(self, attempt: int) -> float:
         """Seconds before the next attempt: doubling, with full jitter, so that ranks do not come back all at once.
@@ -149,6 +161,8 @@ def advice(error: BaseException) -> str:
     name, text = type(error).__name__, str(error)
     if name in ("NotFoundError", "FileNotFoundError"):
         return "restore it, or pack the dataset again"
+    if name == "NotSupportedError" or "ranges" in text:
+        return "the server does not serve ranges of files: take one that does, or copy the shards to a disk"
     if name in ("PermissionDeniedError", "PermissionError", "UnauthenticatedError") or "Expired" in text:
         return "renew the credentials or the permissions, and start again: the run goes on where it stood"
     return "check the network and the store, and start again: the run goes on where it stood"

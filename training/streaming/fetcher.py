@@ -37,7 +37,7 @@ class Fetcher:
         self.cache = ShardCache(plan.access.cache, plan.access.cache_limit)
         self.claims = Claims(plan.access.cache)
         self.counters: Counter[str] = Counter()
-        client = build_client(plan.root, plan.access.options, plan.access.client)
+        client = build_client(plan.root, plan.access.options, plan.access.client, plan.access.patience.silence)
         self.reader = Reader(plan.root, client, plan.access.patience, counters=self.counters)
         self.changed = threading.Condition()
         self.horizon: Horizon | None = None

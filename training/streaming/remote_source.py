@@ -31,7 +31,7 @@ class RemoteSource:
     ) -> None:
         self.root, self.shards, self.access, self.traffic, self.number = root, shards, access, traffic, number
         self.counters: Counter[str] = Counter()
-        client = build_client(root, access.options, access.client)
+        client = build_client(root, access.options, access.client, access.patience.silence)
         self.reader = Reader(root, client, access.patience, counters=self.counters)
         self.cache = ShardCache(access.cache, access.cache_limit) if access.cache is not None else None
         self.files = OpenFiles()
