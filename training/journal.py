@@ -1,5 +1,6 @@
 """What a run tells: console and log file, progress bars, metrics.jsonl, TensorBoard. Only rank 0 tells anything."""
 
+import contextlib
 import json
 import logging
 import sys
@@ -134,11 +135,12 @@ class Journal:
 
 
 class BarSafeHandler(logging.Handler):
-    """Prints to standard output without tearing a progress bar apart."""
+    """Prints to standard output without tearing a progress bar apart. A run outlives whoever reads it there."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(record.getMessage(), file=sys.stdout)
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):
+            tqdm.write(record.getMessage(), file=sys.stdout)
+            sys.stdout.flush()
 
 
 def is_up_to(line: str, step: int) -> bool:
