@@ -1,4 +1,4 @@
-"""python -m sharding sample | pack | verify | stats"""
+"""python -m sharding sample | pack | index | verify | stats"""
 
 import argparse
 import os
@@ -50,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     packing.add_argument("--check", default="header", help="of every picture: header, decode or off (%(default)s)")
     packing.add_argument("--overwrite", action="store_true", help="replace splits that are there already")
     packing.set_defaults(run=run_pack)
+    add_index(commands.add_parser("index", help="index tars that somebody else packed, to train from them in place"))
     for name, run, text in (
         ("verify", run_verify, "read every byte again and compare it with the manifest"),
         ("stats", run_stats, "counts, bytes, histograms of sizes and classes"),
@@ -58,6 +59,18 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("root", metavar="ROOT", help="folder or URL of a packed dataset")
         command.set_defaults(run=run)
     return parser
+
+
+def add_index(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "url", metavar="URL", help="folder or store of tars, or a pattern http://host/x-{0000..0012}.tar"
+    )
+    parser.add_argument("--out", metavar="FOLDER", help="of manifest and indexes (beside the tars)")
+    parser.add_argument("--split", action="append", default=[], metavar="NAME=PATTERN", help="the tars of a split")
+    parser.add_argument("--classes", type=Path, metavar="FILE", help="lines `wnid name`, as LOC_synset_mapping.txt")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="tars read at a time (%(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="read everything again")
+    parser.set_defaults(run=run_index)
 
 
 def run_sample(args: argparse.Namespace) -> int:
@@ -83,6 +96,26 @@ def run_pack(args: argparse.Namespace) -> int:
         told = f"packed in {time.perf_counter() - started:.1f} s" if name in written else "up to date"
         print(f"{name:>6}: {split.samples:,} pictures, {len(split.shards)} shards, {split.bytes:,} bytes, {told}")
     print(f"{args.root}: {len(manifest.classes)} classes. Next: python -m training fit --data.shards={args.root}")
+    return 0
+
+
+def run_index(args: argparse.Namespace) -> int:
+    from sharding.foreign.index import IndexConfig, index
+
+    config = IndexConfig(
+        out=args.out,
+        splits=tuple(args.split),
+        classes=args.classes,
+        workers=args.workers,
+        overwrite=args.overwrite,
+    )
+    started = time.perf_counter()
+    done = index(args.url, config)
+    told = f"indexed in {time.perf_counter() - started:.1f} s" if done.fresh else "up to date"
+    for name, split in done.manifest.splits.items():
+        print(f"{name:>6}: {split.samples:,} pictures, {len(split.shards)} tars, {split.bytes:,} bytes, {told}")
+    count = len(done.manifest.classes)
+    print(f"{done.root}: {count} classes. Next: python -m training fit --data.shards={done.root}")
     return 0
 
 

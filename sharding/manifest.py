@@ -1,7 +1,8 @@
 """manifest.json, the commit marker of a packed dataset, and the index that makes a tar random-access.
 
 The manifest is written last: a folder without one is not a dataset. An index is a header of 16 bytes (magic, number of
-samples) and one record of 16 bytes a sample, in tar order: where the picture's bytes lie in the tar, and its label.
+samples) and one record of 20 bytes a sample, in tar order: where the picture's bytes lie in the tar, its label, and the
+CRC-32 (as zlib's) of its bytes, for those who read it alone.
 """
 
 import hashlib
@@ -14,16 +15,19 @@ from numpy.typing import NDArray
 
 from sharding import storage
 from sharding.errors import TarnError
+from sharding.remote.clients import read_whole
+from sharding.remote.persistence import Patience, RemoteError, patiently
 
 FORMAT = "tarn-shards"
 VERSION = 1
-MAGIC = b"TARNIDX1"
-RECORD = np.dtype([("offset", "<u8"), ("size", "<u4"), ("label", "<i4")])
+MAGIC = b"TARNIDX2"
+RECORD = np.dtype([("offset", "<u8"), ("size", "<u4"), ("label", "<i4"), ("crc32", "<u4")])
 
 
 @dataclass(frozen=True)
 class ShardInfo:
-    """One tar of a split. name is relative to the root; sizes in bytes; digests are hex sha256."""
+    """One tar of a split. name is relative to the tars' root, index_name to the manifest's folder; both are the same
+    unless the manifest has a data_root. Sizes in bytes; digests are hex sha256."""
 
     name: str
     samples: int
@@ -62,10 +66,15 @@ class ClassInfo:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a packed dataset holds."""
+    """What a packed dataset holds. data_root: URL of the tars' folder, None where they lie beside the manifest."""
 
     classes: tuple[ClassInfo, ...]
     splits: dict[str, Split]
+    data_root: str | None = None
+
+    def shards_root(self, root: str) -> str:
+        """Where the tars lie, for a manifest at root; their indexes lie at root in any case."""
+        return root if self.data_root is None else self.data_root
 
     def split(self, name: str) -> Split:
         """Raises TarnError where the dataset has no such split."""
@@ -81,8 +90,10 @@ class Manifest:
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        head = {"format": FORMAT, "version": VERSION}
-        return json.dumps(head | asdict(self), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+        told = {"format": FORMAT, "version": VERSION} | asdict(self)
+        if self.data_root is None:
+            del told["data_root"]
+        return json.dumps(told, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes, where: str) -> "Manifest":
@@ -94,12 +105,16 @@ class Manifest:
                     f"{where} has format {told['format']!r} version {told['version']!r}, this Tarn reads "
                     f"{FORMAT!r} version {VERSION}: pack the dataset again or update Tarn."
                 )
+            data_root = told.get("data_root")
+            if not isinstance(data_root, str | None):
+                raise TypeError(f"data_root is {data_root!r}")
             return cls(
                 classes=tuple(ClassInfo(**c) for c in told["classes"]),
                 splits={
                     name: Split(tuple(ShardInfo(**shard) for shard in split["shards"]), split["packed"])
                     for name, split in told["splits"].items()
                 },
+                data_root=data_root,
             )
         except (ValueError, KeyError, TypeError) as error:
             raise TarnError(f"{where} is not a Tarn manifest ({error!r}): pack the dataset again.") from error
@@ -119,6 +134,13 @@ def parse_index(raw: bytes, where: str) -> NDArray[np.void]:
 def read_manifest(root: str, options: storage.Options = storage.NONE) -> Manifest:
     """Of the dataset at root. Raises TarnError where none lies there."""
     url = storage.join(root, "manifest.json")
-    if not storage.exists(url, options):
-        raise TarnError(f"{root} holds no packed dataset (no manifest.json): pack one by python -m sharding pack.")
-    return Manifest.from_json(storage.read_bytes(url, options), url)
+    nothing = TarnError(f"{root} holds no packed dataset (no manifest.json): pack one by python -m sharding pack.")
+    if storage.local_path(root) is not None:
+        if not storage.exists(url):
+            raise nothing
+        return Manifest.from_json(storage.read_bytes(url), url)
+    try:
+        raw = patiently(lambda: read_whole(root, "manifest.json", options), url, Patience())
+    except RemoteError as error:
+        raise (nothing if error.missing else error) from error
+    return Manifest.from_json(raw, url)

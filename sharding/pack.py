@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sharding import storage
 from sharding.errors import TarnError, UsageError
+from sharding.foreign.target import SOURCE as INDEXED
 from sharding.inspection import CHECKS
 from sharding.manifest import Manifest, ShardInfo, Split, read_manifest
 from sharding.plan import digest, plan_shards
@@ -50,6 +51,7 @@ def pack(source: Path, root: str, config: PackConfig) -> tuple[Manifest, list[st
     refuse_overlap(source, root)
     found = read_source(source, config.split)
     before = read_manifest(root) if storage.exists(storage.join(root, "manifest.json")) else None
+    refuse_foreign_tars(before, root)
     if before is not None and not config.overwrite:
         refuse_other_classes(before, found, root)
     plans = {split: plan_shards(pictures, config.shard_size, config.seed) for split, pictures in found.splits.items()}
@@ -89,6 +91,12 @@ def refuse_overlap(source: Path, root: str) -> None:
     out = storage.local_path(root)
     if out is not None and out.resolve().is_relative_to((source / "ILSVRC" if is_kaggle(source) else source).resolve()):
         raise UsageError(f"the output {out} lies inside the source {source}: choose a folder beside it.")
+
+
+def refuse_foreign_tars(before: Manifest | None, root: str) -> None:
+    """Raises UsageError where the tars at root are somebody else's, indexed: they are not to be removed."""
+    if before is not None and any(split.packed.get("source") == INDEXED for split in before.splits.values()):
+        raise UsageError(f"{root} holds the index of tars that were packed elsewhere: choose another output.")
 
 
 def refuse_other_classes(before: Manifest, found: Source, root: str) -> None:

@@ -21,7 +21,7 @@ def stats(root: str, manifest: Manifest) -> str:
         indexes = [read_index(root, shard.index_name) for shard in split.shards]
         records = np.concatenate(indexes)
         lines += ["  bytes of a picture:", *histogram(records["size"], (0, 8e3, 32e3, 64e3, 128e3, 256e3, 512e3, 1e12))]
-        lines += header_lines(root, split, indexes)
+        lines += header_lines(manifest.shards_root(root), split, indexes)
         lines += class_lines(manifest, records["label"])
     return "\n".join(lines)
 
@@ -43,12 +43,12 @@ def histogram(values: NDArray[np.generic], edges: tuple[float, ...]) -> list[str
 
 
 def header_lines(root: str, split: Split, indexes: list[NDArray[np.void]]) -> list[str]:
-    """Sides, formats and modes, from evenly spread pictures."""
+    """Sides, formats and modes, from evenly spread pictures. root: of the tars."""
     places = [(shard, row) for shard, index in enumerate(indexes) for row in range(len(index))]
     chosen = places[:: max(1, len(places) // LOOKED_AT)]
     looks, broken = [], 0
     for shard, row in chosen:
-        offset, size, _ = indexes[shard][row].item()
+        offset, size, _, _ = indexes[shard][row].item()
         try:
             looks.append(describe(storage.read_range(storage.join(root, split.shards[shard].name), offset, size)))
         except BROKEN:

@@ -1,4 +1,4 @@
-"""Every byte of a packed dataset against its manifest."""
+"""Every byte of a packed or indexed dataset against its manifest."""
 
 import hashlib
 import io
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from sharding import storage
 from sharding.errors import TarnError
+from sharding.foreign.check import check_indexed, is_indexed
 from sharding.manifest import Manifest, ShardInfo, parse_index
 from sharding.progress import progress_bar
 
@@ -18,19 +19,22 @@ def verify(root: str, manifest: Manifest) -> list[str]:
     with progress_bar(total, "verifying", "B") as bar:
         for name, split in manifest.splits.items():
             keys: set[str] = set()
+            if is_indexed(split):
+                problems += check_indexed(root, manifest, split, bar.update)
+                continue
             for shard in split.shards:
-                problems += check_shard(root, shard, len(manifest.classes), keys)
+                problems += check_shard(root, manifest, shard, keys)
                 bar.update(shard.bytes)
-            listed = {shard.name for shard in split.shards}
-            for extra in storage.names(storage.join(root, name), ".tar"):
+            folder, listed = storage.join(manifest.shards_root(root), name), {shard.name for shard in split.shards}
+            for extra in storage.names(folder, ".tar"):
                 if f"{name}/{extra}" not in listed:
-                    problems.append(f"{storage.join(root, name)}/{extra} is not in the manifest.")
+                    problems.append(f"{folder}/{extra} is not in the manifest.")
     return problems
 
 
-def check_shard(root: str, shard: ShardInfo, classes: int, keys: set[str]) -> Iterator[str]:
+def check_shard(root: str, manifest: Manifest, shard: ShardInfo, keys: set[str]) -> Iterator[str]:
     """Digests first; only a shard whose bytes are right is worth a look inside."""
-    url, index_url = storage.join(root, shard.name), storage.join(root, shard.index_name)
+    url, index_url = storage.join(manifest.shards_root(root), shard.name), storage.join(root, shard.index_name)
     try:
         data, index = storage.read_bytes(url), storage.read_bytes(index_url)
     except TarnError as error:
@@ -43,7 +47,7 @@ def check_shard(root: str, shard: ShardInfo, classes: int, keys: set[str]) -> It
     elif hashlib.sha256(index).hexdigest() != shard.index_sha256:
         yield f"{index_url} does not have the SHA-256 of the manifest: copy or pack it again."
     else:
-        yield from check_samples(url, data, index, shard, classes, keys)
+        yield from check_samples(url, data, index, shard, len(manifest.classes), keys)
 
 
 def check_samples(url: str, data: bytes, index: bytes, shard: ShardInfo, classes: int, keys: set[str]) -> Iterator[str]:

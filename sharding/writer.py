@@ -1,6 +1,7 @@
 """One shard: a tar by the webdataset library, and its index. The same bytes on every machine."""
 
 import hashlib
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,8 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
                     continue
                 kind = ending(data, picture.path.suffix)
                 tar.write({"__key__": picture.key, "cls": str(picture.label).encode(), kind: data})
-                records[row], position = place(position, data, kind, picture.label)
+                where, position = place(position, data, kind)
+                records[row] = (where, len(data), picture.label, zlib.crc32(data))
                 progress(1, len(data))
     if damaged:
         return Written(None, tuple(damaged))
@@ -83,11 +85,11 @@ def read_picture(picture: Picture, check: str) -> tuple[bytes, str | None]:
     return data, damage(data, check)
 
 
-def place(position: int, data: bytes, kind: str, label: int) -> tuple[tuple[int, int, int], int]:
+def place(position: int, data: bytes, kind: str) -> tuple[int, int]:
     """Where the picture's bytes lie when its sample starts at `position`, and where the sample ends.
 
     The writer sorts members by ending: cls comes before jpg, png and webp, but after bmp.
     """
     label_bytes = 2 * BLOCK
     offset = position + BLOCK + (label_bytes if kind > "cls" else 0)
-    return (offset, len(data), label), position + label_bytes + BLOCK + padded(len(data))
+    return offset, position + label_bytes + BLOCK + padded(len(data))

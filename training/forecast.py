@@ -9,7 +9,7 @@ from training.ranks import Ranks
 from training.streaming.horizon import Horizon
 from training.streaming.needs import epoch_needs
 from training.streaming.plan import StreamPlan
-from training.streaming.traffic import EAGER_BYTES
+from training.streaming.traffic import eager_bytes
 
 ROUND_TRIPS = 4  # of a first batch: manifest (twice: is it there?), indexes, pictures
 LOOKS = 400  # moments of an epoch at which the cache is looked at, at most
@@ -121,7 +121,7 @@ def simulated(plans: list[StreamPlan], limit: int, served: int, mean: float, wor
             new = kept - held
             fetched, moved = fetched + len(new), moved + sum(plans[0].shards[shard].bytes for shard in new)
             held = kept
-        eager = min(EAGER_BYTES * len(plans), served * mean) / mean if fetched and epoch == 0 else 0
+        eager = min(eager_bytes(plans[0]) * len(plans), served * mean) / mean if fetched and epoch == 0 else 0
         singles = int(max(eager, singly * served))
         told.append(Traffic(fetched, singles, moved + int(singles * mean)))
     return told[0], told[1]

@@ -45,7 +45,7 @@ def head(config: "RunConfig", manifest: Manifest, plan: StreamPlan, args: argpar
     whole = Ranks(0, args.ranks).has_whole_lanes(plan.global_batch, plan.lanes)
     lanes = "the shards of its own lanes" if whole else "every shard (lanes or batch do not divide by the ranks)"
     return [
-        f"{plan.root}: {split.samples:,} pictures, {len(split.shards):,} shards, {size(split.bytes)}; "
+        f"{plan.tars}: {split.samples:,} pictures, {len(split.shards):,} shards, {size(split.bytes)}; "
         f"{plan.samples:,} served in an epoch of {plan.steps:,} steps of {plan.global_batch}",
         f"{args.ranks} ranks on {args.hosts} hosts; a rank reads {lanes}",
     ]

@@ -29,7 +29,7 @@ def score_model(args: argparse.Namespace, progress: Callable[[int], object]) -> 
     check_classes(artifact.classes, manifest.classes, str(args.model), args.shards)
     with joined_world(args.device) as world:
         workers = args.workers if args.workers is not None else world.cores()
-        access = resolve_access(args.shards, {}, "auto", args.cache, args.cache_limit, DEADLINE)
+        access = resolve_access(manifest.shards_root(args.shards), {}, "auto", args.cache, args.cache_limit, DEADLINE)
         plan = eval_plan(args.shards, manifest, args.split, artifact.preprocessing, world, args.batch_size, access)
         model = artifact.build().to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         dtype = choose_dtype(args.amp, world.device)

@@ -37,11 +37,33 @@ OBSTORE_WORDS = {
 KINDS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "http": "http", "https": "http"}
 
 
+class Forks:
+    """Whether this process is the fork of one that used obstore: its threads are gone then, and it would hang."""
+
+    def __init__(self) -> None:
+        self.watched = self.happened = False
+
+    def watch(self) -> None:
+        if not self.watched and hasattr(os, "register_at_fork"):
+            self.watched = True
+            os.register_at_fork(after_in_child=self.note)
+
+    def note(self) -> None:
+        self.happened = True
+
+
+FORKS = Forks()  # a fact of the process, not of any object
+
+
 class Client(Protocol):
     """name: of an object below the client's root. Raises whatever the library below raises."""
 
     def stream(self, name: str, start: int, end: int) -> Iterator[bytes]:
         """Bytes [start, end), in pieces, in order; fewer where the object ends before."""
+        ...
+
+    def whole(self, name: str) -> bytes:
+        """All bytes of a small object, by one request."""
         ...
 
 
@@ -51,6 +73,7 @@ class ObstoreClient:
     def __init__(self, root: str, options: Mapping[str, Any], silence: float = SILENCE_SECONDS) -> None:
         from obstore.store import from_url
 
+        FORKS.watch()
         kind = kind_of(root)
         config: dict[str, Any] = translated(kind, options) or {}
         provider = (
@@ -80,6 +103,11 @@ class ObstoreClient:
         for piece in result.stream(min_chunk_size=CHUNK):
             yield memoryview(piece)  # type: ignore[misc]  # no copy: whoever takes it may write or hash it
 
+    def whole(self, name: str) -> bytes:
+        import obstore
+
+        return bytes(obstore.get(self.store, name).bytes())
+
 
 class FsspecClient:
     """Any store that fsspec knows."""
@@ -99,6 +127,26 @@ class FsspecClient:
                 return
             start += len(piece)
 
+    def whole(self, name: str) -> bytes:
+        return bytes(self.files.cat_file(storage.join(self.root, name)))
+
+
+class LocalClient:
+    """Files of a local folder: indexes may lie here for shards that lie elsewhere."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def stream(self, name: str, start: int, end: int) -> Iterator[bytes]:
+        path = storage.local_path(storage.join(self.root, name))
+        assert path is not None
+        with path.open("rb") as file:
+            file.seek(start)
+            yield file.read(end - start)
+
+    def whole(self, name: str) -> bytes:
+        return storage.read_bytes(storage.join(self.root, name))
+
 
 def build_client(
     root: str, options: Mapping[str, Any], choice: str = "auto", silence: float = SILENCE_SECONDS
@@ -111,15 +159,24 @@ def build_client(
     """
     if choice not in CHOICES:
         raise UsageError(f"data.client={choice!r} is unknown: choose one of {', '.join(CHOICES)}.")
+    if storage.local_path(root) is not None:
+        return LocalClient(root)
     fits = KINDS.get(scheme_of(root)) is not None and translated(kind_of(root), options) is not None
     if choice == "obstore" and not fits:
         raise UsageError(
             f"data.client='obstore' does not know {root} with storage_options of {', '.join(options) or 'none'}: "
             "choose auto or fsspec."
         )
-    if choice == "obstore" or (choice == "auto" and fits and importlib.util.find_spec("obstore") is not None):
+    if choice == "auto" and (FORKS.happened or importlib.util.find_spec("obstore") is None):
+        fits = False
+    if choice == "obstore" or (choice == "auto" and fits):
         return ObstoreClient(root, options, silence)
     return FsspecClient(root, options)
+
+
+def read_whole(root: str, name: str, options: Mapping[str, Any]) -> bytes:
+    """A small object. Raises whatever the client raises."""
+    return build_client(root, options).whole(name)
 
 
 def scheme_of(url: str) -> str:

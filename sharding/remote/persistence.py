@@ -1,5 +1,6 @@
 """Reading until the bytes are here: bounded retries, each going on at the byte where the last one broke."""
 
+import contextlib
 import random
 import re
 import threading
@@ -30,11 +31,11 @@ PASSING_STATUS = {"408", "425", "429"}
 
 
 class RemoteError(TarnError):
-    """A remote file that could not be read. final: trying again is no use."""
+    """A remote file that could not be read. final: trying again is no use; missing: because it is not there."""
 
-    def __init__(self, message: str, final: bool) -> None:
+    def __init__(self, message: str, final: bool, missing: bool) -> None:
         super().__init__(message)
-        self.final = final
+        self.final, self.missing = final, missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ class Reader:
     root: str
     client: "Client"
     patience: Patience = field(default_factory=Patience)
-    threads: int = 32
+    threads: int = 64
     counters: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
     pool: ThreadPoolExecutor | None = None
@@ -108,6 +109,7 @@ class Reader:
                 f"{self.root.rstrip('/')}/{name} cannot be read (gave up after {attempts} "
                 f"attempt{'s' if attempts > 1 else ''}{why}: {cause(error)}): {advice(error)}.",
                 final,
+                is_missing(error),
             ) from error
 
     def read(self, name: str, start: int, end: int) -> bytes:
@@ -117,9 +119,22 @@ class Reader:
         """All at once, in the order of the ranges (name, start, end)."""
         if len(ranges) < 2:
             return [self.read(*each) for each in ranges]
+        return list(self.threaded().map(lambda each: self.read(*each), ranges))
+
+    def threaded(self) -> ThreadPoolExecutor:
         if self.pool is None:
             self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="tarn-range")
-        return list(self.pool.map(lambda each: self.read(*each), ranges))
+        return self.pool
+
+    def warm_up(self, name: str, connections: int = 16) -> None:
+        """Opens connections by asking for a byte of an object on each; does not wait, nor mind failures."""
+
+        def ask() -> None:
+            with contextlib.suppress(Exception):
+                list(self.client.stream(name, 0, 1))
+
+        for _ in range(connections):
+            self.threaded().submit(ask)
 
 
 def patiently(action: Callable[[], T], url: str, patience: Patience) -> T:
@@ -136,9 +151,14 @@ def patiently(action: Callable[[], T], url: str, patience: Patience) -> T:
                     f"{url} cannot be read (gave up after {attempt} attempt{'s' if attempt > 1 else ''}: "
                     f"{cause(error)}): {advice(error)}.",
                     is_final(error),
+                    is_missing(error),
                 ) from error
             time.sleep(patience.pause(attempt - 1))
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def is_missing(error: BaseException) -> bool:
+    return type(error).__name__ in ("NotFoundError", "FileNotFoundError")
 
 
 def is_final(error: BaseException) -> bool:
@@ -151,7 +171,7 @@ def is_final(error: BaseException) -> bool:
 
 
 def cause(error: BaseException) -> str:
-    if isinstance(error, FileNotFoundError) or type(error).__name__ == "NotFoundError":
+    if is_missing(error):
         return "it is not there"
     text = re.sub(r"\s+", " ", str(error)).split(" Debug source:")[0].strip()
     return text[:240] or type(error).__name__
@@ -159,7 +179,7 @@ def cause(error: BaseException) -> str:
 
 def advice(error: BaseException) -> str:
     name, text = type(error).__name__, str(error)
-    if name in ("NotFoundError", "FileNotFoundError"):
+    if is_missing(error):
         return "restore it, or pack the dataset again"
     if name == "NotSupportedError" or "ranges" in text:
         return "the server does not serve ranges of files: take one that does, or copy the shards to a disk"

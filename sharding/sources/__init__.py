@@ -38,12 +38,12 @@ class Problems:
     def add(self, kind: str, name: str) -> None:
         self.found.setdefault(kind, []).append(name)
 
-    def raise_if_any(self, where: str) -> None:
-        """Raises one TarnError that counts every kind and names the first ten of it."""
+    def raise_if_any(self, where: str, doing: str = "packed") -> None:
+        """Raises one TarnError that counts every kind and names the first ten of it; doing: what is refused."""
         if not self.found:
             return
         told = []
         for kind, names in self.found.items():
             more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
             told.append(f"{len(names)} {kind} ({', '.join(names[:SHOWN])}{more})")
-        raise TarnError(f"{where} cannot be packed: {'; '.join(told)}. Nothing was published.")
+        raise TarnError(f"{where} cannot be {doing}: {'; '.join(told)}. Nothing was published.")

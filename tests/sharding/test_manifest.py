@@ -29,7 +29,7 @@ def test_the_fingerprint_changes_with_a_shard() -> None:
 
 
 def test_an_index_comes_back_and_a_cut_one_is_refused() -> None:
-    records = np.array([(512, 100, 3), (2048, 7, -1)], RECORD)
+    records = np.array([(512, 100, 3, 2**32 - 1), (2048, 7, -1, 0)], RECORD)
     raw = index_bytes(records)
     assert np.array_equal(parse_index(raw, "x.idx"), records)
     for end in (0, 8, 16, len(raw) - 1):

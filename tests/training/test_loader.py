@@ -211,8 +211,8 @@ def broken(shards: Path, tmp_path: Path) -> tuple[Path, str]:
         (tmp_path / path.relative_to(shards)).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path.relative_to(shards)).write_bytes(path.read_bytes())
     info = read_manifest(str(tmp_path)).split("train").shards
-    source = LocalSource(str(tmp_path), info)
-    offset, size, _ = source.index(1)[3].item()
+    source = LocalSource(str(tmp_path), str(tmp_path), info)
+    offset, size, _, _ = source.index(1)[3].item()
     key = source.sample(1, 3).key
     raw = bytearray((tmp_path / info[1].name).read_bytes())
     raw[offset : offset + size] = bytes(size)

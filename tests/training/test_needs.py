@@ -16,6 +16,7 @@ from training.streaming.plan import StreamPlan
 def plan(sizes: list[int], ranks: Ranks, batch: int, lanes: int, active: int) -> StreamPlan:
     return StreamPlan(
         root="nowhere",
+        tars="nowhere",
         shards=tuple(ShardInfo(f"{i}.tar", size, 100 * size, f"{i}", f"i{i}") for i, size in enumerate(sizes)),
         seed=1,
         global_batch=batch,

@@ -117,7 +117,7 @@ def copy(shards: Path, to: Path) -> Path:
 def test_a_broken_picture_is_named_with_shard_and_key(shards: Path, tmp_path: Path, workers: int) -> None:
     root = copy(shards, tmp_path)
     manifest = read_manifest(str(root))
-    source = LocalSource(str(root), manifest.split("train").shards)
+    source = LocalSource(str(root), str(root), manifest.split("train").shards)
     record, key = source.index(1)[3], source.sample(1, 3).key
     path = root / manifest.split("train").shards[1].name
     raw = bytearray(path.read_bytes())

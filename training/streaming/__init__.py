@@ -4,14 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from training.streaming.loader import Batch, ShardLoader
+    from training.streaming.sequential import SequentialLoader
 
-__all__ = ["Batch", "ShardLoader"]
+__all__ = ["Batch", "SequentialLoader", "ShardLoader"]
 
 
 def __getattr__(name: str) -> Any:
     """Loaded when first asked for: the loader needs torch, and the decoding processes import this package without."""
     if name in __all__:
-        from training.streaming import loader
+        from importlib import import_module
 
-        return getattr(loader, name)
+        module = "sequential" if name == "SequentialLoader" else "loader"
+        return getattr(import_module(f"training.streaming.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

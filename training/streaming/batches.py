@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sharding import storage
 from sharding.errors import TarnError
+from sharding.remote.persistence import Reader
 from training.streaming.bad_samples import BadSample, substitute
 from training.streaming.decode import UNIFORMS, BrokenPictureError, Pixels, decode_eval, decode_train
 from training.streaming.order import EpochOrder
@@ -30,10 +30,11 @@ class Made:
     bad: tuple[BadSample, ...]
 
 
-def build_source(plan: StreamPlan, traffic: Traffic | None, number: int) -> Source:
-    if storage.local_path(plan.root) is not None:
-        return LocalSource(plan.root, plan.shards)
-    return RemoteSource(plan.root, plan.shards, plan.access, traffic, number)
+def build_source(plan: StreamPlan, traffic: Traffic | None, number: int, reader: Reader | None = None) -> Source:
+    """reader: one of the tars' root that has its connections open, if there is one."""
+    if plan.is_local:
+        return LocalSource(plan.root, plan.tars, plan.shards)
+    return RemoteSource(plan.root, plan.tars, plan.shards, plan.access, traffic, number, reader)
 
 
 class BatchMaker:
@@ -72,22 +73,21 @@ class BatchMaker:
             except BrokenPictureError as error:
                 if self.plan.bad_samples.policy == "raise":
                     raise TarnError(
-                        f"{self.url(shard)}: {sample.key} is {error}: pack without it, or set "
+                        f"{self.source.url(shard)}: {sample.key} is {error}: pack without it, or set "
                         "data.bad_samples.policy=replace to train without it."
                     ) from error
                 bad.append(BadSample(self.source.name(shard), sample.key, str(error)))
                 place = substitute(self.plan.seed, *at, attempt, self.source.samples(shard))
                 (sample,) = self.source.read([(shard, place)])
-        raise TarnError(f"{self.url(shard)}: {SUBSTITUTES} samples drawn in a row are bad: copy or pack it again.")
+        raise TarnError(
+            f"{self.source.url(shard)}: {SUBSTITUTES} samples drawn in a row are bad: copy or pack it again."
+        )
 
     def decode(self, data: memoryview, uniforms: NDArray[np.float64]) -> Pixels:
         plan = self.plan
         if plan.augmentation is None:
             return decode_eval(data, plan.preprocessing.resize, plan.preprocessing.crop)
         return decode_train(data, plan.image_size, plan.augmentation, uniforms)
-
-    def url(self, shard: int) -> str:
-        return storage.join(self.plan.root, self.source.name(shard))
 
 
 def slot_layout(rows: int, side: int) -> tuple[int, int]:

@@ -37,8 +37,8 @@ class Fetcher:
         self.cache = ShardCache(plan.access.cache, plan.access.cache_limit)
         self.claims = Claims(plan.access.cache)
         self.counters: Counter[str] = Counter()
-        client = build_client(plan.root, plan.access.options, plan.access.client, plan.access.patience.silence)
-        self.reader = Reader(plan.root, client, plan.access.patience, counters=self.counters)
+        client = build_client(plan.tars, plan.access.options, plan.access.client, plan.access.patience.silence)
+        self.reader = Reader(plan.tars, client, plan.access.patience, counters=self.counters)
         self.changed = threading.Condition()
         self.horizon: Horizon | None = None
         self.position = (0, 0)
@@ -127,7 +127,7 @@ class Fetcher:
         self.counters["wrong_bytes"] += 1
         self.wrong[shard] += 1
         if self.wrong[shard] >= WRONG_BYTES_ATTEMPTS:
-            url = storage.join(self.plan.root, self.plan.shards[shard].name)
+            url = storage.join(self.plan.tars, self.plan.shards[shard].name)
             self.error = TarnError(
                 f"{url} does not hold what the manifest says, after {self.wrong[shard]} attempts ({error}): "
                 "copy or pack it again."
@@ -149,9 +149,10 @@ class Fetcher:
         return {"counters": dict(self.counters), "warnings": warnings, "error": str(self.error or "")}
 
 
-def fetch(connection: Connection, plan: StreamPlan, traffic_file: int, processes: int) -> None:
-    """Serves until the loader closes the connection."""
-    fetcher = Fetcher(plan, Traffic(len(plan.shards), processes, traffic_file))
+def fetch(connection: Connection) -> None:
+    """First the plan, the file and the number of processes of the traffic, then where the rank stands."""
+    plan, traffic_file, processes = connection.recv()
+    fetcher = Fetcher(plan, Traffic(plan, processes, traffic_file))
     for _ in range(DOWNLOADS):
         threading.Thread(target=fetcher.download, daemon=True).start()
     told: dict[str, Any] = {}

@@ -19,13 +19,17 @@ import torch
 import torch.distributed
 from torch import Tensor
 
-from sharding.errors import TarnError, UsageError
+from sharding import storage
+from sharding.errors import UsageError
 from sharding.manifest import Manifest, read_manifest
+from sharding.remote.clients import build_client
+from sharding.remote.persistence import Patience
 from training.preprocessing import Preprocessing
 from training.ranks import Ranks
 from training.streaming.access import DEADLINE, resolve_access
 from training.streaming.bad_samples import BadSamplesConfig, Ledger
 from training.streaming.batches import BatchMaker, Place, build_source, slot_arrays, slot_layout
+from training.streaming.crew import Crew, Door
 from training.streaming.decode import Augmentation
 from training.streaming.fetching import Fetching
 from training.streaming.plan import StreamPlan, start_state
@@ -93,14 +97,20 @@ class ShardLoader:
         bad_sample_ledger: str | Path | None = None,
         pin_memory: bool = False,
     ) -> None:
-        access = resolve_access(url, storage_options or {}, client, cache, cache_limit, deadline)
-        ranks = ranks_of(rank, world_size)
-        manifest = read_manifest(url, access.options)
-        if not global_batch >= 1:
-            raise UsageError(f"global_batch={global_batch} must be at least 1.")
+        ranks, options = ranks_of(rank, world_size), dict(storage_options or {})
+        crew = early_crew(url, worker_count(num_workers, ranks), options, client, cache, deadline)
+        try:
+            manifest = read_manifest(url, options)
+            tars = manifest.shards_root(url)
+            access = resolve_access(tars, options, client, cache, cache_limit, deadline)
+            shards = manifest.split(split).shards
+        except BaseException:
+            crew.close()
+            raise
         plan = StreamPlan(
             root=url,
-            shards=manifest.split(split).shards,
+            tars=tars,
+            shards=shards,
             seed=seed,
             global_batch=global_batch,
             lanes=lanes,
@@ -116,7 +126,7 @@ class ShardLoader:
             keys=keys,
         )
         ledger = Path(bad_sample_ledger) if bad_sample_ledger else None
-        self.setup(plan, manifest, split, worker_count(num_workers, ranks), pin_memory, ledger)
+        self.setup(plan, manifest, split, crew, pin_memory, ledger)
 
     @classmethod
     def of_plan(
@@ -130,23 +140,21 @@ class ShardLoader:
     ) -> "ShardLoader":
         """For those who made the plan themselves."""
         loader = cls.__new__(cls)
-        loader.setup(plan, manifest, split, workers, pin_memory, ledger)
+        loader.setup(plan, manifest, split, Crew(workers, is_cached(plan)), pin_memory, ledger)
         return loader
 
     def setup(
-        self, plan: StreamPlan, manifest: Manifest, split: str, workers: int, pin_memory: bool, ledger: Path | None
+        self, plan: StreamPlan, manifest: Manifest, split: str, crew: Crew, pin_memory: bool, ledger: Path | None
     ) -> None:
-        self.plan, self.pin_memory, self.workers = plan, pin_memory, workers
+        self.plan, self.crew, self.pin_memory = plan, crew, pin_memory
         self.classes = manifest.classes
         self.state = start_state(plan, manifest.fingerprint(split))
         self.ledger = Ledger(ledger, plan.bad_samples.budget)
         self.counters: Counter[str] = Counter()
-        self.warnings: list[str] = []
-        self.problem: TarnError | None = None
-        self.fetching = Fetching(plan, workers) if is_cached(plan) else None
+        self.fetching = Fetching(plan, crew) if is_cached(plan) else None
         traffic = self.fetching.traffic if self.fetching else None
-        self.pool = WorkerPool(plan, workers, traffic, self.note) if workers else None
-        self.maker = None if workers else BatchMaker(plan, build_source(plan, traffic, 1))
+        self.pool = WorkerPool(plan, crew, traffic, self.note) if crew.workers else None
+        self.maker = None if crew.workers else BatchMaker(plan, build_source(plan, traffic, 1))
 
     @property
     def epoch(self) -> int:
@@ -191,8 +199,8 @@ class ShardLoader:
         )
         self.look()
         if self.fetching is not None:
-            self.fetching.stand_at(epoch, first_step)
-        at = first_step
+            self.fetching.begin(epoch, first_step)
+        at = -1
         for (_, step, part), (images, labels, made) in self.made(places):
             if step != at and self.fetching is not None:
                 self.fetching.stand_at(epoch, step)
@@ -240,10 +248,16 @@ class ShardLoader:
 
     def close(self) -> None:
         """Ends the processes; so does the end of the program, or of the loader's last user."""
-        if self.pool is not None:
-            self.pool.close()
-        if self.fetching is not None:
-            self.fetching.close()
+        self.crew.close()
+
+
+def early_crew(url: str, workers: int, options: Mapping[str, Any], client: str, cache: str, deadline: float) -> Crew:
+    """Started on what is known before the manifest is read. Raises UsageError for an unknown client."""
+    if storage.local_path(url) is not None:
+        return Crew(workers, fetches=False)
+    build_client(url, options, client)  # so that a mistake is told here, in one sentence
+    door = Door(root=url, options=options, client=client, silence=Patience(deadline=deadline).silence)
+    return Crew(workers, fetches=cache != "none", door=door)
 
 
 def is_cached(plan: StreamPlan) -> bool:

@@ -59,22 +59,22 @@ class DataConfig:
         crop = self.eval_crop or self.image_size
         return Preprocessing(resize=self.eval_resize, crop=crop, mean=self.mean, std=self.std)
 
-    def access(self) -> Access:
-        return resolve_access(
-            self.shards, self.storage_options, self.client, self.cache, self.cache_limit, self.deadline
-        )
+    def access(self, tars: str) -> Access:
+        return resolve_access(tars, self.storage_options, self.client, self.cache, self.cache_limit, self.deadline)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamPlan:
     """What decides the content of every batch of one rank; plain values, sent to the workers once.
 
+    root: where the manifest and the indexes lie; tars: where the shards do, mostly the same.
     part_size: the most samples of a part (micro-batch). drop_last: leave out the samples behind the last whole global
     batch; otherwise they make a smaller one, of which every rank gets a part, an empty one where there are too few.
     Raises UsageError where data or ranks cannot fill a global batch.
     """
 
     root: str
+    tars: str
     shards: tuple[ShardInfo, ...]
     seed: int
     global_batch: int
@@ -100,7 +100,7 @@ class StreamPlan:
 
     @property
     def is_local(self) -> bool:
-        return storage.local_path(self.root) is not None
+        return storage.local_path(self.tars) is not None
 
     @property
     def train(self) -> bool:
@@ -148,6 +148,7 @@ def train_plan(
     """The training stream of this rank."""
     return StreamPlan(
         root=data.shards,
+        tars=manifest.shards_root(data.shards),
         shards=manifest.split(data.train_split).shards,
         seed=seed,
         global_batch=global_batch,
@@ -159,7 +160,7 @@ def train_plan(
         preprocessing=data.preprocessing,
         augmentation=data.augment,
         drop_last=True,
-        access=data.access(),
+        access=data.access(manifest.shards_root(data.shards)),
         bad_samples=data.bad_samples,
         keys=keys,
     )
@@ -171,6 +172,7 @@ def eval_plan(
     """Every picture of a split exactly once over all ranks, `batch` of them to a rank at a time."""
     return StreamPlan(
         root=root,
+        tars=manifest.shards_root(root),
         shards=manifest.split(split).shards,
         seed=0,
         global_batch=batch * ranks.size,

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from sharding.errors import TarnError
 from training.streaming.batches import Made, Place, slot_arrays, slot_layout
+from training.streaming.crew import Crew
 from training.streaming.plan import StreamPlan
-from training.streaming.process import Child
-from training.streaming.shared import anonymous_file, mapped, page_aligned
+from training.streaming.shared import mapped, page_aligned
 from training.streaming.traffic import Traffic
 from training.streaming.worker import Done, Job, WorkerSetup
 
@@ -33,34 +33,28 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.int64], Made]
 class WorkerPool:
     """Made for one plan. on_done: called with every finished job, for counters."""
 
-    def __init__(
-        self, plan: StreamPlan, workers: int, traffic: Traffic | None, on_done: Callable[[Done], None]
-    ) -> None:
+    def __init__(self, plan: StreamPlan, crew: Crew, traffic: Traffic | None, on_done: Callable[[Done], None]) -> None:
         self.plan, self.on_done = plan, on_done
+        self.crew, self.children, self.slots_file = crew, crew.workers, crew.slots_file
         self.rows = min(plan.part_size, max(1, len(plan.share)))
         self.slot_bytes = page_aligned(sum(slot_layout(self.rows, plan.image_size)))
-        self.slots_file = anonymous_file(0)
         self.slots: list[mmap.mmap] = []
         self.free: deque[int] = deque()
         self.tickets = 0
         self.round = 0
         self.limit = plan.access.patience.deadline * 2 + LONGEST_JOB
-        files = [self.slots_file, *([traffic.file] if traffic else [])]
-        self.children: list[Child] = []
-        self.loads: dict[int, list[Job]] = {}
-        for number in range(1, workers + 1):
+        self.loads: dict[int, list[Job]] = {number: [] for number in range(len(self.children))}
+        for number, child in enumerate(self.children, 1):
             setup = WorkerSetup(
                 plan=plan,
                 slots_file=self.slots_file,
                 slot_bytes=self.slot_bytes,
                 rows=self.rows,
                 number=number,
-                processes=workers + 1,
+                processes=len(self.children) + 1,
                 traffic_file=traffic.file if traffic else None,
             )
-            self.children.append(Child("training.streaming.worker:work", (setup,), files))
-            self.loads[number - 1] = []
-        self.close = weakref.finalize(self, close_all, self.children, self.slots_file)
+            child.send(setup)
 
     def batches(self, places: Iterable[Place], look: Callable[[], None]) -> Iterator[Arrays]:
         """Raises TarnError for what a process could not read, or where one ended. look: called while waiting."""
@@ -143,9 +137,3 @@ class WorkerPool:
             f"decoding process {number} {self.children[number].ending()}{at}: start again, the run goes on where it "
             "stood; with less memory at hand, lower data.workers."
         )
-
-
-def close_all(children: list[Child], slots_file: int) -> None:
-    for child in children:
-        child.close()
-    os.close(slots_file)

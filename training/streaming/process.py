@@ -19,9 +19,9 @@ IGNORED = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGHUP")  # meant for the
 
 
 class Child:
-    """A program at work on messages. task: `module:function`, called as function(connection, *setup) over there."""
+    """A program at work on messages. task: `module:function`, called as function(connection) over there."""
 
-    def __init__(self, task: str, setup: tuple[Any, ...], files: Sequence[int]) -> None:
+    def __init__(self, task: str, files: Sequence[int]) -> None:
         self.connection, theirs = multiprocessing.Pipe()
         lifeline, self.lifeline = os.pipe()
         self.process = subprocess.Popen(
@@ -32,8 +32,11 @@ class Child:
         )
         theirs.close()
         os.close(lifeline)
-        with contextlib.suppress(BrokenPipeError):  # dead already: the first look at it tells
-            self.connection.send(setup)
+
+    def send(self, message: Any) -> None:
+        """Where it is dead already, the first look at it tells."""
+        with contextlib.suppress(ConnectionError):
+            self.connection.send(message)
 
     def ending(self) -> str:
         """How it ended, in words; waits a moment for it to be known."""
@@ -67,7 +70,7 @@ def child_main(task: str, connection_file: int, lifeline: int) -> None:
     connection = Connection(connection_file)
     threading.Thread(target=end_with_parent, args=(lifeline,), daemon=True).start()
     with contextlib.suppress(EOFError, ConnectionError):
-        serve(connection, *connection.recv())
+        serve(connection)
     os._exit(0)  # threads at work on the network are not waited for
 
 

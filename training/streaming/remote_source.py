@@ -3,8 +3,8 @@
 import hashlib
 import os
 import time
-from collections import Counter
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,47 +16,59 @@ from sharding.remote.clients import build_client
 from sharding.remote.persistence import Reader
 from training.streaming.access import Access
 from training.streaming.cache import ShardCache
-from training.streaming.sources import HEADER, OpenFiles, Place, Sample, checked_index
+from training.streaming.sources import HEADER, OpenFiles, Place, Sample, Source, checked_index
 from training.streaming.traffic import COMING, Traffic
 
 POLL = 0.005  # s
 LONGEST_WAIT = 60.0  # s for a shard that is on its way; then its samples are read by range
+WRONG_BYTES_ATTEMPTS = 3
+
+Record = tuple[int, int, int, int]  # offset, size, label, crc32
+Range = tuple[str, int, int]  # name, start, end
 
 
-class RemoteSource:
+class RemoteSource(Source):
     """number: of this process in the traffic."""
 
     def __init__(
-        self, root: str, shards: tuple[ShardInfo, ...], access: Access, traffic: Traffic | None, number: int
+        self,
+        root: str,
+        tars: str,
+        shards: tuple[ShardInfo, ...],
+        access: Access,
+        traffic: Traffic | None,
+        number: int,
+        reader: Reader | None = None,
     ) -> None:
-        self.root, self.shards, self.access, self.traffic, self.number = root, shards, access, traffic, number
-        self.counters: Counter[str] = Counter()
-        client = build_client(root, access.options, access.client, access.patience.silence)
-        self.reader = Reader(root, client, access.patience, counters=self.counters)
+        super().__init__(root, tars, shards)
+        self.access, self.traffic, self.number = access, traffic, number
+        self.reader = reader if reader is not None and reader.root == tars else self.reader_of(tars)
+        self.reader.patience, self.reader.counters = access.patience, self.counters
+        self.index_reader = self.reader if root == tars else self.reader_of(root)
         self.cache = ShardCache(access.cache, access.cache_limit) if access.cache is not None else None
         self.files = OpenFiles()
-        self.indexes: dict[int, NDArray[np.void]] = {}
 
-    def samples(self, shard: int) -> int:
-        return self.shards[shard].samples
-
-    def name(self, shard: int) -> str:
-        return self.shards[shard].name
+    def reader_of(self, root: str) -> Reader:
+        access = self.access
+        client = build_client(root, access.options, access.client, access.patience.silence)
+        return Reader(root, client, access.patience, counters=self.counters)
 
     def read(self, places: Sequence[Place]) -> list[Sample]:
         """What the cache holds, comes from it; the rest at once by ranges, or when its shard arrives."""
         self.load_indexes({shard for shard, _ in places})
-        records = [self.indexes[shard][place].item() for shard, place in places]
-        found = [self.cached(shard, record) for (shard, _), record in zip(places, records, strict=True)]
+        records: list[Record] = [self.indexes[shard][place].item() for shard, place in places]
+        shards = [shard for shard, _ in places]
+        found = [self.cached(shard, record) for shard, record in zip(shards, records, strict=True)]
         deadline = time.monotonic() + LONGEST_WAIT
         while missing := [row for row, raw in enumerate(found) if raw is None]:
-            if time.monotonic() > deadline or not self.should_wait({places[row][0] for row in missing}):
-                self.read_by_range(places, records, found, missing)
+            if time.monotonic() > deadline or not self.should_wait({shards[row] for row in missing}):
+                for row, raw in zip(missing, self.read_by_range(shards, records, missing), strict=True):
+                    found[row] = raw
                 break
             time.sleep(POLL)
             for row in missing:
-                found[row] = self.cached(places[row][0], records[row])
-        return [Sample(raw or b"", label) for raw, (_, _, label) in zip(found, records, strict=True)]
+                found[row] = self.cached(shards[row], records[row])
+        return [Sample(raw or b"", record[2]) for raw, record in zip(found, records, strict=True)]
 
     def should_wait(self, shards: set[int]) -> bool:
         """Whether all of the shards are coming whole, and enough was read by range already."""
@@ -64,29 +76,46 @@ class RemoteSource:
             return False
         return not self.traffic.may_read_by_range()
 
-    def read_by_range(
-        self,
-        places: Sequence[Place],
-        records: Sequence[tuple[int, int, int]],
-        found: list[bytes | None],
-        missing: list[int],
-    ) -> None:
-        ranges = []
-        for row in missing:
-            offset, size, _ = records[row]
-            ranges.append((self.shards[places[row][0]].name, offset - HEADER, offset + size))
-        parts = self.reader.read_many(ranges)
-        for row, part in zip(missing, parts, strict=True):
-            found[row] = part
-        self.counters["range_samples"] += len(missing)
+    def read_by_range(self, shards: Sequence[int], records: Sequence[Record], rows: Sequence[int]) -> list[bytes]:
+        """Raw bytes of the samples in these rows, their pictures checked against the index's CRC-32."""
+        ranges: list[Range] = []
+        for row in rows:
+            offset, size, _, _ = records[row]
+            ranges.append((self.shards[shards[row]].name, offset - HEADER, offset + size))
+        crcs = [records[row][3] for row in rows]
+        parts = self.checked(
+            self.reader, ranges, lambda at, raw: zlib.crc32(memoryview(raw)[HEADER:]) == crcs[at], "CRC-32 of the index"
+        )
+        self.counters["range_samples"] += len(rows)
         if self.traffic is not None:
             self.traffic.moved[self.number] += sum(map(len, parts))
+        return parts
 
-    def cached(self, shard: int, record: tuple[int, int, int]) -> bytes | None:
+    def checked(
+        self, reader: Reader, ranges: Sequence[Range], is_right: Callable[[int, bytes], bool], what: str
+    ) -> list[bytes]:
+        """All ranges at once; wrong ones again, a few times. Raises TarnError where the store itself is wrong."""
+        parts = reader.read_many(ranges)
+        for attempt in range(1, WRONG_BYTES_ATTEMPTS + 1):
+            wrong = [at for at, raw in enumerate(parts) if not is_right(at, raw)]
+            if not wrong:
+                break
+            self.counters["wrong_bytes"] += len(wrong)
+            if attempt == WRONG_BYTES_ATTEMPTS:
+                name, start, end = ranges[wrong[0]]
+                raise TarnError(
+                    f"{storage.join(reader.root, name)}: bytes {start} to {end} do not have the {what}, after "
+                    f"{attempt} attempts: copy or pack the dataset again."
+                )
+            for at, raw in zip(wrong, reader.read_many([ranges[at] for at in wrong]), strict=True):
+                parts[at] = raw
+        return parts
+
+    def cached(self, shard: int, record: Record) -> bytes | None:
         """From the cache's file, None where there is none. A file in the cache is whole and was checked."""
         if self.cache is None:
             return None
-        offset, size, _ = record
+        offset, size, _, _ = record
         try:
             file = self.files.descriptor(self.cache.path(self.shards[shard].sha256))
             raw = os.pread(file, HEADER + size, offset - HEADER)
@@ -95,22 +124,30 @@ class RemoteSource:
         return raw if len(raw) == HEADER + size else None
 
     def load_indexes(self, shards: set[int]) -> None:
-        """All that are not known yet, at once."""
+        """All that are not known yet, at once: from the cache, else from where they lie, and into the cache."""
         wanted = sorted(shard for shard in shards if shard not in self.indexes)
-        cached = {shard: self.cached_index(self.shards[shard]) for shard in wanted}
-        missing = [shard for shard in wanted if cached[shard] is None]
-        ranges = [(self.shards[shard].index_name, 0, index_size(self.shards[shard])) for shard in missing]
-        for shard, raw in zip(missing, self.reader.read_many(ranges), strict=True):
-            info = self.shards[shard]
-            if hashlib.sha256(raw).hexdigest() != info.index_sha256:
-                url = storage.join(self.root, info.index_name)
-                raise TarnError(f"{url} does not have the SHA-256 of the manifest: copy or pack the dataset again.")
-            cached[shard] = raw
+        missing = []
+        for shard in wanted:
+            raw = self.cached_index(self.shards[shard])
+            if raw is None:
+                missing.append(shard)
+            else:
+                self.indexes[shard] = self.parsed(shard, raw)
+        infos = [self.shards[shard] for shard in missing]
+        raws = self.checked(
+            self.index_reader,
+            [(info.index_name, 0, index_size(info)) for info in infos],
+            lambda at, raw: hashlib.sha256(raw).hexdigest() == infos[at].index_sha256,
+            "SHA-256 of the manifest",
+        )
+        for shard, raw in zip(missing, raws, strict=True):
+            self.indexes[shard] = self.parsed(shard, raw)
             if self.cache is not None:
-                self.cache.keep(info.index_sha256, raw)
-        for shard, known in cached.items():
-            info = self.shards[shard]
-            self.indexes[shard] = checked_index(known or b"", storage.join(self.root, info.index_name), info)
+                self.cache.keep(self.shards[shard].index_sha256, raw)
+
+    def parsed(self, shard: int, raw: bytes) -> NDArray[np.void]:
+        info = self.shards[shard]
+        return checked_index(raw, storage.join(self.root, info.index_name), info)
 
     def cached_index(self, info: ShardInfo) -> bytes | None:
         return self.cache.read_whole(info.index_sha256, index_size(info)) if self.cache is not None else None

@@ -5,7 +5,6 @@ from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,22 +39,31 @@ class Sample:
         return f"{prefix + '/' if prefix and is_ustar else ''}{folder}{slash}{base.split('.')[0]}"
 
 
-class Source(Protocol):
-    """Samples of one split. counters: what happened on the way (see remote/persistence.py)."""
+class Source:
+    """Samples of one split. root: where the indexes lie; tars: where the shards do.
 
-    counters: Counter[str]
+    counters: what happened on the way (see remote/persistence.py).
+    """
+
+    def __init__(self, root: str, tars: str, shards: tuple[ShardInfo, ...]) -> None:
+        self.root, self.tars, self.shards = root, tars, shards
+        self.counters: Counter[str] = Counter()
+        self.indexes: dict[int, NDArray[np.void]] = {}
 
     def read(self, places: Sequence[Place]) -> list[Sample]:
         """In the order of the places, as many at once as may be. Raises TarnError naming the shard."""
-        ...
+        raise NotImplementedError
 
     def samples(self, shard: int) -> int:
         """How many samples a shard has."""
-        ...
+        return self.shards[shard].samples
 
     def name(self, shard: int) -> str:
-        """The shard's name below the dataset's root."""
-        ...
+        """The shard's name below the tars' root."""
+        return self.shards[shard].name
+
+    def url(self, shard: int) -> str:
+        return storage.join(self.tars, self.shards[shard].name)
 
 
 class OpenFiles:
@@ -75,27 +83,19 @@ class OpenFiles:
         return self.descriptors[path]
 
 
-class LocalSource:
+class LocalSource(Source):
     """Shards on this host's disks, read in place."""
 
-    def __init__(self, root: str, shards: tuple[ShardInfo, ...]) -> None:
-        self.root, self.shards = root, shards
-        self.counters: Counter[str] = Counter()
+    def __init__(self, root: str, tars: str, shards: tuple[ShardInfo, ...]) -> None:
+        super().__init__(root, tars, shards)
         self.files = OpenFiles()
-        self.indexes: dict[int, NDArray[np.void]] = {}
-
-    def samples(self, shard: int) -> int:
-        return self.shards[shard].samples
-
-    def name(self, shard: int) -> str:
-        return self.shards[shard].name
 
     def read(self, places: Sequence[Place]) -> list[Sample]:
         return [self.sample(shard, place) for shard, place in places]
 
     def sample(self, shard: int, place: int) -> Sample:
-        offset, size, label = self.index(shard)[place].item()
-        path = storage.local_path(storage.join(self.root, self.shards[shard].name))
+        offset, size, label, _ = self.index(shard)[place].item()
+        path = storage.local_path(storage.join(self.tars, self.shards[shard].name))
         assert path is not None
         try:
             raw = os.pread(self.files.descriptor(path), HEADER + size, offset - HEADER)

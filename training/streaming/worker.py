@@ -7,10 +7,20 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from sharding.errors import TarnError
+from sharding.remote.clients import build_client
+from sharding.remote.persistence import Reader
 from training.streaming.batches import BatchMaker, Made, Place, build_source, slot_arrays
+from training.streaming.crew import Door
 from training.streaming.plan import StreamPlan
 from training.streaming.shared import mapped
 from training.streaming.traffic import Traffic
+
+
+def opened(door: Door) -> Reader:
+    """A reader with its connections open, or on their way to be."""
+    reader = Reader(door.root, build_client(door.root, door.options, door.client, door.silence))
+    reader.warm_up("manifest.json")
+    return reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +56,15 @@ class WorkerSetup:
     traffic_file: int | None
 
 
-def work(connection: Connection, setup: WorkerSetup) -> None:
+def work(connection: Connection) -> None:
+    """First a door or None, then the setup, then jobs."""
+    door: Door | None = connection.recv()
+    reader = opened(door) if door is not None else None
+    setup: WorkerSetup = connection.recv()
     traffic = None
     if setup.traffic_file is not None:
-        traffic = Traffic(len(setup.plan.shards), setup.processes, setup.traffic_file)
-    source = build_source(setup.plan, traffic, setup.number)
+        traffic = Traffic(setup.plan, setup.processes, setup.traffic_file)
+    source = build_source(setup.plan, traffic, setup.number, reader)
     maker = BatchMaker(setup.plan, source)
     slots: dict[int, mmap.mmap] = {}
     before: Counter[str] = Counter()
