@@ -50,7 +50,7 @@ class Patience:
     @property
     def silence(self) -> float:
         """Seconds that one connection may be silent: several have their turn before the deadline."""
-        return min(15.0, self.deadline / 8)
+        return min(15.0, max(1.0, self.deadline / 8))
 
     def pause(self, attempt: int) -> float:
         """Seconds before the next attempt: doubling, with full jitter, so that ranks do not come back all at once.

@@ -124,7 +124,7 @@ def test_a_flipped_byte_never_reaches_the_cache(remote: str, proxy: Proxy, expec
 def test_a_lasting_fault_is_one_error_that_names_url_and_attempts(
     remote: str, proxy: Proxy, tmp_path: Path, cache: Callable[[Path], str], fault: dict[str, Any], told: str
 ) -> None:
-    one = loader(remote, cache=cache(tmp_path), deadline=2.0)
+    one = loader(remote, cache=cache(tmp_path), deadline=8.0)
     proxy.fault(**fault, match="/train-")
     with pytest.raises(TarnError, match=told) as caught:
         batches(one)
