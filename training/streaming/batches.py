@@ -33,7 +33,7 @@ class Made:
 def build_source(plan: StreamPlan, traffic: Traffic | None, number: int, reader: Reader | None = None) -> Source:
     """reader: one of the tars' root that has its connections open, if there is one."""
     if plan.is_local:
-        return LocalSource(plan.root, plan.tars, plan.shards)
+        return LocalSource(plan.root, plan.tars, plan.shards, plan.access.options)
     return RemoteSource(plan.root, plan.tars, plan.shards, plan.access, traffic, number, reader)
 
 

@@ -43,6 +43,13 @@ class Crew:
             self.children.append(self.fetcher)
         return self.fetcher
 
+    def end_fetcher(self) -> None:
+        """Where it turns out that nothing is cached."""
+        if self.fetcher is not None:
+            self.children.remove(self.fetcher)
+            self.fetcher.close()
+            self.fetcher = None
+
 
 def close_all(children: list[Child], files: list[int]) -> None:
     for child in children:

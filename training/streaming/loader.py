@@ -104,29 +104,29 @@ class ShardLoader:
             tars = manifest.shards_root(url)
             access = resolve_access(tars, options, client, cache, cache_limit, deadline)
             shards = manifest.split(split).shards
+            plan = StreamPlan(
+                root=url,
+                tars=tars,
+                shards=shards,
+                seed=seed,
+                global_batch=global_batch,
+                lanes=lanes,
+                active_shards=active_shards,
+                ranks=ranks,
+                part_size=micro_batch or global_batch,
+                image_size=image_size,
+                preprocessing=Preprocessing(resize=eval_resize or image_size * 256 // 224, crop=image_size),
+                augmentation=(augment or Augmentation()) if train else None,
+                drop_last=train if drop_last is None else drop_last,
+                access=access,
+                bad_samples=BadSamplesConfig(policy=bad_samples, budget=bad_sample_budget),
+                keys=keys,
+            )
+            ledger = Path(bad_sample_ledger) if bad_sample_ledger else None
+            self.setup(plan, manifest, split, crew, pin_memory, ledger)
         except BaseException:
             crew.close()
             raise
-        plan = StreamPlan(
-            root=url,
-            tars=tars,
-            shards=shards,
-            seed=seed,
-            global_batch=global_batch,
-            lanes=lanes,
-            active_shards=active_shards,
-            ranks=ranks,
-            part_size=micro_batch or global_batch,
-            image_size=image_size,
-            preprocessing=Preprocessing(resize=eval_resize or image_size * 256 // 224, crop=image_size),
-            augmentation=(augment or Augmentation()) if train else None,
-            drop_last=train if drop_last is None else drop_last,
-            access=access,
-            bad_samples=BadSamplesConfig(policy=bad_samples, budget=bad_sample_budget),
-            keys=keys,
-        )
-        ledger = Path(bad_sample_ledger) if bad_sample_ledger else None
-        self.setup(plan, manifest, split, crew, pin_memory, ledger)
 
     @classmethod
     def of_plan(
@@ -146,12 +146,16 @@ class ShardLoader:
     def setup(
         self, plan: StreamPlan, manifest: Manifest, split: str, crew: Crew, pin_memory: bool, ledger: Path | None
     ) -> None:
+        if not plan.is_local:
+            build_client(plan.tars, plan.access.options, plan.access.client)  # a mistake is told here, in one sentence
         self.plan, self.crew, self.pin_memory = plan, crew, pin_memory
         self.classes = manifest.classes
         self.state = start_state(plan, manifest.fingerprint(split))
         self.ledger = Ledger(ledger, plan.bad_samples.budget)
         self.counters: Counter[str] = Counter()
         self.fetching = Fetching(plan, crew) if is_cached(plan) else None
+        if self.fetching is None:
+            crew.end_fetcher()
         traffic = self.fetching.traffic if self.fetching else None
         self.pool = WorkerPool(plan, crew, traffic, self.note) if crew.workers else None
         self.maker = None if crew.workers else BatchMaker(plan, build_source(plan, traffic, 1))
@@ -237,7 +241,8 @@ class ShardLoader:
 
     def take_counters(self) -> dict[str, int]:
         """What happened on the way so far: requests, bytes, retries, resumed, wrong_bytes, range_samples, replaced."""
-        return dict(self.counters + (self.fetching.counters if self.fetching else Counter()))
+        own = self.maker.source.counters if self.maker else Counter()
+        return dict(self.counters + own + (self.fetching.counters if self.fetching else Counter()))
 
     def take_warnings(self) -> list[str]:
         """What a human should know, each once."""
@@ -255,7 +260,7 @@ def early_crew(url: str, workers: int, options: Mapping[str, Any], client: str, 
     """Started on what is known before the manifest is read. Raises UsageError for an unknown client."""
     if storage.local_path(url) is not None:
         return Crew(workers, fetches=False)
-    build_client(url, options, client)  # so that a mistake is told here, in one sentence
+    build_client(url, options, client)
     door = Door(root=url, options=options, client=client, silence=Patience(deadline=deadline).silence)
     return Crew(workers, fetches=cache != "none", door=door)
 

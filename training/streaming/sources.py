@@ -32,7 +32,10 @@ class Sample:
 
     @property
     def key(self) -> str:
-        """The member's name up to its first dot (POSIX.1-1988 ustar: name at 0, prefix at 345)."""
+        """The member's name up to its first dot (POSIX.1-1988 ustar: name at 0, prefix at 345).
+
+        Of foreign tars the header may hold the first 100 characters only, or `?` for what is not ASCII.
+        """
         name, prefix = (self.raw[a:b].split(b"\0")[0].decode("utf-8", "replace") for a, b in ((0, 100), (345, 500)))
         folder, slash, base = name.rpartition("/")
         is_ustar = self.raw[257:263] == b"ustar\0"  # GNU's own headers keep other things behind 345
@@ -86,9 +89,11 @@ class OpenFiles:
 class LocalSource(Source):
     """Shards on this host's disks, read in place."""
 
-    def __init__(self, root: str, tars: str, shards: tuple[ShardInfo, ...]) -> None:
+    def __init__(
+        self, root: str, tars: str, shards: tuple[ShardInfo, ...], options: storage.Options = storage.NONE
+    ) -> None:
         super().__init__(root, tars, shards)
-        self.files = OpenFiles()
+        self.files, self.options = OpenFiles(), options
 
     def read(self, places: Sequence[Place]) -> list[Sample]:
         return [self.sample(shard, place) for shard, place in places]
@@ -111,7 +116,7 @@ class LocalSource(Source):
     def index(self, shard: int) -> NDArray[np.void]:
         if shard not in self.indexes:
             url = storage.join(self.root, self.shards[shard].index_name)
-            self.indexes[shard] = checked_index(storage.read_bytes(url), url, self.shards[shard])
+            self.indexes[shard] = checked_index(storage.read_bytes(url, self.options), url, self.shards[shard])
         return self.indexes[shard]
 
 
