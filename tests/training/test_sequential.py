@@ -527,7 +527,7 @@ def test_members_that_run_code_when_decoded_are_never_decoded(source: list[Pictu
 
 
 def test_names_that_lead_outside_are_keys_and_links_are_passed_over(source: list[Picture], tmp_path: Path) -> None:
-    key, data, label = source[0]
+    _, data, label = source[0]
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as tar:
         for name, content in members("../../out", data, label):

@@ -34,8 +34,10 @@ class CheckedStream:
     """
 
     def __init__(self, url: str, pieces: Iterator[bytes]) -> None:
-        self.url, self.rest, self.members = url, bytearray(), 0
-        self.walk = walk(Stream(self.recorded(pieces)), lambda name, size: False)
+        self.url, self.members, self.given = url, 0, 0
+        self.rest = bytearray()  # what has come and was not given yet; walked as far as the stream's position
+        self.stream = Stream(self.recorded(pieces))
+        self.walk = walk(self.stream, lambda name, size: False)
 
     def recorded(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:
@@ -43,11 +45,12 @@ class CheckedStream:
             yield piece
 
     def read(self, size: int) -> bytes:
-        """Raises StreamError, naming the URL, where the tar is cut or damaged."""
-        while len(self.rest) < size and self.step():
+        """Fewer bytes at the end. Raises StreamError, naming the URL, where the tar is cut or damaged."""
+        while self.stream.position - self.given < size and self.step():
             pass
-        taken = bytes(self.rest[:size])
-        del self.rest[:size]
+        taken = bytes(self.rest[: min(size, self.stream.position - self.given)])
+        del self.rest[: len(taken)]
+        self.given += len(taken)
         return taken
 
     def step(self) -> bool:
@@ -63,7 +66,7 @@ class CheckedStream:
     def finish(self, taken: int) -> None:
         """For when the library is at its end; taken: wanted members that it found."""
         while self.step():
-            self.rest.clear()
+            pass
         if taken != self.members:
             raise StreamError(f"{self.url}: {taken} of {self.members} members could be read: pack it again.")
 
