@@ -22,10 +22,10 @@ DATA ?= $(SAMPLE)
 SAMPLE_NEEDED := $(filter build/sample,$(SHARDS))
 LAUNCH := $(if $(filter 1,$(NPROC)),-m,-m torch.distributed.run --standalone --nproc-per-node $(NPROC) -m)
 
-.PHONY: help setup sample shards train eval predict bench test lint format clean
+.PHONY: help setup sample shards train eval predict bench test test-servers lint format clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # uv installs the registry's matching builds of torch and torchvision.
 $(VENV)/.ready: pyproject.toml constraints.txt
@@ -58,8 +58,11 @@ predict: setup ## the five likeliest classes of PICTURES by MODEL
 bench: setup ## images/s of the loader alone on SHARDS
 	$(BIN)/python -m benchmarks.loader $(SHARDS) $(ARGS)
 
-test: setup ## run all tests
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+test: setup ## run the tests that need no server
+	$(BIN)/python -m pytest -n 2 -m 'not servers' $(ARGS)
+
+test-servers: setup ## run the tests against a real object store and a real web server (installs the store)
+	$(BIN)/python -m pytest -n 2 -m servers $(ARGS)
 
 lint: setup ## check style and types, change nothing
 	$(BIN)/ruff check .

@@ -106,3 +106,13 @@ def nginx_proxy(nginx: Nginx) -> Iterator[Proxy]:
     """A new proxy in front of the web server."""
     with Proxy(nginx.endpoint) as proxy:
         yield proxy
+
+
+SERVERS = {"s3", "own_s3", "nginx"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need a server, and those of the servers themselves, are told apart: `make test` goes without."""
+    for item in items:
+        if SERVERS & set(getattr(item, "fixturenames", ())) or "servers" in item.path.parts:
+            item.add_marker("servers")

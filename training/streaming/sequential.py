@@ -15,9 +15,9 @@ It gives the same batches as ShardLoader: images, labels, keys. It does not keep
   server without ranges.
 - No bytes are compared with a digest. A cut or damaged tar is an error that names it: each must have whole headers
   with their checksums, its end marker, and a picture and a label in every sample. A changed byte in a picture is not
-  noticed, except by the checksums that compressed files carry. Tars are not indexed; `samples` is taken on trust in
-  training, and compared with what was found at the end of evaluation: exactly on one rank; on several a rank notices
-  only if it alone has more, so compare the sum of your batches there.
+  noticed, except by the checksums that compressed files carry; nor is a key that comes in two tars.
+- `samples` is taken on trust in training. At the end of evaluation it is compared with what was found: exactly on one
+  rank; on several a rank notices only if it alone has more, so compare the sum of your batches there.
 """
 
 import itertools
@@ -45,10 +45,10 @@ class SequentialLoader:
     """One rank's batches, made by worker processes that outlive epochs.
 
     urls: a pattern such as x-{000..146}.tar.gz, or a list. samples: of all tars together; an epoch has
-    samples // global_batch steps in training, and in evaluation as many more as it takes. classes: wnids, or what
-    ShardLoader.classes tells, in the order of their numbers: needed where labels are wnids. shuffle_buffer: undecoded
-    samples (about 110 kB each for ImageNet) that a rank holds. num_workers: at most a rank's tars are used. deadline: s
-    without a byte. Else as ShardLoader; a picture that cannot be decoded is an error.
+    samples / global_batch steps, rounded down in training and up in evaluation. classes: wnids in the order of their
+    numbers, or what ShardLoader.classes tells; needed where labels are wnids. shuffle_buffer: undecoded samples (about
+    110 kB each for ImageNet) that a rank holds. num_workers: no more are used than a rank has tars. deadline: seconds
+    without a byte. The rest is as for ShardLoader; a picture that cannot be decoded is an error.
 
     Raises UsageError for settings that do not fit together, TarnError for data that cannot be read.
     """

@@ -32,6 +32,7 @@ def pieces_of(url: str, options: Mapping[str, Any], patience: Patience) -> Itera
     while True:
         try:
             with opened(url, options, patience, at) as file:
+                reach(file, at)
                 version, before = version_of(file), version
                 if at and version != before:
                     raise StreamError(f"{url} changed while it was read: start again.")
@@ -57,44 +58,46 @@ def pieces_of(url: str, options: Mapping[str, Any], patience: Patience) -> Itera
 
 
 def opened(url: str, options: Mapping[str, Any], patience: Patience, at: int) -> Any:
-    """An open file that stands at byte `at`. Raises whatever the store raises."""
+    """A file that reach() brings to byte `at`. Raises whatever the store raises."""
     if is_web(url):
         return web_file(url, options, patience, at)
     path = storage.local_path(url)
-    file = storage.remote(str(path or url), options if path is None else {}).open(str(path or url), "rb")
-    file.seek(at)
-    return file
+    return storage.remote(str(path or url), options if path is None else {}).open(str(path or url), "rb")
 
 
 def web_file(url: str, options: Mapping[str, Any], patience: Patience, at: int) -> Any:
-    """One request for the whole file or its rest, without fsspec's limit of 5 minutes, and not unpacked on the way.
-
-    A server without ranges sends all of it again: its beginning is skipped.
-    """
+    """One request for the whole file or its rest, without fsspec's limit of 5 minutes, and not unpacked on the way."""
     import aiohttp
 
     limits = aiohttp.ClientTimeout(total=None, sock_connect=patience.silence, sock_read=patience.silence)
-    client = {"timeout": limits, "auto_decompress": False, **options.get("client_kwargs", {})}
+    client = {"timeout": limits, "auto_decompress": False, "raise_for_status": True, **options.get("client_kwargs", {})}
     store = storage.remote(url, {**options, "client_kwargs": client})
     headers = {**options.get("headers", {}), "Accept-Encoding": "identity"}
     if at:
         headers["Range"] = f"bytes={at}-"
-    file = store.open(url, "rb", block_size=0, size=1, headers=headers)  # a size of 1 saves asking for it
-    if at and file.r.status == 206:
-        told = file.r.headers.get("Content-Range", "")
+    try:
+        return store.open(url, "rb", block_size=0, size=1, headers=headers)  # a size of 1 saves asking for it
+    except aiohttp.ClientResponseError as error:
+        if error.status == 404:
+            raise FileNotFoundError(url) from error
+        raise
+
+
+def reach(file: Any, at: int) -> None:
+    """Brings an open file to byte `at`: a web server without ranges sends all of it again."""
+    response = getattr(file, "r", None)
+    if response is None:
+        file.seek(at)
+    elif response.status == 206:
+        told = response.headers.get("Content-Range", "")
         if not told.startswith(f"bytes {at}-"):
             raise OSError(f"the server answered with {told or 'some range'}, asked for was byte {at} and on")
-    elif at:
-        skip(file, at)
-    return file
-
-
-def skip(file: Any, count: int) -> None:
-    while count:
-        piece = file.read(min(count, PIECE))
-        if not piece:
-            raise EOFError("the body is shorter than before")
-        count -= len(piece)
+    else:
+        while at:
+            piece = file.read(min(at, PIECE))
+            if not piece:
+                raise EOFError("the body is shorter than before")
+            at -= len(piece)
 
 
 def version_of(file: Any) -> str:

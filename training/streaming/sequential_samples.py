@@ -20,7 +20,7 @@ from sharding.foreign.samples import PICTURES, problem_of
 from sharding.foreign.tar import Member
 from sharding.remote.persistence import Patience
 from training.streaming.sequential_bytes import StreamError, pieces_of
-from training.streaming.sequential_tar import ENDINGS, CheckedStream, is_wanted, unpacked
+from training.streaming.sequential_tar import ENDINGS, CheckedStream, is_wanted, parted, unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Samples:
         at, keys = "", set[str]()
         try:
             with closing(self.streams()) as streams:
-                for found in group(expand(streams, select_files=self.select)):
+                for found in group(expand(streams, select_files=self.select), keys=parted):
                     if found["__url__"] != at:
                         at, keys = found["__url__"], set()
                     if found["__key__"] in keys:

@@ -21,10 +21,16 @@ META = re.compile(r"__[^/]*__($|/)")  # names that the library passes over
 METHODS = {"gzip": "gzip", "zstd": "zstd", "bzip2": "bz2", "xz": "xz"}  # in fsspec's words
 
 
+def parted(name: str) -> tuple[str, str]:
+    """Key and ending of a member, as in indexing (sharding/foreign)."""
+    folder, slash, base = name.rpartition("/")
+    stem, _, ending = base.partition(".")
+    return (f"{folder}{slash}{stem}", ending.lower()) if stem else ("", "")
+
+
 def is_wanted(name: str) -> bool:
     """Whether a member is a picture or tells a label; what ends otherwise is left unread."""
-    stem, _, ending = name.rpartition("/")[2].partition(".")
-    return bool(stem) and ending.lower() in ENDINGS and META.match(name) is None
+    return parted(name)[1] in ENDINGS and META.match(name) is None
 
 
 class CheckedStream:

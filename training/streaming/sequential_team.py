@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sharding.errors import TarnError
 from training.streaming.process import Child
 from training.streaming.sequential_plan import SequentialPlan
-from training.streaming.sequential_worker import Chunk, Pull, SampleStream
+from training.streaming.sequential_stream import Chunk, Pull, SampleStream
 
 AHEAD = 2  # pulls that a stream has at a time: one that it works on, one that waits
 
@@ -62,7 +62,7 @@ class Processes:
     """Each stream in a process of its own."""
 
     def __init__(self, plan: SequentialPlan) -> None:
-        task, self.ticket = "training.streaming.sequential_worker:serve", 0
+        task, self.ticket = "training.streaming.sequential_process:serve", 0
         self.children = [Child(task, ()) for _ in range(plan.streams)]
         for number, child in enumerate(self.children):
             child.send((plan, number))

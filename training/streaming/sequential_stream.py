@@ -1,12 +1,11 @@
 """One stream of a rank: some of its tars, read from their beginning, and decoded as far as asked for.
 
-As a process of its own (process.py) it answers messages; without processes it is called directly.
+In a process of its own (sequential_process.py) it answers messages; without processes it is called directly.
 """
 
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,13 +92,5 @@ class SampleStream:
             raise TarnError(f"{sample.url}: {shown(sample.key)} is {error}: pack without it.") from error
 
 
-def serve(connection: Connection) -> None:
-    """What a stream's process runs: first it is told the plan and its number, then pulls."""
-    stream = SampleStream(*connection.recv())
-    while True:
-        pull: Pull = connection.recv()
-        try:
-            chunk = stream.chunk(pull)
-        except TarnError as error:
-            chunk = Chunk(pull.ticket, np.empty((0, 0, 0, 3), np.uint8), error=str(error))
-        connection.send(chunk)
+def failed(pull: Pull, error: TarnError) -> Chunk:
+    return Chunk(pull.ticket, np.empty((0, 0, 0, 3), np.uint8), error=str(error))
