@@ -38,6 +38,10 @@ class Ranks:
             return offsets.compress(mine)
         return offsets[count * self.rank // self.size : count * (self.rank + 1) // self.size]
 
+    def largest_share(self, count: int) -> int:
+        """The most that any rank serves of `count` or fewer positions."""
+        return -(-count // self.size)
+
     def has_whole_lanes(self, count: int, lanes: int) -> bool:
         return lanes % self.size == 0 and count % lanes == 0
 

@@ -20,7 +20,8 @@ from training.evaluate import Score, evaluate, hits
 from training.journal import Journal
 from training.model import ResNet
 from training.optim import Plateau, build_optimizer, learning_rate
-from training.streaming.loader import Batch, ShardLoader
+from training.streaming.iteration import Batch
+from training.streaming.loader import ShardLoader
 from training.streaming.state import StreamState
 from training.trace import Trace
 from training.world import World

@@ -111,6 +111,28 @@ def test_training_may_keep_its_last_smaller_batch(shards: Path) -> None:
     assert sizes == [16] * 7 + [8]
 
 
+def test_a_state_behind_the_last_smaller_batch_gives_no_batch_again(shards: Path) -> None:
+    one = loader(shards, drop_last=False)
+    states = [one.state_dict() for _ in one]
+    assert [state["samples"] for state in states] == [16, 32, 48, 64, 80, 96, 112, 120]
+    other = loader(shards, drop_last=False)
+    other.load_state_dict(states[-1])
+    assert list(other) == []
+    assert other.epoch == 1
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_smaller_last_batch_may_give_a_rank_more_than_a_whole_one(shards: Path, workers: int) -> None:
+    """Of 11 samples rank 2 of 7 serves one, of the last 10 it serves two."""
+    ranks = [loader(shards, drop_last=False, global_batch=11, rank=rank, world_size=7) for rank in range(7)]
+    told = [key for one in ranks if one.plan.ranks.rank != 2 for batch in one for key in batch.keys]
+    second = loader(shards, drop_last=False, global_batch=11, rank=2, world_size=7, num_workers=workers)
+    own = [batch.keys for batch in second]
+    assert (len(own[0]), len(own[-1])) == (1, 2)
+    assert len({*told, *(key for keys in own for key in keys)}) == 120
+    second.close()
+
+
 def test_batches_that_are_kept_are_not_written_over(shards: Path) -> None:
     one = loader(shards, num_workers=2)
     kept = list(one)

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from training.streaming.loader import Batch, ShardLoader
+    from training.streaming.iteration import Batch
+    from training.streaming.loader import ShardLoader
     from training.streaming.sequential import SequentialLoader
 
 __all__ = ["Batch", "SequentialLoader", "ShardLoader"]
@@ -14,6 +15,6 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from importlib import import_module
 
-        module = "sequential" if name == "SequentialLoader" else "loader"
+        module = {"Batch": "iteration", "SequentialLoader": "sequential", "ShardLoader": "loader"}[name]
         return getattr(import_module(f"training.streaming.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

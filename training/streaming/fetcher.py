@@ -11,6 +11,8 @@ from collections import Counter
 from multiprocessing.connection import Connection
 from typing import Any
 
+import numpy as np
+
 from sharding import storage
 from sharding.errors import TarnError
 from sharding.remote.clients import build_client
@@ -64,10 +66,11 @@ class Fetcher:
     def tell_states(self) -> None:
         """COMING for what is within reach; UNKNOWN, so that nobody waits for it, for all else."""
         now = time.monotonic()
-        self.traffic.state[:] = UNKNOWN
+        states = np.full_like(self.traffic.state, UNKNOWN)
         for shard in self.horizon.shards() if self.horizon and now >= self.paused_until else ():
             if self.not_before.get(shard, 0.0) <= now:
-                self.traffic.state[shard] = COMING
+                states[shard] = COMING
+        self.traffic.state[:] = states  # at once: a worker must not see a coming shard as unknown in between
 
     def download(self) -> None:
         """What each thread does."""
@@ -76,6 +79,7 @@ class Fetcher:
             try:
                 if self.bring(shard):
                     self.not_before.pop(shard, None)
+                    self.wrong.pop(shard, None)
                 else:
                     self.put_off(shard, PAUSE, still_coming=True)
             except NoRoomError:
@@ -88,6 +92,9 @@ class Fetcher:
                 self.put_off(shard, PAUSE)
             except OSError as error:
                 self.note_disk(shard, error)
+            except Exception as error:  # a thread that ends unseen would leave workers waiting
+                self.error = error if isinstance(error, TarnError) else TarnError(f"the fetcher failed: {error!r}.")
+                self.put_off(shard, FULL_DISK_PAUSE)
             finally:
                 with self.changed:
                     self.busy.discard(shard)

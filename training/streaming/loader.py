@@ -11,13 +11,12 @@ for epoch in range(loader.epoch, 90):
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed
-from torch import Tensor
 
 from sharding import storage
 from sharding.errors import UsageError
@@ -32,30 +31,14 @@ from training.streaming.batches import BatchMaker, Place, build_source, slot_arr
 from training.streaming.crew import Crew, Door
 from training.streaming.decode import Augmentation
 from training.streaming.fetching import Fetching
+from training.streaming.iteration import Batch, EpochIteration
 from training.streaming.plan import StreamPlan, start_state
 from training.streaming.pool import Arrays, WorkerPool
+from training.streaming.state import StreamState
 from training.streaming.worker import Done
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """images: B x H x W x 3 uint8; labels: B int64; keys: of the samples, where asked for.
-
-    last: whether it ends its step, for a step may come in parts (micro_batch).
-    """
-
-    images: Tensor
-    labels: Tensor
-    step: int
-    last: bool
-    keys: tuple[str, ...] = ()
-
-    def pin_memory(self) -> "Batch":
-        """In page-locked memory, so that the copy to a GPU does not block."""
-        return replace(self, images=self.images.pin_memory(), labels=self.labels.pin_memory())
-
-
-class ShardLoader:
+class ShardLoader(EpochIteration):
     """One rank's batches of a packed dataset, made ahead of time by worker processes that outlive epochs.
 
     url: a folder, file://, s3://, gs://, az://, http(s)://. global_batch: over all ranks; this rank's batches hold its
@@ -67,6 +50,9 @@ class ShardLoader:
     Batches depend on (data, seed, epoch, global_batch, lanes, active_shards) and on nothing else. Raises UsageError
     for settings that do not fit together, TarnError for data that cannot be read.
     """
+
+    plan: StreamPlan
+    state: StreamState
 
     def __init__(
         self,
@@ -160,11 +146,6 @@ class ShardLoader:
         self.pool = WorkerPool(plan, crew, traffic, self.note) if crew.workers else None
         self.maker = None if crew.workers else BatchMaker(plan, build_source(plan, traffic, 1))
 
-    @property
-    def epoch(self) -> int:
-        """The epoch that iterating goes on with."""
-        return self.state.epoch
-
     def __len__(self) -> int:
         """Batches of a whole epoch; equal on all ranks, unless a micro_batch divides their shares unequally."""
         steps = self.plan.steps
@@ -172,29 +153,6 @@ class ShardLoader:
 
     def parts(self, step: int) -> int:
         return len(self.plan.positions(step))
-
-    def set_epoch(self, epoch: int) -> None:
-        """The epoch to iterate next; where it is the present one, the place in it is kept."""
-        if epoch != self.state.epoch:
-            self.state = replace(self.state, epoch=epoch, samples=0)
-
-    def state_dict(self) -> dict[str, object]:
-        """Where the stream stands: what iterating gave so far counts as consumed."""
-        return self.state.to_dict()
-
-    def load_state_dict(self, told: Mapping[str, object]) -> None:
-        """Raises TarnError, naming both values, where the state is another stream's."""
-        self.state = self.state.restored(dict(told))
-
-    def __iter__(self) -> Iterator[Batch]:
-        """From where the state stands to the end of its epoch; the state then stands at the next one's beginning."""
-        state = self.state
-        for batch in self.batches(state.epoch, state.samples // state.global_batch):
-            if batch.last:
-                consumed = min(self.plan.samples, (batch.step + 1) * state.global_batch)
-                self.state = replace(state, samples=consumed)
-            yield batch
-        self.state = state.next_epoch()
 
     def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
         """Every part of every step from first_step to the epoch's end; the state is left alone."""
@@ -223,7 +181,7 @@ class ShardLoader:
             yield from zip(second, self.pool.batches(first, self.look), strict=False)
             return
         assert self.maker is not None
-        rows, side = min(self.plan.part_size, max(1, len(self.plan.share))), self.plan.image_size
+        rows, side = self.plan.rows, self.plan.image_size
         for place in places:
             memory = bytearray(sum(slot_layout(rows, side)))
             images, labels = slot_arrays(memoryview(memory), rows, side)

@@ -128,6 +128,11 @@ class StreamPlan:
         """This rank's places in a whole global batch."""
         return self.ranks.share(self.global_batch, self.lanes)
 
+    @property
+    def rows(self) -> int:
+        """The most samples of a batch of this rank: a smaller last global batch may give it one more than others."""
+        return min(self.part_size, self.ranks.largest_share(self.global_batch))
+
     def positions(self, step: int) -> list[NDArray[np.int64]]:
         """Positions of this rank's parts in a step, at least one part, an empty one if need be."""
         first = step * self.global_batch

@@ -36,7 +36,7 @@ class WorkerPool:
     def __init__(self, plan: StreamPlan, crew: Crew, traffic: Traffic | None, on_done: Callable[[Done], None]) -> None:
         self.plan, self.on_done = plan, on_done
         self.crew, self.children, self.slots_file = crew, crew.workers, crew.slots_file
-        self.rows = min(plan.part_size, max(1, len(plan.share)))
+        self.rows = plan.rows
         self.slot_bytes = page_aligned(sum(slot_layout(self.rows, plan.image_size)))
         self.slots: list[mmap.mmap] = []
         self.free: deque[int] = deque()

@@ -23,7 +23,6 @@ It gives the same batches as ShardLoader: images, labels, keys. It does not keep
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,12 +35,13 @@ from sharding.remote.persistence import Patience
 from training.preprocessing import Preprocessing
 from training.streaming.access import DEADLINE
 from training.streaming.decode import Augmentation
-from training.streaming.loader import Batch, ranks_of, worker_count
+from training.streaming.iteration import Batch, EpochIteration
+from training.streaming.loader import ranks_of, worker_count
 from training.streaming.sequential_plan import SequentialPlan, SequentialState, tars_of
 from training.streaming.sequential_team import Lap, Processes, Row, Solo
 
 
-class SequentialLoader:
+class SequentialLoader(EpochIteration):
     """One rank's batches, made by worker processes that outlive epochs.
 
     urls: a pattern such as x-{000..146}.tar.gz, or a list. samples: of all tars together; an epoch has
@@ -52,6 +52,9 @@ class SequentialLoader:
 
     Raises UsageError for settings that do not fit together, TarnError for data that cannot be read.
     """
+
+    plan: SequentialPlan
+    state: SequentialState
 
     def __init__(
         self,
@@ -99,37 +102,9 @@ class SequentialLoader:
         self.told = False
         self.team: Processes | Solo = Processes(self.plan) if workers else Solo(self.plan)
 
-    @property
-    def epoch(self) -> int:
-        """The epoch that iterating goes on with."""
-        return self.state.epoch
-
     def __len__(self) -> int:
         """Steps of a whole epoch, equal on all ranks; batches, but for a rank's last step in evaluation."""
         return self.plan.steps
-
-    def set_epoch(self, epoch: int) -> None:
-        """The epoch to iterate next; where it is the present one, the place in it is kept."""
-        if epoch != self.state.epoch:
-            self.state = replace(self.state, epoch=epoch, samples=0)
-
-    def state_dict(self) -> dict[str, object]:
-        """Where the stream stands: what iterating gave so far counts as consumed."""
-        return self.state.to_dict()
-
-    def load_state_dict(self, told: Mapping[str, object]) -> None:
-        """Raises TarnError, naming both values, where the state is another stream's."""
-        self.state = self.state.restored(told)
-
-    def __iter__(self) -> Iterator[Batch]:
-        """From where the state stands to the end of its epoch; the state then stands at the next one's beginning."""
-        state = self.state
-        for batch in self.batches(state.epoch, -(-state.samples // state.global_batch)):
-            if batch.last:
-                consumed = min(self.plan.samples, (batch.step + 1) * state.global_batch)
-                self.state = replace(state, samples=consumed)
-            yield batch
-        self.state = state.next_epoch()
 
     def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
         """Those of every step from first_step to the epoch's end; the state is left alone."""
