@@ -1,4 +1,5 @@
 import os
+import signal
 import sys
 import uuid
 from collections.abc import Iterator
@@ -116,3 +117,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SERVERS & set(getattr(item, "fixturenames", ())) or "servers" in item.path.parts:
             item.add_marker("servers")
+
+
+def pytest_configure() -> None:
+    """A run in the background of a shell ignores SIGINT; so would every process that a test starts and interrupts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
