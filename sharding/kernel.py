@@ -1,0 +1,118 @@
+"""C kernels, compiled on this machine for its own processor at their first use and kept for every later one.
+
+The compiler comes as a wheel (ziglang: clang, with a C library of its own), so that no system package is needed; where
+that wheel is missing, the machine's own `cc` is taken. A compiled kernel is a file in the user's cache whose name tells
+its sources, flags, compiler and processor: a change in any of them compiles anew, and hosts of other kinds that share a
+home folder do not take each other's. Loading one takes a millisecond; calls release the interpreter lock.
+"""
+
+import ctypes
+import fcntl
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from sharding.errors import TarnError
+
+FLAGS = ("-std=c11", "-O3", "-shared", "-fPIC", "-fno-math-errno", "-fno-sanitize=undefined", "-Wall", "-Wextra")
+NATIVE = {"zig": "-mcpu=native", "cc": "-march=native"}
+LONGEST_COMPILE = 300.0  # s
+
+
+class NoCompilerError(TarnError):
+    """Neither the ziglang wheel nor a C compiler is here, or what is here cannot compile."""
+
+
+def load_kernel(*sources: Path) -> ctypes.CDLL:
+    """The library of C files; all files `*.h` beside them count as their sources too. Raises NoCompilerError."""
+    headers = sorted({header for source in sources for header in source.parent.glob("*.h")})
+    kind, command = find_compiler()
+    flags = (*FLAGS, NATIVE[kind], *(f"-I{folder}" for folder in sorted({str(path.parent) for path in sources})))
+    told = hashlib.sha256("\0".join((kind, compiler_version(kind, command), processor(), *FLAGS)).encode())
+    for path in (*sources, *headers):
+        told.update(path.read_bytes())
+    name = f"{sources[0].stem}-{told.hexdigest()[:24]}.so"
+    for folder in kernel_folders():
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if folder.stat().st_uid != os.getuid():
+                continue  # machine code of somebody else's is not run
+            return ctypes.CDLL(str(compiled(folder / name, [*command, *flags], sources)))
+        except OSError:
+            continue
+    raise NoCompilerError("no folder to keep compiled kernels in: make ~/.cache writable, or set XDG_CACHE_HOME.")
+
+
+def compiled(path: Path, command: Sequence[str], sources: Sequence[Path]) -> Path:
+    """Compiles where nobody did, one process at a time; the file appears whole, by rename."""
+    if path.exists():
+        return path
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists():
+            return path
+        part = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            subprocess.run(
+                [*command, "-o", str(part), *map(str, sources), "-lm"],
+                check=True,
+                capture_output=True,
+                timeout=LONGEST_COMPILE,
+            )
+            part.rename(path)
+        except subprocess.CalledProcessError as error:
+            raise NoCompilerError(f"{command[0]} cannot compile {sources[0].name}: {last_line(error.stderr)}") from error
+        except subprocess.TimeoutExpired as error:
+            raise NoCompilerError(f"{command[0]} took over {LONGEST_COMPILE:.0f} s for {sources[0].name}.") from error
+        finally:
+            part.unlink(missing_ok=True)
+    return path
+
+
+def last_line(output: bytes) -> str:
+    lines = [line for line in output.decode("utf-8", "replace").splitlines() if "error" in line]
+    return (lines or ["no reason told"])[0].strip()
+
+
+@functools.cache
+def find_compiler() -> tuple[str, tuple[str, ...]]:
+    """Kind and command. Raises NoCompilerError."""
+    if importlib.util.find_spec("ziglang") is not None:
+        return "zig", (sys.executable, "-m", "ziglang", "cc")
+    for name in ("cc", "gcc", "clang"):
+        found = shutil.which(name)
+        if found is not None:
+            return "cc", (found,)
+    raise NoCompilerError("there is no C compiler: install the wheel by `pip install ziglang`, or a cc.")
+
+
+def compiler_version(kind: str, command: Sequence[str]) -> str:
+    if kind == "zig":
+        return importlib.metadata.version("ziglang")
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.split("\n")[0]
+
+
+def processor() -> str:
+    """What the machine code depends on: architecture and instruction sets."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    sets = next((line for line in lines if line.lower().startswith(("flags", "features"))), platform.processor())
+    return f"{platform.system()} {platform.machine()} {sets}"
+
+
+def kernel_folders() -> list[Path]:
+    """The user's cache, else a folder of this user's among the temporary ones."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return [cache / "tarn" / "kernels", Path(tempfile.gettempdir()) / f"tarn-kernels-{os.getuid()}"]
