@@ -70,7 +70,9 @@ def compiled(path: Path, command: Sequence[str], sources: Sequence[Path]) -> Pat
             )
             part.rename(path)
         except subprocess.CalledProcessError as error:
-            raise NoCompilerError(f"{command[0]} cannot compile {sources[0].name}: {last_line(error.stderr)}") from error
+            raise NoCompilerError(
+                f"{command[0]} cannot compile {sources[0].name}: {last_line(error.stderr)}"
+            ) from error
         except subprocess.TimeoutExpired as error:
             raise NoCompilerError(f"{command[0]} took over {LONGEST_COMPILE:.0f} s for {sources[0].name}.") from error
         finally:

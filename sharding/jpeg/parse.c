@@ -128,6 +128,11 @@ int jpeg_parse(const uint8_t *data, size_t size, jpeg_header *header) {
     return framed ? JPEG_DAMAGED : JPEG_NOT_JPEG;
 }
 
+int jpeg_look(const uint8_t *data, size_t size) {
+    jpeg_header header;
+    return jpeg_parse(data, size, &header);
+}
+
 size_t jpeg_scan_end(const uint8_t *data, size_t size, size_t from) {
     while (from + 1 < size) {
         const uint8_t *found = memchr(data + from, 0xFF, size - 1 - from);

@@ -72,7 +72,7 @@ class Region:
 
 
 class CBox(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int32) for name in ("left", "top", "right", "bottom")]  # noqa: RUF012
+    _fields_ = [(name, ctypes.c_int32) for name in ("left", "top", "right", "bottom")]
 
 
 @functools.cache
@@ -82,6 +82,7 @@ def kernel() -> ctypes.CDLL:
     size, pointer = ctypes.c_size_t, ctypes.c_void_p
     sized = ctypes.POINTER(size)
     library.jpeg_tile.argtypes = [pointer, size, ctypes.c_int, pointer, size, sized]
+    library.jpeg_look.argtypes = [pointer, size]
     library.jpeg_cut.argtypes = [pointer, size, ctypes.POINTER(CBox), pointer, size, sized, ctypes.POINTER(CBox)]
     return library
 
@@ -89,10 +90,15 @@ def kernel() -> ctypes.CDLL:
 def address(data: Bytes) -> int:
     """Of the first byte. The caller keeps data alive."""
     if isinstance(data, bytes):
-        return ctypes.cast(data, ctypes.c_void_p).value or 0
+        return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
     import numpy as np
 
     return int(np.frombuffer(data, np.uint8).ctypes.data)
+
+
+def look(data: Bytes) -> Reason:
+    """OK for a picture that can be tiled, as far as its head tells. Raises NoCompilerError."""
+    return Reason(kernel().jpeg_look(address(data), len(data)))
 
 
 def tile(data: Bytes, side: int = SIDE) -> tuple[bytes, Reason]:
@@ -130,9 +136,7 @@ class Cutter:
             self.at = address(self.room)
         self.box.left, self.box.top, self.box.right, self.box.bottom = box
         box_at, written_at, region_at = self.told
-        code = self.kernel.jpeg_cut(
-            address(data), len(data), box_at, self.at, len(self.room), written_at, region_at
-        )
+        code = self.kernel.jpeg_cut(address(data), len(data), box_at, self.at, len(self.room), written_at, region_at)
         if code != Reason.OK:
             return Reason(code)
         return Region(memoryview(self.room)[: self.written.value], self.region.left, self.region.top)

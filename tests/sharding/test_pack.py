@@ -20,6 +20,7 @@ from sharding.errors import TarnError, UsageError
 from sharding.manifest import read_manifest
 from sharding.pack import PackConfig, pack
 from sharding.plan import parse_size, plan_shards, tar_bytes
+from sharding.preparation import Preparation
 from sharding.sources import Picture
 from sharding.verify import verify
 
@@ -176,7 +177,7 @@ def test_a_damaged_scan_is_found_by_a_full_decode(pictures: Path, tmp_path: Path
     raw = path.read_bytes()
     path.write_bytes(raw[: len(raw) // 2] + b"\xff\xd9")
     with pytest.raises(TarnError, match=r"1 unreadable pictures .*_00000006"):
-        pack(tree, str(tmp_path / "out"), PackConfig(check="decode"))
+        pack(tree, str(tmp_path / "out"), PackConfig(preparation=Preparation(check="all")))
 
 
 @pytest.mark.parametrize("size", ["", "MB", "-1MB", "10QB", "ten", "0", "0.0001KB"])
