@@ -1,0 +1,95 @@
+/* Pixels of a box of a baseline JPEG, reading only the restart intervals ("tiles") that the box touches. The pixels equal
+ * those of libjpeg-turbo with its defaults (accurate integer IDCT, "fancy" upsampling), bit for bit. */
+#ifndef TARN_REGION_H
+#define TARN_REGION_H
+
+#include "jpeg.h"
+
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
+#define LOOK 10        /* bits of a Huffman lookup */
+#define SLACK 4096     /* bytes that an MCU may read past its tile before that is noticed: 10 blocks x 64 x 31 bits */
+#define MOST_BLOCKS 10 /* of an MCU (T.81, B.2.3) */
+#define MARGIN 64      /* bytes on both sides of a strip's row, for neighbours and whole vectors */
+
+/* A lookup by the next LOOK bits. Bits 0 to 5: bits to drop; 8 to 15: steps along the zigzag; 16 to 31: the value, or with
+ * PARTIAL its size in bits, which follows. LONG: a code longer than LOOK, or none. */
+#define PARTIAL 64u
+#define LONG 128u
+#define END_OF_BLOCK 128 /* steps: out of the block, and told apart from a run that leaves it (64 to 78) */
+
+typedef struct {
+    uint32_t look[1 << LOOK];
+    int32_t first[18], last[18], index[18]; /* as in jpeg_huffman */
+    uint8_t symbols[256];
+} huffman;
+
+/* A restart interval without its stuffed bytes, read bit by bit. */
+typedef struct {
+    const uint8_t *at, *end;
+    uint64_t bits; /* the next ones, from the top */
+    int count;     /* how many of them count */
+    int predicted[3];
+    int64_t next; /* MCU of the picture */
+} bit_stream;
+
+typedef struct {
+    int h, v;                   /* blocks of an MCU */
+    int size;                   /* samples a side that the IDCT makes of a block */
+    int samples_x, samples_y;   /* of the whole component, padding left out */
+    int expand_x, expand_y;
+    int fancy_x, fancy_y;       /* interpolated in that direction */
+    int from_x;                 /* first sample of the strip */
+    int stride;
+    uint8_t *strip;             /* sample (from_x, first row of the MCU row above it by one) */
+    uint8_t *upsampled;         /* one output row */
+    const huffman *dc, *ac;
+    _Alignas(32) int16_t quant[128]; /* natural order, each row twice: for two blocks at once */
+} component;
+
+typedef struct {
+    jpeg_header header;
+    const uint8_t *data;
+    size_t size;
+    size_t scanned;       /* offset that the search for markers has come to */
+    int64_t interval;     /* which starts there */
+    int64_t intervals, mcus_each;
+    uint8_t *unstuffed;   /* needed intervals of one MCU row, one after the other */
+    size_t unstuffed_used;
+} tile_reader;
+
+typedef struct region_context {
+    tile_reader tiles;
+    bit_stream open;      /* the interval found last; it may go on in the next MCU row */
+    component parts[3];
+    int count, blocks;    /* components; blocks of an MCU */
+    int scale, max_h, max_v;
+    int out_left, out_top, out_right, out_bottom;
+    int mcu_left, mcu_right, mcu_top, mcu_bottom;
+    huffman tables[2][4];
+    int16_t *coefficients; /* of one MCU row of the region: MCU after MCU */
+    uint8_t *last;         /* per block: place of the last coefficient in zigzag order */
+    uint8_t *memory;
+    size_t capacity;
+} region_context;
+
+/* tiles.c */
+int tiles_find(tile_reader *tiles, int64_t interval, bit_stream *out);
+
+/* entropy.c */
+int huffman_prepare(huffman *out, const uint8_t *table, int is_dc);
+int decode_mcus(const region_context *region, bit_stream *stream, int64_t to, int16_t *blocks, uint8_t *last);
+
+/* idct.c, idct_scaled.c */
+void idct_pair(const int16_t *a, const int16_t *b, const int16_t *quant, uint8_t *out, int stride);
+void idct_scaled(const int16_t *block, const int16_t *quant, int size, uint8_t *out, int stride);
+
+/* rows.c */
+void pad_strip(const component *part, int rows);
+const uint8_t *upsample_row(const component *part, int y, int first_row, int left, int right);
+void rows_to_rgb(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, int width, uint8_t *out);
+void rows_interleave(const uint8_t *r, const uint8_t *g, const uint8_t *b, int width, uint8_t *out);
+
+#endif
