@@ -82,6 +82,7 @@ def kernel() -> ctypes.CDLL:
     size, pointer = ctypes.c_size_t, ctypes.c_void_p
     sized = ctypes.POINTER(size)
     library.jpeg_tile.argtypes = [pointer, size, ctypes.c_int, pointer, size, sized]
+    library.jpeg_size.argtypes, library.jpeg_size.restype = [pointer, size], ctypes.c_uint32
     library.jpeg_look.argtypes = [pointer, size]
     library.jpeg_cut.argtypes = [pointer, size, ctypes.POINTER(CBox), pointer, size, sized, ctypes.POINTER(CBox)]
     return library
@@ -99,6 +100,12 @@ def address(data: Bytes) -> int:
 def look(data: Bytes) -> Reason:
     """OK for a picture that can be tiled, as far as its head tells. Raises NoCompilerError."""
     return Reason(kernel().jpeg_look(address(data), len(data)))
+
+
+def picture_size(data: Bytes) -> tuple[int, int]:
+    """Width and height in px of a JPEG, baseline or not; 0, 0 for anything else. Raises NoCompilerError."""
+    packed = kernel().jpeg_size(address(data), len(data))
+    return packed >> 16, packed & 0xFFFF
 
 
 def tile(data: Bytes, side: int = SIDE) -> tuple[bytes, Reason]:

@@ -19,7 +19,8 @@ from sharding.errors import TarnError
 from sharding.foreign.index import IndexConfig, index
 from sharding.manifest import read_manifest
 from training.streaming import ShardLoader
-from training.streaming.decode import Augmentation, decode_eval
+from training.streaming.geometry import Augmentation
+from training.streaming.pictures import decode_eval
 
 with warnings.catch_warnings(action="ignore"):
     import webdataset

@@ -32,7 +32,8 @@ from webdataset.writer import ShardWriter, TarWriter
 from sharding.errors import TarnError, UsageError
 from sharding.manifest import read_manifest
 from training.streaming import Batch, SequentialLoader
-from training.streaming.decode import Augmentation, decode_eval
+from training.streaming.geometry import Augmentation
+from training.streaming.pictures import decode_eval
 
 Picture = tuple[str, bytes, int]  # key, bytes, label
 Seen = list[tuple[tuple[str, ...], bytes, list[int]]]

@@ -21,6 +21,7 @@ import torch.distributed
 from sharding import storage
 from sharding.errors import UsageError
 from sharding.manifest import Manifest, read_manifest
+from sharding.plan import parse_size
 from sharding.remote.clients import build_client
 from sharding.remote.persistence import Patience
 from training.preprocessing import Preprocessing
@@ -29,10 +30,11 @@ from training.streaming.access import DEADLINE, resolve_access
 from training.streaming.bad_samples import BadSamplesConfig, Ledger
 from training.streaming.batches import BatchMaker, Place, build_source, slot_arrays, slot_layout
 from training.streaming.crew import Crew, Door
-from training.streaming.decode import Augmentation
+from training.streaming.decode import check_fidelity
 from training.streaming.fetching import Fetching
+from training.streaming.geometry import Augmentation
 from training.streaming.iteration import Batch, EpochIteration
-from training.streaming.plan import StreamPlan, start_state
+from training.streaming.plan import PREFETCH, StreamPlan, start_state
 from training.streaming.pool import Arrays, WorkerPool
 from training.streaming.state import StreamState
 from training.streaming.worker import Done
@@ -46,6 +48,7 @@ class ShardLoader(EpochIteration):
     in the manifest's order, resized and centre-cropped, nothing left out. rank, world_size: of the process group, or
     of torchrun's environment, by default. num_workers: auto (this rank's part of the host's cores), or a number, 0 for
     none. storage_options: in fsspec's words. cache, cache_limit, deadline: see access.py. bad_samples: raise, replace.
+    fidelity: of training crops, exact, default or fast (decode.py). prefetch: memory for batches made ahead.
 
     Batches depend on (data, seed, epoch, global_batch, lanes, active_shards) and on nothing else. Raises UsageError
     for settings that do not fit together, TarnError for data that cannot be read.
@@ -81,8 +84,11 @@ class ShardLoader(EpochIteration):
         bad_samples: str = "raise",
         bad_sample_budget: int = 100,
         bad_sample_ledger: str | Path | None = None,
+        fidelity: str = "default",
+        prefetch: str | int = PREFETCH,
         pin_memory: bool = False,
     ) -> None:
+        check_fidelity(fidelity, "fidelity")
         ranks, options = ranks_of(rank, world_size), dict(storage_options or {})
         crew = early_crew(url, worker_count(num_workers, ranks), options, client, cache, deadline)
         try:
@@ -107,6 +113,8 @@ class ShardLoader(EpochIteration):
                 access=access,
                 bad_samples=BadSamplesConfig(policy=bad_samples, budget=bad_sample_budget),
                 keys=keys,
+                fidelity=fidelity,
+                prefetch=parse_size(str(prefetch), "prefetch"),
             )
             ledger = Path(bad_sample_ledger) if bad_sample_ledger else None
             self.setup(plan, manifest, split, crew, pin_memory, ledger)

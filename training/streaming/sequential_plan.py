@@ -16,7 +16,7 @@ from sharding.remote.clients import KINDS
 from sharding.remote.persistence import Patience
 from training.preprocessing import Preprocessing
 from training.ranks import Ranks
-from training.streaming.decode import UNIFORMS, Augmentation
+from training.streaming.geometry import UNIFORMS, Augmentation
 from training.streaming.randomness import mixed, permutation, sample_uniforms
 
 SCHEMES = {"file", *KINDS, "abfss", "hf", "webhdfs"}  # they fetch bytes; pipe:, ssh:// and the like run commands

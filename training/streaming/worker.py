@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from sharding.errors import TarnError
 from sharding.remote.clients import build_client
 from sharding.remote.persistence import Reader
-from training.streaming.batches import BatchMaker, Made, Place, build_source, slot_arrays
+from training.streaming.batches import BatchMaker, Made, Place, Rows, build_source, slot_arrays
 from training.streaming.crew import Door
 from training.streaming.plan import StreamPlan
 from training.streaming.shared import mapped
@@ -25,11 +25,13 @@ def opened(door: Door) -> Reader:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """ticket: its number; slot: where its batch goes."""
+    """Some rows of a batch. ticket: the batch's number; piece: their number in it; slot: where the batch goes."""
 
     ticket: int
+    piece: int
     slot: int
     place: Place
+    rows: Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Done:
     """made, or the sentence of an error. counters: since the job before. seconds: that it took."""
 
     ticket: int
+    piece: int
     made: Made | None
     error: str
     counters: dict[str, int]
@@ -76,9 +79,9 @@ def work(connection: Connection) -> None:
         images, labels = slot_arrays(memoryview(slots[job.slot]), setup.rows, setup.plan.image_size)
         made, error = None, ""
         try:
-            made = maker.make(job.place, images, labels)
+            made = maker.make(job.place, images, labels, job.rows)
         except TarnError as problem:
             error = str(problem)
         now = Counter(source.counters)
-        connection.send(Done(job.ticket, made, error, dict(now - before), time.perf_counter() - started))
+        connection.send(Done(job.ticket, job.piece, made, error, dict(now - before), time.perf_counter() - started))
         before = now
