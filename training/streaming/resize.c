@@ -51,11 +51,11 @@ static void *take(struct resizer *resizer, size_t bytes) {
 static void lay_axis(struct resizer *resizer, struct axis *axis, int size) {
     axis->first = take(resizer, size * sizeof *axis->first);
     axis->needed = take(resizer, size * sizeof *axis->needed);
-    axis->weights = take(resizer, (size_t)size * axis->taps * sizeof *axis->weights);
+    axis->weights = take(resizer, (size_t)size * axis->room * sizeof *axis->weights);
 }
 
 static void lay_out(struct resizer *resizer, struct plan *plan, int width, int height, int out_width, int out_height) {
-    int most = plan->across.taps > plan->down.taps ? plan->across.taps : plan->down.taps;
+    int most = plan->across.room > plan->down.room ? plan->across.room : plan->down.room;
     size_t wide = up_to((size_t)3 * width, LINE), tall = up_to(height, LINE) + UNIT;
     resizer->used = 0;
     lay_axis(resizer, &plan->across, out_width);
@@ -151,7 +151,7 @@ static void resize_band(const struct picture *picture, const struct plan *plan, 
 static void make_row(const struct plan *plan, int row, uint8_t *out, int bytes) {
     const struct axis *down = &plan->down;
     const uint8_t *lines = plan->rows + down->first[row] * plan->stride * (plan->exact ? 1 : 2);
-    const uint32_t *weights = down->weights + (size_t)row * down->taps;
+    const uint32_t *weights = down->weights + (size_t)row * down->room;
     int taps = down->needed[row];
 #define DOWN(taps) blend_row(out, bytes, lines, plan->stride, weights, taps, 0)
 #define DOWN_EXACTLY(taps) blend_row(out, bytes, lines, plan->stride, weights, taps, 1)
@@ -174,9 +174,9 @@ int resize_rgb(struct resizer *resizer, const uint8_t *source, ptrdiff_t source_
     struct picture picture = {source + top_row * source_stride + 3 * (ptrdiff_t)begin, source_stride,
                               (int)ceil(right) - begin, (int)ceil(bottom) - top_row, 0};
     struct plan plan = {0};
-    plan.across.taps = most_taps(filter, left - begin, right - begin, picture.width, out_width);
-    plan.down.taps = most_taps(filter, top - top_row, bottom - top_row, picture.height, out_height);
-    plan.exact = filter == EXACT || plan.across.taps > MOST_FAST_TAPS || plan.down.taps > MOST_FAST_TAPS;
+    plan.across.room = most_taps(filter, left - begin, right - begin, picture.width, out_width);
+    plan.down.room = most_taps(filter, top - top_row, bottom - top_row, picture.height, out_height);
+    plan.exact = filter == EXACT || plan.across.room > MOST_FAST_TAPS || plan.down.room > MOST_FAST_TAPS;
     plan.across.exact = plan.down.exact = plan.exact;
     enum status status = make_room(resizer, &plan, picture.width, picture.height, out_width, out_height);
     if (status != DONE) return status;
