@@ -32,12 +32,20 @@ class NoCompilerError(TarnError):
     """Neither the ziglang wheel nor a C compiler is here, or what is here cannot compile."""
 
 
-def load_kernel(*sources: Path) -> ctypes.CDLL:
-    """The library of C files; all files `*.h` beside them count as their sources too. Raises NoCompilerError."""
+def load_kernel(*sources: Path, defines: Sequence[str] = ()) -> ctypes.CDLL:
+    """The library of C files, in which `defines` are defined; all files `*.h` beside them count as their sources too.
+    Raises NoCompilerError.
+    """
     headers = sorted({header for source in sources for header in source.parent.glob("*.h")})
     kind, command = find_compiler()
-    flags = (*FLAGS, NATIVE[kind], *(f"-I{folder}" for folder in sorted({str(path.parent) for path in sources})))
-    told = hashlib.sha256("\0".join((kind, compiler_version(kind, command), processor(), *FLAGS)).encode())
+    macros = [f"-D{name}" for name in defines]
+    flags = (
+        *FLAGS,
+        *macros,
+        NATIVE[kind],
+        *(f"-I{folder}" for folder in sorted({str(path.parent) for path in sources})),
+    )
+    told = hashlib.sha256("\0".join((kind, compiler_version(kind, command), processor(), *FLAGS, *macros)).encode())
     for path in (*sources, *headers):
         told.update(path.read_bytes())
     name = f"{sources[0].stem}-{told.hexdigest()[:24]}.so"
@@ -70,7 +78,9 @@ def compiled(path: Path, command: Sequence[str], sources: Sequence[Path]) -> Pat
             )
             part.rename(path)
         except subprocess.CalledProcessError as error:
-            raise NoCompilerError(f"{command[0]} cannot compile {sources[0].name}: {last_line(error.stderr)}") from error
+            raise NoCompilerError(
+                f"{command[0]} cannot compile {sources[0].name}: {last_line(error.stderr)}"
+            ) from error
         except subprocess.TimeoutExpired as error:
             raise NoCompilerError(f"{command[0]} took over {LONGEST_COMPILE:.0f} s for {sources[0].name}.") from error
         finally:

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-enum filter { ANTIALIAS, EXACT, BILINEAR };
+enum filter { ANTIALIAS, EXACT, BILINEAR, EXACT_DOWN_FIRST };
 enum { EXACT_BITS = 22, MOST_FAST_TAPS = 32 }; /* more taps than that would add up too many rounding errors */
 
 struct axis {
