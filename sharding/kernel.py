@@ -34,11 +34,14 @@ class NoCompilerError(TarnError):
     """Neither the ziglang wheel nor a C compiler is here, or what is here cannot compile."""
 
 
-def load_kernel(*sources: Path) -> ctypes.CDLL:
-    """The library of C files; all files `*.h` beside them count as their sources too. Raises NoCompilerError."""
+def load_kernel(*sources: Path, defines: Sequence[str] = ()) -> ctypes.CDLL:
+    """The library of C files, in which `defines` are defined; all files `*.h` beside them count as their sources too.
+    Raises NoCompilerError.
+    """
     headers = sorted({header for source in sources for header in source.parent.glob("*.h")})
     kind, command = find_compiler()
-    flags = (*FLAGS, NATIVE[kind], *shlex.split(os.environ.get("TARN_CFLAGS", "")))
+    macros = [f"-D{name}" for name in defines]
+    flags = (*FLAGS, *macros, NATIVE[kind], *shlex.split(os.environ.get("TARN_CFLAGS", "")))
     compiler = (kind, os.environ.get("TARN_CC", ""), compiler_version(kind, command))
     told = hashlib.sha256("\0".join((*compiler, processor(), *flags)).encode())
     for path in (*sources, *headers):

@@ -10,7 +10,7 @@ from training.preprocessing import Preprocessing
 from training.streaming.geometry import Augmentation, is_flipped, resized_crop_box
 from training.streaming.pictures import MOST_BYTES, MOST_PIXELS, Pixels, decode_eval, decode_train
 from training.streaming.region import RegionDecoder
-from training.streaming.resize import Filter, Resizer
+from training.streaming.resize import Filter, Resizer, exact_filter
 
 FIDELITIES = {"exact": Filter.EXACT, "default": Filter.ANTIALIAS, "fast": Filter.BILINEAR}
 
@@ -66,7 +66,8 @@ class PictureDecoder:
         region = self.pixels[: rows * columns * 3].reshape(rows, columns, 3)
         part = scale / 8
         inside = (left * part - x, top * part - y, (right - left) * part, (bottom - top) * part)
-        self.resizer.resize(region, inside, out, self.filter, is_flipped(augmentation, uniforms))
+        chosen = exact_filter(columns, rows, len(out), len(out)) if self.exact else self.filter
+        self.resizer.resize(region, inside, out, chosen, is_flipped(augmentation, uniforms))
         return True
 
 

@@ -51,11 +51,11 @@ static void *take(struct resizer *resizer, size_t bytes) {
 static void lay_axis(struct resizer *resizer, struct axis *axis, int size) {
     axis->first = take(resizer, size * sizeof *axis->first);
     axis->needed = take(resizer, size * sizeof *axis->needed);
-    axis->weights = take(resizer, (size_t)size * axis->taps * sizeof *axis->weights);
+    axis->weights = take(resizer, (size_t)size * axis->room * sizeof *axis->weights);
 }
 
 static void lay_out(struct resizer *resizer, struct plan *plan, int width, int height, int out_width, int out_height) {
-    int most = plan->across.taps > plan->down.taps ? plan->across.taps : plan->down.taps;
+    int most = plan->across.room > plan->down.room ? plan->across.room : plan->down.room;
     size_t wide = up_to((size_t)3 * width, LINE), tall = up_to(height, LINE) + UNIT;
     resizer->used = 0;
     lay_axis(resizer, &plan->across, out_width);
@@ -151,12 +151,50 @@ static void resize_band(const struct picture *picture, const struct plan *plan, 
 static void make_row(const struct plan *plan, int row, uint8_t *out, int bytes) {
     const struct axis *down = &plan->down;
     const uint8_t *lines = plan->rows + down->first[row] * plan->stride * (plan->exact ? 1 : 2);
-    const uint32_t *weights = down->weights + (size_t)row * down->taps;
+    const uint32_t *weights = down->weights + (size_t)row * down->room;
     int taps = down->needed[row];
 #define DOWN(taps) blend_row(out, bytes, lines, plan->stride, weights, taps, 0)
 #define DOWN_EXACTLY(taps) blend_row(out, bytes, lines, plan->stride, weights, taps, 1)
     if (plan->exact) FOR_TAPS(taps, DOWN_EXACTLY)
     else FOR_TAPS(taps, DOWN)
+}
+
+static enum status resize_box(struct resizer *resizer, struct picture picture, double left, double right, double top,
+                              double bottom, uint8_t *out, ptrdiff_t out_stride, int out_width, int out_height,
+                              enum filter filter, int flip) {
+    struct plan plan = {0};
+    plan.across.room = most_taps(filter, left, right, picture.width, out_width);
+    plan.down.room = most_taps(filter, top, bottom, picture.height, out_height);
+    plan.exact = filter == EXACT || plan.across.room > MOST_FAST_TAPS || plan.down.room > MOST_FAST_TAPS;
+    plan.across.exact = plan.down.exact = plan.exact;
+    enum status status = make_room(resizer, &plan, picture.width, picture.height, out_width, out_height);
+    if (status != DONE) return status;
+    fill_axis(&plan.across, filter, left, right, picture.width, out_width, plan.unrounded);
+    fill_axis(&plan.down, filter, top, bottom, picture.height, out_height, plan.unrounded);
+    widen(&picture, &plan);
+    for (int row = 0, made = 0; row < picture.height; row += LINE) {
+        int rows = row + LINE < picture.height ? row + LINE : picture.height;
+        resize_band(&picture, &plan, row, out_width, flip);
+        for (; made < out_height && plan.down.first[made] + plan.down.needed[made] <= rows; made++)
+            make_row(&plan, made, out + made * out_stride, 3 * out_width);
+    }
+    return DONE;
+}
+
+/* Pillow's order from version 13 on where rows are much reduced: their number first, through a picture of its own. */
+static enum status resize_down_first(struct resizer *resizer, struct picture picture, double left, double right,
+                                     double top, double bottom, uint8_t *out, ptrdiff_t out_stride, int out_width,
+                                     int out_height, int flip) {
+    uint8_t *lower = malloc((size_t)3 * picture.width * out_height);
+    if (!lower) return NO_MEMORY;
+    struct picture between = {lower, (ptrdiff_t)3 * picture.width, picture.width, out_height, 0};
+    enum status status = resize_box(resizer, picture, 0, picture.width, top, bottom, lower, between.stride,
+                                    picture.width, out_height, EXACT, 0);
+    if (status == DONE)
+        status = resize_box(resizer, between, left, right, 0, out_height, out, out_stride, out_width, out_height,
+                            EXACT, flip);
+    free(lower);
+    return status;
 }
 
 /* Resizes [left, left + width) x [top, top + height) of a source picture (uint8, RGB, rows `source_stride` bytes apart)
@@ -168,26 +206,13 @@ int resize_rgb(struct resizer *resizer, const uint8_t *source, ptrdiff_t source_
     double right = left + width, bottom = top + height;
     if (!(left >= 0 && top >= 0 && width > 0 && height > 0 && right <= source_width && bottom <= source_height) ||
         source_width > LARGEST_SIDE || source_height > LARGEST_SIDE || out_width < 1 || out_height < 1 ||
-        out_width > LARGEST_SIDE || out_height > LARGEST_SIDE || filter < ANTIALIAS || filter > BILINEAR)
+        out_width > LARGEST_SIDE || out_height > LARGEST_SIDE || filter < ANTIALIAS || filter > EXACT_DOWN_FIRST)
         return BAD_ARGUMENTS;
     int begin = (int)left, top_row = (int)top;
     struct picture picture = {source + top_row * source_stride + 3 * (ptrdiff_t)begin, source_stride,
                               (int)ceil(right) - begin, (int)ceil(bottom) - top_row, 0};
-    struct plan plan = {0};
-    plan.across.taps = most_taps(filter, left - begin, right - begin, picture.width, out_width);
-    plan.down.taps = most_taps(filter, top - top_row, bottom - top_row, picture.height, out_height);
-    plan.exact = filter == EXACT || plan.across.taps > MOST_FAST_TAPS || plan.down.taps > MOST_FAST_TAPS;
-    plan.across.exact = plan.down.exact = plan.exact;
-    enum status status = make_room(resizer, &plan, picture.width, picture.height, out_width, out_height);
-    if (status != DONE) return status;
-    fill_axis(&plan.across, filter, left - begin, right - begin, picture.width, out_width, plan.unrounded);
-    fill_axis(&plan.down, filter, top - top_row, bottom - top_row, picture.height, out_height, plan.unrounded);
-    widen(&picture, &plan);
-    for (int row = 0, made = 0; row < picture.height; row += LINE) {
-        int rows = row + LINE < picture.height ? row + LINE : picture.height;
-        resize_band(&picture, &plan, row, out_width, flip);
-        for (; made < out_height && plan.down.first[made] + plan.down.needed[made] <= rows; made++)
-            make_row(&plan, made, out + made * out_stride, 3 * out_width);
-    }
-    return DONE;
+    left -= begin, right -= begin, top -= top_row, bottom -= top_row;
+    if (filter == EXACT_DOWN_FIRST)
+        return resize_down_first(resizer, picture, left, right, top, bottom, out, out_stride, out_width, out_height, flip);
+    return resize_box(resizer, picture, left, right, top, bottom, out, out_stride, out_width, out_height, filter, flip);
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from sharding.errors import TarnError
 from sharding.kernel import load_kernel
@@ -20,12 +21,13 @@ class Filter(IntEnum):
     ANTIALIAS = 0
     EXACT = 1
     BILINEAR = 2
+    EXACT_DOWN_FIRST = 3  # Pillow's other order, see exact_filter()
 
 
 @functools.cache
-def resize_kernel() -> ctypes.CDLL:
-    """Compiled at the first use on a machine. Raises NoCompilerError."""
-    kernel = load_kernel(Path(__file__).with_name("resize.c"))
+def resize_kernel(*defines: str) -> ctypes.CDLL:
+    """Compiled at the first use on a machine. RESIZE_PORTABLE: without intrinsics. Raises NoCompilerError."""
+    kernel = load_kernel(Path(__file__).with_name("resize.c"), defines=defines)
     pointer, size, whole, real = ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int, ctypes.c_double
     kernel.resizer_new.restype, kernel.resizer_new.argtypes = pointer, []
     kernel.resizer_free.restype, kernel.resizer_free.argtypes = None, [pointer]
@@ -39,11 +41,30 @@ def resize_kernel() -> ctypes.CDLL:
     return kernel
 
 
+@functools.cache
+def pillow_reorders() -> bool:
+    """Whether the Pillow that is installed reduces rows before columns in some cases, as it does from version 13 on."""
+    probe = (np.arange(40 * 4 * 3, dtype=np.uint32) * 2654435761 >> 24).astype(np.uint8).reshape(40, 4, 3)
+    ours = np.empty((7, 9, 3), np.uint8)
+    Resizer().resize(probe, (0, 0, 4, 40), ours, Filter.EXACT)
+    theirs = np.asarray(Image.fromarray(probe).resize((9, 7), Image.Resampling.BILINEAR))
+    return not np.array_equal(ours, theirs)
+
+
+def exact_filter(width: int, height: int, out_width: int, out_height: int) -> Filter:
+    """The filter that gives the installed Pillow's values for a picture of width x height px (a box: the pixels that it
+    touches). Intermediate values are rounded, hence the order of directions shows. Source: Pillow 13, Resample.c.
+    """
+    fewer_rows = height - out_height
+    down_first = fewer_rows > 0 and fewer_rows > 2 * (width - out_width)
+    return Filter.EXACT_DOWN_FIRST if down_first and pillow_reorders() else Filter.EXACT
+
+
 class Resizer:
     """Resizes with memory of its own, which grows to what the largest picture takes: one for each thread."""
 
-    def __init__(self) -> None:
-        self._kernel = resize_kernel()
+    def __init__(self, *defines: str) -> None:
+        self._kernel = resize_kernel(*defines)
         self._memory = self._kernel.resizer_new()
         if not self._memory:
             raise MemoryError("no memory for a resizer")

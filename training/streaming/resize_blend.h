@@ -1,13 +1,16 @@
 /* The two steps that resizing consists of: weighted sums of lines of bytes, and exchanging rows and columns.
 
    Vectors of 32 bytes in the compilers' portable notation (clang; GCC 12 or newer), which they map to AVX2, or to pairs
-   of SSE or NEON registers; values are the same everywhere. */
+   of SSE or NEON registers; values are the same everywhere, and with RESIZE_PORTABLE defined. */
 #ifndef TARN_RESIZE_BLEND_H
 #define TARN_RESIZE_BLEND_H
 
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__AVX2__) && !defined(RESIZE_PORTABLE)
+#include <immintrin.h>
+#endif
 
 #include "resize_weights.h"
 
@@ -23,10 +26,28 @@ typedef int32_t i32x8 __attribute__((vector_size(32)));
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* Upper halves of products, and upper bytes of words in their order: compilers do not see each time that AVX2 has
+   instructions for these. */
+#if defined(__AVX2__) && !defined(RESIZE_PORTABLE)
+INLINE u16x16 high_product(u16x16 a, u16x16 b) { return (u16x16)_mm256_mulhi_epu16((__m256i)a, (__m256i)b); }
+
+INLINE u8x32 upper_bytes(u16x16 first, u16x16 second) {
+    __m256i packed = _mm256_packus_epi16((__m256i)(first >> 8), (__m256i)(second >> 8));
+    return (u8x32)_mm256_permute4x64_epi64(packed, 0xd8);
+}
+#else
 INLINE u16x16 high_product(u16x16 a, u16x16 b) {
     u32x16 product = __builtin_convertvector(a, u32x16) * __builtin_convertvector(b, u32x16);
     return __builtin_convertvector(product >> 16, u16x16);
 }
+
+INLINE u8x32 upper_bytes(u16x16 first, u16x16 second) {
+    u16x32 both;
+    memcpy(&both, &first, LINE);
+    memcpy((uint8_t *)&both + LINE, &second, LINE);
+    return __builtin_convertvector(both >> 8, u8x32);
+}
+#endif
 
 INLINE u16x16 broadcast(uint32_t twice) { return (u16x16)((u32x8){0} + twice); }
 
@@ -47,18 +68,14 @@ INLINE void sum_bytes(u16x16 *out, const uint8_t *lines, ptrdiff_t step, const u
 
 /* 32 bytes out of `taps` lines of numbers of 8 + 8 bits, `step` numbers apart. */
 INLINE u8x32 sum_words(const uint16_t *lines, ptrdiff_t step, const uint32_t *weights, int taps) {
-    u16x16 sum[2];
-    u16x32 both;
-    sum[0] = sum[1] = (u16x16){0} + (uint16_t)(128 + taps / 2);
+    u16x16 first = (u16x16){0} + (uint16_t)(128 + taps / 2), second = first;
     for (int k = 0; k < taps; k++) {
-        for (int half = 0; half < 2; half++) {
-            u16x16 line;
-            memcpy(&line, lines + k * step + 16 * half, LINE);
-            sum[half] += high_product(line, broadcast(weights[k]));
-        }
+        u16x16 line[2], weight = broadcast(weights[k]);
+        memcpy(line, lines + k * step, sizeof line);
+        first += high_product(line[0], weight);
+        second += high_product(line[1], weight);
     }
-    memcpy(&both, sum, sizeof both);
-    return __builtin_convertvector(both >> 8, u8x32);
+    return upper_bytes(first, second);
 }
 
 /* 32 bytes out of `taps` lines of bytes, in Pillow's arithmetic. */
@@ -108,7 +125,7 @@ INLINE void blend_columns(u16x16 *out, const uint8_t *lines, const struct axis *
                           int exact) {
     for (int place = 0; place < size; place++) {
         const uint8_t *first = lines + (ptrdiff_t)axis->first[place] * 3 * LINE;
-        const uint32_t *weights = axis->weights + (size_t)place * taps;
+        const uint32_t *weights = axis->weights + (size_t)place * axis->room;
         ptrdiff_t column = 3 * (ptrdiff_t)(flip ? size - 1 - place : place);
         for (int channel = 0; channel < 3; channel++) {
             const uint8_t *line = first + channel * LINE;

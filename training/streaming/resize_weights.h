@@ -9,16 +9,17 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-enum filter { ANTIALIAS, EXACT, BILINEAR };
+enum filter { ANTIALIAS, EXACT, BILINEAR, EXACT_DOWN_FIRST };
 enum { EXACT_BITS = 22, MOST_FAST_TAPS = 32 }; /* more taps than that would add up too many rounding errors */
 
 struct axis {
     int taps;          /* of each target pixel; those it does not need weigh 0 */
+    int room;          /* what is laid out for them */
     int exact;         /* weights are of 22 bits, else of 16, each twice in its 32 bits for the broadcast */
     int identity;      /* target pixel i is source pixel i */
     int32_t *first;    /* [size] source pixel of the first tap */
     int32_t *needed;   /* [size] taps of a weight above 0, all of them at the beginning */
-    uint32_t *weights; /* [size][taps] */
+    uint32_t *weights; /* [size][room] */
 };
 
 static int most_taps(enum filter filter, double from, double to, int source, int size) {
@@ -32,17 +33,18 @@ static double triangle(double x) {
     return x < 1 ? 1 - x : 0;
 }
 
-/* One target pixel's taps, normalised; returns their number. */
+/* One target pixel's taps, normalised; returns their number. Pillow's order of operations: last bits count. */
 static int pillow_taps(float from, double scale, int source, int place, int *first, double *weights) {
     double reach = scale < 1 ? 1 : scale, inverse = 1 / reach, centre = from + (place + 0.5) * scale, sum = 0;
     int begin = (int)(centre - reach + 0.5), end = (int)(centre + reach + 0.5);
     begin = begin < 0 ? 0 : begin;
     end = end > source ? source : end;
-    for (int i = begin; i < end; i++) sum += weights[i - begin] = triangle((i - centre + 0.5) * inverse);
-    double norm = sum != 0 ? sum : 1;
-    for (int i = begin; i < end; i++) weights[i - begin] /= norm;
+    int count = end - begin;
+    for (int i = 0; i < count; i++) sum += weights[i] = triangle((i + begin - centre + 0.5) * inverse);
+    for (int i = 0; i < count && sum != 0; i++) weights[i] /= sum;
+    while (count > 1 && weights[count - 1] == 0) count--;
     *first = begin;
-    return end - begin;
+    return count;
 }
 
 static int bilinear_taps(float from, double scale, int source, int place, int *first, double *weights) {
@@ -54,40 +56,54 @@ static int bilinear_taps(float from, double scale, int source, int place, int *f
     return weights[1] > 0 ? 2 : 1;
 }
 
-/* The target pixel's weights as integers; the fast ones are rounded such that their sum is 1. */
-static void store_weights(struct axis *axis, int place, int first, int count, const double *weights, int source) {
-    int shift = 0; /* where the taps would end behind the picture they begin earlier */
-    uint32_t *out = axis->weights + (size_t)place * axis->taps;
-    double sum = 0.5;
-    uint32_t before = 0;
-    while (count > 1 && weights[count - 1] == 0) count--;
-    if (first + axis->taps > source) shift = first + axis->taps - source;
-    for (int k = 0; k < axis->taps; k++) out[k] = 0;
-    for (int k = 0; k < count; k++) {
-        if (axis->exact) {
-            out[k + shift] = (uint32_t)(0.5 + weights[k] * (1 << EXACT_BITS));
-            continue;
-        }
-        sum += weights[k] * 65536;
-        uint32_t weight = (uint32_t)sum - before;
-        before = (uint32_t)sum;
-        out[k + shift] = (weight > 65535 ? 65535 : weight) * 0x10001u;
-    }
-    axis->first[place] = first - shift;
-    axis->needed[place] = count + shift;
+static void store_exact(uint32_t *out, const double *weights, int count) {
+    for (int k = 0; k < count; k++) out[k] = (uint32_t)(0.5 + weights[k] * (1 << EXACT_BITS));
 }
 
-/* Weights of an axis of `source` pixels, of which [from, to) becomes `size` pixels. Uses room for `taps` + 2 doubles. */
-static void fill_axis(struct axis *axis, enum filter filter, double from, double to, int source, int size, double *room) {
+/* Rounded such that they sum up to 1, less the one unit which a weight of 1 would need a further bit for. */
+static void store_fast(uint32_t *out, const double *weights, int count) {
+    double sum = 0.5;
+    int32_t before = 0;
+    for (int k = 0; k < count; k++) {
+        sum += weights[k] * 65536;
+        int32_t now = (int32_t)sum, weight = now - before;
+        out[k] = (uint32_t)(weight > 65535 ? 65535 : weight) * 0x10001u;
+        before = now;
+    }
+}
+
+/* All target pixels get as many taps: those with fewer get some of weight 0, before theirs at the picture's end. */
+static void fill_up(struct axis *axis, int source, int size) {
+    axis->taps = 1;
+    for (int place = 0; place < size; place++)
+        if (axis->needed[place] > axis->taps) axis->taps = axis->needed[place];
+    for (int place = 0; place < size; place++) {
+        uint32_t *weights = axis->weights + (size_t)place * axis->room;
+        int shift = axis->first[place] + axis->taps - source;
+        for (int k = axis->needed[place]; k < axis->taps; k++) weights[k] = 0;
+        if (shift <= 0) continue;
+        for (int k = axis->taps - 1; k >= 0; k--) weights[k] = k >= shift ? weights[k - shift] : 0;
+        axis->first[place] -= shift;
+        axis->needed[place] += shift;
+    }
+}
+
+/* Weights of an axis of `source` pixels, of which [from, to) becomes `size` pixels; `unrounded` has room for a pixel's. */
+static void fill_axis(struct axis *axis, enum filter filter, double from, double to, int source, int size,
+                      double *unrounded) {
     float begin = (float)from, end = (float)to;
     double scale = (double)(end - begin) / size;
     axis->identity = begin == 0 && end == (float)size && source == size;
     for (int place = 0; place < size; place++) {
-        int first, count;
-        if (filter == BILINEAR) count = bilinear_taps(begin, scale, source, place, &first, room);
-        else count = pillow_taps(begin, scale, source, place, &first, room);
-        store_weights(axis, place, first, count, room, source);
+        uint32_t *weights = axis->weights + (size_t)place * axis->room;
+        int *first = &axis->first[place];
+        int count = filter == BILINEAR ? bilinear_taps(begin, scale, source, place, first, unrounded)
+                                       : pillow_taps(begin, scale, source, place, first, unrounded);
+        if (axis->exact) store_exact(weights, unrounded, count);
+        else store_fast(weights, unrounded, count);
+        axis->needed[place] = count;
     }
+    fill_up(axis, source, size);
 }
 
 #endif
