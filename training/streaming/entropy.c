@@ -6,7 +6,7 @@
 typedef struct {
     uint64_t bits; /* the next ones, from the top */
     int count;     /* how many of them count */
-    int k;         /* zigzag place of the coefficient decoded last */
+    size_t k;      /* zigzag place of the coefficient decoded last */
     const uint8_t *at;
     const huffman *table;
     int16_t *block;
@@ -21,7 +21,7 @@ typedef struct {
     int predicted[3];
     uint8_t *last;
     int16_t *blocks;
-    int16_t unused[64];
+    _Alignas(32) int16_t unused[64];
     uint8_t unused_last;
 } lane;
 
@@ -51,50 +51,58 @@ INLINE void refill(hot_state *s) {
     s->count |= 56;
 }
 
-INLINE void drop(hot_state *s, uint64_t bits) {
+INLINE void drop(hot_state *s, unsigned bits) {
     s->bits <<= bits & 63;
-    s->count -= (int)(bits & 63);
+    s->count -= (int)bits;
 }
 
-/* Drops a code and takes the bits of its value, 31 at most together. */
-INLINE int take_value(hot_state *s, uint64_t length, int size) {
-    drop(s, length);
+/* Takes bits back that were dropped since the last refill. */
+INLINE void take_back(hot_state *s, int bits) {
+    uint64_t before, more;
+    s->count += bits;
+    memcpy(&before, s->at - 8, 8);
+    memcpy(&more, s->at, 8);
+    s->bits = big_endian(before) << (64 - s->count) | big_endian(more) >> s->count;
+}
+
+/* The `size` bits of a value behind its code: 31 at most together. */
+INLINE int take_value(hot_state *s, int size) {
     int value = (int)(s->bits >> 1 >> (63 - size));
     drop(s, (unsigned)size);
     return extend(value, size);
 }
 
-/* A coefficient that the lookup did not hold; 0 where there is no such code. */
-INLINE int slow_coefficient(hot_state *s, uint64_t entry) {
-    if (entry & LONG) {
+/* A coefficient whose code or value the lookup did not hold. */
+INLINE void finish_coefficient(hot_state *s, const lookup *entry) {
+    int steps = entry->first_steps, size = entry->first_bits;
+    s->k -= INCOMPLETE;
+    if (!entry->bits) {
         uint32_t found = long_code(s->table, s->bits, LOOK);
-        if (!found) return 0;
-        entry = (found & 255) | steps_of((int)(found >> 8)) << 8 | (found >> 8 & 15) << 16;
+        steps = found ? steps_of((int)(found >> 8)) : 64;
+        size = found >> 8 & 15;
+        drop(s, found & 255);
     }
-    s->k += (int)(entry >> 8 & 255);
-    s->block[s->table->places[s->k]] = (int16_t)take_value(s, entry & 63, (int)(entry >> 16 & 15));
+    s->k += (size_t)steps;
+    s->block[s->table->places[s->k]] = (int16_t)take_value(s, size);
     refill(s);
-    return 1;
 }
 
 /* One lookup: one or two coefficients. Gives 1 at the end of the block. */
 INLINE int step(hot_state *s) {
-    uint64_t entry = s->table->look[s->bits >> (64 - LOOK)];
-    if (__builtin_expect(entry & (PARTIAL | LONG), 0)) {
-        if (!slow_coefficient(s, entry)) s->k = 64;
+    const lookup *entry = &s->table->look[s->bits >> (64 - LOOK)];
+    drop(s, entry->bits);
+    size_t first = s->k + entry->first_steps;
+    s->block[s->table->places[first]] = entry->first_value;
+    s->k += entry->steps;
+    s->block[s->table->places[s->k]] = entry->value;
+    if (__builtin_expect(s->k < 63, 1)) return 0;
+    if (entry->steps == INCOMPLETE) {
+        finish_coefficient(s, entry);
         return s->k >= 63;
     }
-    uint64_t before = s->bits;
-    int first = s->k + (int)(entry >> 8 & 255);
-    drop(s, entry);
-    s->block[s->table->places[first]] = (int16_t)(entry >> 16);
-    s->k += (int)(entry >> 32 & 255);
-    s->block[s->table->places[s->k]] = (int16_t)(entry >> 48);
-    if (__builtin_expect(s->k < 63, 1)) return 0;
     if (first == 63 && s->k > 63) { /* the second one belongs to the next block */
-        s->block[63] = (int16_t)(entry >> 16);
-        s->bits = before << (entry >> 40 & 63);
-        s->count += (int)(entry & 63) - (int)(entry >> 40 & 63);
+        s->block[63] = entry->first_value;
+        take_back(s, entry->bits - entry->first_bits);
         s->k = 63;
     }
     return 1;
@@ -134,15 +142,24 @@ INLINE void save(const hot_state *s, lane *l) {
     l->work->stream->count = s->count;
 }
 
+INLINE void clear(int16_t *block) {
+#ifdef __AVX2__
+    for (int i = 0; i < 64; i += 16) _mm256_store_si256((__m256i *)(block + i), _mm256_setzero_si256());
+#else
+    memset(block, 0, 128);
+#endif
+}
+
 /* DC of the lane's next block. */
 INLINE int start_block(const work_queue *queue, hot_state *s, lane *l) {
     const block_plan *plan = &queue->region->plan[l->number];
     const huffman *dc = plan->dc;
-    memset(s->block, 0, 128);
+    clear(s->block);
     refill(s);
     uint32_t entry = dc->look_dc[s->bits >> (64 - LOOK_DC)];
     if (__builtin_expect(!entry, 0) && !(entry = long_code(dc, s->bits, LOOK_DC))) return DAMAGED;
-    int difference = take_value(s, entry & 255, (int)(entry >> 8));
+    drop(s, entry & 255);
+    int difference = take_value(s, (int)(entry >> 8));
     int value = l->predicted[plan->component] = (int)((unsigned)l->predicted[plan->component] + (unsigned)difference);
     s->block[0] = (int16_t)value;
     s->table = plan->ac;

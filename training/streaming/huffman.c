@@ -1,44 +1,42 @@
 /* Lookup tables for Huffman codes, made anew for every picture (T.81, C and F.2.2). */
 #include "region.h"
 
-/* Natural place of the k-th coefficient; the last one where an end of block, or damage, leads beyond. */
-#define L 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63
-static const uint8_t places[256] = {
-    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6,
-    7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46,
-    53, 60, 61, 54, 47, 55, 62, 63, L,  L,  L,  L,  L,  L,  L,  L,  L,  L,  L,  L};
-#undef L
-
-static void fill(uint32_t *at, int count, uint32_t entry) {
+static void fill(lookup *at, int count, lookup entry) {
     for (int i = 0; i < count; i++) at[i] = entry;
 }
 
-static void enter_code(uint32_t *look, int code, int length, int symbol) {
-    int size = symbol & 15, spare = LOOK - length;
-    uint32_t *at = look + ((size_t)code << spare), entry = steps_of(symbol) << 8;
+static void enter_code(lookup *look, int code, int length, int symbol) {
+    int size = symbol & 15, spare = LOOK - length, steps = steps_of(symbol);
+    lookup *at = look + ((size_t)code << spare), entry = {(uint8_t)length, (uint8_t)size, (uint8_t)steps, INCOMPLETE, 0, 0};
     if (size > spare) {
-        fill(at, 1 << spare, entry | (uint32_t)length | PARTIAL | (uint32_t)size << 16);
+        fill(at, 1 << spare, entry);
         return;
     }
-    entry |= (uint32_t)(length + size);
-    for (int value = 0; value < 1 << size; value++, at += 1 << (spare - size))
-        fill(at, 1 << (spare - size), entry | (uint32_t)extend(value, size) << 16);
+    entry.bits = entry.first_bits = (uint8_t)(length + size);
+    entry.steps = (uint8_t)steps;
+    for (int i = 0; i < 1 << size; i++, at += 1 << (spare - size)) {
+        entry.first_value = entry.value = (int16_t)extend(i, size);
+        fill(at, 1 << (spare - size), entry);
+    }
 }
 
 /* Two coefficients to a lookup, wherever the second one's bits are among those looked at. */
-static void pair_up(const uint32_t *single, uint64_t *look) {
+static void pair_up(const lookup *single, lookup *look) {
     for (unsigned i = 0; i < 1 << LOOK; i++) {
-        uint64_t one = single[i], bits = one & 63, steps = one >> 8 & 255, value = one >> 16;
-        uint32_t next = single[i << bits & ((1 << LOOK) - 1)];
-        int fits = !((one | next) & (PARTIAL | LONG)) && steps < END_OF_BLOCK && bits + (next & 63) <= LOOK;
-        uint64_t both = fits ? steps + (next >> 8 & 255) : steps, second = fits ? next >> 16 : value;
-        look[i] = (one + (fits ? next & 63 : 0)) | both << 32 | bits << 40 | second << 48;
+        lookup one = single[i], next = single[i << one.bits & ((1 << LOOK) - 1)];
+        int fits = one.steps < END_OF_BLOCK && next.steps != INCOMPLETE && one.bits + next.bits <= LOOK;
+        if (fits) {
+            one.bits = (uint8_t)(one.bits + next.bits);
+            one.steps = (uint8_t)(one.steps + next.steps);
+            one.value = next.value;
+        }
+        look[i] = one;
     }
 }
 
 /* JPEG_TABLES where counts and symbols make no prefix code. */
 int huffman_prepare(huffman *out, const uint8_t *table, int is_dc) {
-    uint32_t single[1 << LOOK];
+    lookup single[1 << LOOK];
     int32_t code = 0, place = 0;
     if (is_dc) memset(out->look_dc, 0, sizeof out->look_dc);
     for (int length = 1; length <= 16; length++, code <<= 1) {
@@ -54,11 +52,12 @@ int huffman_prepare(huffman *out, const uint8_t *table, int is_dc) {
                 out->look_dc[(code << spare) + j] = (uint16_t)(length | symbol << 8);
         }
         out->last[length] = code;
-        if (length == LOOK) fill(single + code, (1 << LOOK) - code, LONG);
+        if (length == LOOK) fill(single + code, (1 << LOOK) - code, (lookup){.first_steps = END_OF_BLOCK, .steps = INCOMPLETE});
     }
     if (!is_dc) {
         pair_up(single, out->look);
-        memcpy(out->places, places, sizeof places);
+        memset(out->places, 63, sizeof out->places);
+        memcpy(out->places, jpeg_natural_order, 64);
     }
     return place ? JPEG_OK : JPEG_TABLES;
 }

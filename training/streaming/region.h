@@ -15,17 +15,21 @@
 #define MOST_BLOCKS 10 /* of an MCU (T.81, B.2.3) */
 #define MARGIN 64      /* bytes on both sides of a strip's row, for neighbours and whole vectors */
 
-/* A lookup by the next LOOK bits gives one coefficient, or two where both fit. From the lowest bit:
- *   6 bits to drop, PARTIAL, LONG, 8 steps along the zigzag, 16 the value: with PARTIAL, its size in bits, which follow;
- *   8 steps of both together, 8 bits to drop for the first alone, 16 the second value (the first again if alone).
- * LONG: a code of more than LOOK bits, or none. */
-#define PARTIAL 64u
-#define LONG 128u
-#define END_OF_BLOCK 128 /* steps: out of the block, and told apart from a run that leaves it (64 to 78) */
+/* What the next LOOK bits hold: one coefficient, or two where both fit. Steps along the zigzag count from the
+ * coefficient before. With steps == INCOMPLETE the value's bits follow those of its code (first_bits of them, values 0), or bits ==
+ * 0: the code is longer, or there is none. */
+typedef struct {
+    uint8_t bits, first_bits; /* to drop; for the first coefficient alone */
+    uint8_t first_steps, steps;
+    int16_t first_value, value; /* the same one twice if alone */
+} lookup;
+
+#define INCOMPLETE 255
+#define END_OF_BLOCK 128 /* steps: out of the block, and told apart from a run that leaves it (64 to 94) */
 
 typedef struct {
-    uint64_t look[1 << LOOK]; /* AC only */
-    uint8_t places[256];      /* natural place of the k-th coefficient */
+    lookup look[1 << LOOK];   /* AC only */
+    uint8_t places[512];      /* natural place of the k-th coefficient; the last one beyond the block */
     uint16_t look_dc[1 << LOOK_DC]; /* length | size << 8, or 0 */
     int32_t first[18], last[18], index[18]; /* as in jpeg_huffman */
     uint8_t symbols[256];
@@ -103,8 +107,8 @@ int tiles_find(tile_reader *tiles, int64_t interval, bit_stream *out);
 int huffman_prepare(huffman *out, const uint8_t *table, int is_dc);
 uint32_t long_code(const huffman *table, uint64_t bits, int looked);
 
-static inline uint32_t steps_of(int symbol) {
-    return symbol & 15 ? (uint32_t)(symbol >> 4) + 1 : symbol == 0xF0 ? 16 : END_OF_BLOCK;
+static inline int steps_of(int symbol) {
+    return symbol & 15 ? (symbol >> 4) + 1 : symbol == 0xF0 ? 16 : END_OF_BLOCK;
 }
 
 /* The value that `size` bits stand for (T.81, F.2.2.1). */
