@@ -1,63 +1,36 @@
-/* Huffman decoding of whole MCUs (T.81, F.2.2). */
+/* Huffman decoding of segments of restart intervals (T.81, F.2.2), two at once: one symbol's place is known only after
+ * the one before it was looked up, so that a single stream leaves most of a processor idle. */
 #include "region.h"
 
-/* Natural place of the k-th coefficient; the last one where an end of block, or damage, leads beyond. */
-#define L 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63
-static const uint8_t places[192] = {
-    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6,
-    7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46,
-    53, 60, 61, 54, 47, 55, 62, 63, L,  L,  L,  L,  L,  L,  L,  L};
-#undef L
+/* What every lookup changes; kept in registers. */
+typedef struct {
+    uint64_t bits; /* the next ones, from the top */
+    int count;     /* how many of them count */
+    size_t k;      /* zigzag place of the coefficient decoded last */
+    const uint8_t *at;
+    const huffman *table;
+    int16_t *block;
+} hot_state;
 
-/* The value that `size` bits stand for (T.81, F.2.2.1). */
-static inline int extend(int value, int size) {
-    return value < (1 << size) >> 1 ? value - (1 << size) + 1 : value;
-}
+/* What changes from block to block. */
+typedef struct {
+    segment *work;
+    int64_t mcus; /* still to do before the segment's next part */
+    int number;   /* of the block in its MCU */
+    int keeps;    /* whether blocks are kept */
+    int predicted[3];
+    uint8_t *last;
+    int16_t *blocks;
+    _Alignas(32) int16_t unused[64];
+    uint8_t unused_last;
+} lane;
 
-static void fill(uint32_t *at, int count, uint32_t entry) {
-    for (int i = 0; i < count; i++) at[i] = entry;
-}
+typedef struct {
+    const region_context *region;
+    segment *next, *end;
+} work_queue;
 
-static void enter_code(huffman *out, int code, int length, int symbol, int is_dc) {
-    int size = symbol & 15, spare = LOOK - length;
-    uint32_t steps = is_dc ? 0 : size ? (uint32_t)(symbol >> 4) + 1 : symbol == 0xF0 ? 16 : END_OF_BLOCK;
-    uint32_t *at = out->look + ((size_t)code << spare), entry = steps << 8;
-    if (is_dc || size > spare) {
-        fill(at, 1 << spare, entry | (uint32_t)length | PARTIAL | (uint32_t)size << 16);
-        return;
-    }
-    entry |= (uint32_t)(length + size);
-    for (int value = 0; value < 1 << size; value++, at += 1 << (spare - size))
-        fill(at, 1 << (spare - size), entry | (uint32_t)extend(value, size) << 16);
-}
-
-/* JPEG_TABLES where counts and symbols make no prefix code. */
-int huffman_prepare(huffman *out, const uint8_t *table, int is_dc) {
-    int32_t code = 0, place = 0;
-    for (int length = 1; length <= 16; length++, code <<= 1) {
-        int count = table[length - 1];
-        out->first[length] = code;
-        out->index[length] = place;
-        if (code + count > 1 << length) return JPEG_TABLES;
-        for (int i = 0; i < count; i++, code++, place++) {
-            int symbol = out->symbols[place] = table[16 + place];
-            if (is_dc && symbol > 15) return JPEG_TABLES;
-            if (length <= LOOK) enter_code(out, code, length, symbol, is_dc);
-        }
-        out->last[length] = code;
-        if (length == LOOK) fill(out->look + code, (1 << LOOK) - code, LONG);
-    }
-    return place ? JPEG_OK : JPEG_TABLES;
-}
-
-#define REFILL(s)                                   \
-    do {                                            \
-        uint64_t more;                              \
-        memcpy(&more, (s).at, 8);                   \
-        (s).bits |= big_endian(more) >> (s).count;  \
-        (s).at += (63 - (s).count) >> 3;            \
-        (s).count |= 56;                            \
-    } while (0)
+enum { GOES_ON, NO_WORK, DAMAGED };
 
 static inline uint64_t big_endian(uint64_t value) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -67,97 +40,195 @@ static inline uint64_t big_endian(uint64_t value) {
 #endif
 }
 
-#define DROP(s, n)                     \
-    do {                               \
-        (s).bits <<= (n) & 63;         \
-        (s).count -= (int)((n) & 63);  \
-    } while (0)
+#define INLINE static inline __attribute__((always_inline))
 
-/* An entry for a code longer than LOOK bits, as PARTIAL ones are; 0 where there is no such code. */
-static uint32_t long_code(const huffman *table, uint64_t bits, int is_dc) {
-    for (int length = LOOK + 1; length <= 16; length++) {
-        int32_t code = (int32_t)(bits >> (64 - length));
-        if (code >= table->last[length] || code < table->first[length]) continue;
-        int symbol = table->symbols[table->index[length] + code - table->first[length]], size = symbol & 15;
-        uint32_t steps = is_dc ? 0 : size ? (uint32_t)(symbol >> 4) + 1 : symbol == 0xF0 ? 16 : END_OF_BLOCK;
-        return (uint32_t)length | PARTIAL | steps << 8 | (uint32_t)size << 16;
-    }
-    return 0;
+/* 56 bits at least. */
+INLINE void refill(hot_state *s) {
+    uint64_t more;
+    memcpy(&more, s->at, 8);
+    s->bits |= big_endian(more) >> s->count;
+    s->at += (63 - s->count) >> 3;
+    s->count |= 56;
 }
 
-/* Takes the value bits of a PARTIAL entry. At most 31 bits with its code. */
-static inline int take_value(bit_stream *s, uint32_t entry) {
-    int size = (int)(entry >> 16);
-    DROP(*s, entry);
+INLINE void drop(hot_state *s, unsigned bits) {
+    s->bits <<= bits & 63;
+    s->count -= (int)bits;
+}
+
+/* Takes bits back that were dropped since the last refill. */
+INLINE void take_back(hot_state *s, int bits) {
+    uint64_t before, more;
+    s->count += bits;
+    memcpy(&before, s->at - 8, 8);
+    memcpy(&more, s->at, 8);
+    s->bits = big_endian(before) << (64 - s->count) | big_endian(more) >> s->count;
+}
+
+/* The `size` bits of a value behind its code: 31 at most together. */
+INLINE int take_value(hot_state *s, int size) {
     int value = (int)(s->bits >> 1 >> (63 - size));
-    DROP(*s, (unsigned)size);
+    drop(s, (unsigned)size);
     return extend(value, size);
 }
 
-static inline int decode_dc(bit_stream *s, const huffman *table, int *difference) {
-    REFILL(*s);
-    uint32_t entry = table->look[s->bits >> (64 - LOOK)];
-    if (__builtin_expect(entry & LONG, 0) && !(entry = long_code(table, s->bits, 1))) return 0;
-    *difference = take_value(s, entry);
+/* A coefficient whose code or value the lookup did not hold. */
+INLINE void finish_coefficient(hot_state *s, const lookup *entry) {
+    int steps = entry->first_steps, size = entry->first_bits;
+    s->k -= INCOMPLETE;
+    if (!entry->bits) {
+        uint32_t found = long_code(s->table, s->bits, LOOK);
+        steps = found ? steps_of((int)(found >> 8)) : 64;
+        size = found >> 8 & 15;
+        drop(s, found & 255);
+    }
+    s->k += (size_t)steps;
+    s->block[s->table->places[s->k]] = (int16_t)take_value(s, size);
+    refill(s);
+}
+
+/* One lookup: one or two coefficients. Gives 1 at the end of the block. */
+INLINE int step(hot_state *s) {
+    const lookup *entry = &s->table->look[s->bits >> (64 - LOOK)];
+    drop(s, entry->bits);
+    size_t first = s->k + entry->first_steps;
+    s->block[s->table->places[first]] = entry->first_value;
+    s->k += entry->steps;
+    s->block[s->table->places[s->k]] = entry->value;
+    if (__builtin_expect(s->k < 63, 1)) return 0;
+    if (entry->steps == INCOMPLETE) {
+        finish_coefficient(s, entry);
+        return s->k >= 63;
+    }
+    if (first == 63 && s->k > 63) { /* the second one belongs to the next block */
+        s->block[63] = entry->first_value;
+        take_back(s, entry->bits - entry->first_bits);
+        s->k = 63;
+    }
     return 1;
 }
 
-/* Gives the zigzag place that the block's coding ended at; 64 to 127 where it is damaged. */
-static inline int decode_ac(bit_stream *stream, const huffman *table, int16_t *block) {
-    bit_stream s = *stream;
-    int k = 0;
-    REFILL(s);
-    for (;;) {
-#define STEP                                                                         \
-    {                                                                                \
-        uint32_t entry = table->look[s.bits >> (64 - LOOK)];                         \
-        if (__builtin_expect(entry & (PARTIAL | LONG), 0)) {                         \
-            if ((entry & LONG) && !(entry = long_code(table, s.bits, 0))) return 64; \
-            k += entry >> 8 & 255;                                                   \
-            block[places[k]] = (int16_t)take_value(&s, entry);                       \
-            REFILL(s);                                                               \
-        } else {                                                                     \
-            DROP(s, entry);                                                          \
-            k += entry >> 8 & 255;                                                   \
-            block[places[k]] = (int16_t)(entry >> 16);                               \
-        }                                                                            \
-        if (k >= 63) break;                                                          \
+/* Sets a lane to the kept part of its segment, or to the next one that has any MCUs. */
+static int next_part(work_queue *queue, lane *l) {
+    if (l->work && !l->keeps && l->work->keep) {
+        l->keeps = 1;
+        l->mcus = l->work->keep;
+        l->blocks = l->work->blocks;
+        l->last = l->work->last;
+        return GOES_ON;
     }
-        STEP STEP STEP REFILL(s); /* 56 bits, less two short symbols of LOOK bits: 36, enough for any third one */
-    }
-    stream->at = s.at;
-    stream->bits = s.bits;
-    stream->count = s.count;
-    return k;
+    if (l->work) memcpy(l->work->stream->predicted, l->predicted, sizeof l->predicted);
+    l->work = NULL;
+    if (queue->next == queue->end) return NO_WORK;
+    l->work = queue->next++;
+    memcpy(l->predicted, l->work->stream->predicted, sizeof l->predicted);
+    l->keeps = !l->work->skip;
+    l->mcus = l->keeps ? l->work->keep : l->work->skip;
+    l->blocks = l->keeps ? l->work->blocks : l->unused;
+    l->last = l->keeps ? l->work->last : &l->unused_last;
+    return GOES_ON;
 }
 
-static inline int decode_mcu(const region_context *region, bit_stream *stream, int16_t *block, uint8_t *last) {
-    for (int c = 0; c < region->count; c++) {
-        const component *part = &region->parts[c];
-        for (int i = part->h * part->v; i > 0; i--, block += 64, last++) {
-            int difference;
-            memset(block, 0, 128);
-            if (!decode_dc(stream, part->dc, &difference)) return JPEG_DAMAGED;
-            stream->predicted[c] = (int)((unsigned)stream->predicted[c] + (unsigned)difference);
-            int k = decode_ac(stream, part->ac, block);
-            if (k & 64) return JPEG_DAMAGED;
-            block[0] = (int16_t)stream->predicted[c];
-            *last = (uint8_t)(k & 127);
+INLINE void load(hot_state *s, const lane *l) {
+    s->at = l->work->stream->at;
+    s->bits = l->work->stream->bits;
+    s->count = l->work->stream->count;
+    s->block = l->blocks;
+}
+
+INLINE void save(const hot_state *s, lane *l) {
+    l->work->stream->at = s->at;
+    l->work->stream->bits = s->bits;
+    l->work->stream->count = s->count;
+}
+
+INLINE void clear(int16_t *block) {
+#ifdef __AVX2__
+    for (int i = 0; i < 64; i += 16) _mm256_store_si256((__m256i *)(block + i), _mm256_setzero_si256());
+#else
+    memset(block, 0, 128);
+#endif
+}
+
+/* DC of the lane's next block. */
+INLINE int start_block(const work_queue *queue, hot_state *s, lane *l) {
+    const block_plan *plan = &queue->region->plan[l->number];
+    const huffman *dc = plan->dc;
+    clear(s->block);
+    refill(s);
+    uint32_t entry = dc->look_dc[s->bits >> (64 - LOOK_DC)];
+    if (__builtin_expect(!entry, 0) && !(entry = long_code(dc, s->bits, LOOK_DC))) return DAMAGED;
+    drop(s, entry & 255);
+    int difference = take_value(s, (int)(entry >> 8));
+    int value = l->predicted[plan->component] = (int)((unsigned)l->predicted[plan->component] + (unsigned)difference);
+    s->block[0] = (int16_t)value;
+    s->table = plan->ac;
+    s->k = 0;
+    refill(s);
+    return GOES_ON;
+}
+
+/* Ends the lane's block and starts the next one, wherever that is. */
+INLINE int next_block(work_queue *queue, hot_state *s, lane *l) {
+    if (s->k & 64) return DAMAGED;
+    *l->last = (uint8_t)(s->k & 127);
+    l->last += l->keeps;
+    s->block += l->keeps << 6;
+    if (++l->number == queue->region->blocks) {
+        l->number = 0;
+        if ((s->at - l->work->stream->end) * 8 > s->count) return DAMAGED;
+        if (!--l->mcus) {
+            save(s, l);
+            if (next_part(queue, l) != GOES_ON) return NO_WORK;
+            load(s, l);
         }
     }
-    return (stream->at - stream->end) * 8 > stream->count ? JPEG_DAMAGED : JPEG_OK;
+    return start_block(queue, s, l);
 }
 
-/* Decodes MCUs up to `to`, into blocks of 64 coefficients in natural order; where blocks is NULL, they are read only. */
-int decode_mcus(const region_context *region, bit_stream *stream, int64_t to, int16_t *blocks, uint8_t *last) {
-    int16_t unused[64 * MOST_BLOCKS];
-    uint8_t unused_last[MOST_BLOCKS];
-    for (; stream->next < to; stream->next++) {
-        int reason = decode_mcu(region, stream, blocks ? blocks : unused, blocks ? last : unused_last);
-        if (reason) return reason;
-        if (!blocks) continue;
-        blocks += 64 * region->blocks;
-        last += region->blocks;
+/* Both lanes until one is out of work; -1: an error, else the lane that still has work. */
+static int decode_both(work_queue *queue, hot_state *first, hot_state *second, lane lanes[2]) {
+    hot_state a = *first, b = *second;
+    int state, ended;
+    for (;;) {
+#define BOTH                                                                                          \
+    if (step(&a) && (state = next_block(queue, &a, &lanes[0])) != GOES_ON && (ended = 0, 1)) break; \
+    if (step(&b) && (state = next_block(queue, &b, &lanes[1])) != GOES_ON && (ended = 1, 1)) break;
+        BOTH BOTH BOTH /* 56 bits, less two lookups of LOOK bits, are enough for any third one */
+        refill(&a);
+        refill(&b);
     }
-    return JPEG_OK;
+    *first = a;
+    *second = b;
+    return state == DAMAGED ? -1 : !ended;
+}
+
+static int decode_one(work_queue *queue, hot_state s, lane *l) {
+    int state;
+    refill(&s);
+    for (;;) {
+        if (step(&s) && (state = next_block(queue, &s, l)) != GOES_ON) break;
+        if (step(&s) && (state = next_block(queue, &s, l)) != GOES_ON) break;
+        if (step(&s) && (state = next_block(queue, &s, l)) != GOES_ON) break;
+        refill(&s);
+    }
+    return state == DAMAGED ? JPEG_DAMAGED : JPEG_OK;
+}
+
+/* Decodes segments, each one's streams being its own. */
+int decode_segments(const region_context *region, segment *segments, int count) {
+    work_queue queue = {region, segments, segments + count};
+    lane lanes[2];
+    hot_state states[2];
+    int busy = 0;
+    for (; busy < 2; busy++) {
+        lanes[busy].work = NULL;
+        lanes[busy].number = 0;
+        if (next_part(&queue, &lanes[busy]) != GOES_ON) break;
+        load(&states[busy], &lanes[busy]);
+        if (start_block(&queue, &states[busy], &lanes[busy]) != GOES_ON) return JPEG_DAMAGED;
+    }
+    if (!busy) return JPEG_OK;
+    int left = busy == 2 ? decode_both(&queue, &states[0], &states[1], lanes) : 0;
+    return left < 0 ? JPEG_DAMAGED : decode_one(&queue, states[left], &lanes[left]);
 }

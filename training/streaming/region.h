@@ -9,19 +9,28 @@
 #include <immintrin.h>
 #endif
 
-#define LOOK 10        /* bits of a Huffman lookup */
+#define LOOK 10        /* bits of a Huffman lookup for AC coefficients */
+#define LOOK_DC 9
 #define SLACK 4096     /* bytes that an MCU may read past its tile before that is noticed: 10 blocks x 64 x 31 bits */
 #define MOST_BLOCKS 10 /* of an MCU (T.81, B.2.3) */
 #define MARGIN 64      /* bytes on both sides of a strip's row, for neighbours and whole vectors */
 
-/* A lookup by the next LOOK bits. Bits 0 to 5: bits to drop; 8 to 15: steps along the zigzag; 16 to 31: the value, or with
- * PARTIAL its size in bits, which follows. LONG: a code longer than LOOK, or none. */
-#define PARTIAL 64u
-#define LONG 128u
-#define END_OF_BLOCK 128 /* steps: out of the block, and told apart from a run that leaves it (64 to 78) */
+/* What the next LOOK bits hold: one coefficient, or two where both fit. Steps along the zigzag count from the
+ * coefficient before. With steps == INCOMPLETE the value's bits follow those of its code (first_bits of them, values 0), or bits ==
+ * 0: the code is longer, or there is none. */
+typedef struct {
+    uint8_t bits, first_bits; /* to drop; for the first coefficient alone */
+    uint8_t first_steps, steps;
+    int16_t first_value, value; /* the same one twice if alone */
+} lookup;
+
+#define INCOMPLETE 255
+#define END_OF_BLOCK 128 /* steps: out of the block, and told apart from a run that leaves it (64 to 94) */
 
 typedef struct {
-    uint32_t look[1 << LOOK];
+    lookup look[1 << LOOK];   /* AC only */
+    uint8_t places[512];      /* natural place of the k-th coefficient; the last one beyond the block */
+    uint16_t look_dc[1 << LOOK_DC]; /* length | size << 8, or 0 */
     int32_t first[18], last[18], index[18]; /* as in jpeg_huffman */
     uint8_t symbols[256];
 } huffman;
@@ -32,8 +41,20 @@ typedef struct {
     uint64_t bits; /* the next ones, from the top */
     int count;     /* how many of them count */
     int predicted[3];
-    int64_t next; /* MCU of the picture */
 } bit_stream;
+
+/* MCUs of an interval to read over, and those to keep. Some of either. */
+typedef struct {
+    bit_stream *stream;
+    int64_t skip, keep;
+    int16_t *blocks; /* 64 coefficients each, in natural order */
+    uint8_t *last;
+} segment;
+
+typedef struct {
+    const huffman *dc, *ac;
+    int component;
+} block_plan;
 
 typedef struct {
     int h, v;                   /* blocks of an MCU */
@@ -45,7 +66,6 @@ typedef struct {
     int stride;
     uint8_t *strip;             /* sample (from_x, first row of the MCU row above it by one) */
     uint8_t *upsampled;         /* one output row */
-    const huffman *dc, *ac;
     _Alignas(32) int16_t quant[128]; /* natural order, each row twice: for two blocks at once */
 } component;
 
@@ -62,7 +82,12 @@ typedef struct {
 
 typedef struct region_context {
     tile_reader tiles;
-    bit_stream open;      /* the interval found last; it may go on in the next MCU row */
+    bit_stream *streams;  /* intervals of a band; the first one may go on from the band before */
+    segment *segments;
+    int64_t open_at;      /* MCU that the interval found last has come to */
+    int stream_count;
+    int band;             /* MCU rows decoded at once */
+    block_plan plan[MOST_BLOCKS];
     component parts[3];
     int count, blocks;    /* components; blocks of an MCU */
     int scale, max_h, max_v;
@@ -78,9 +103,21 @@ typedef struct region_context {
 /* tiles.c */
 int tiles_find(tile_reader *tiles, int64_t interval, bit_stream *out);
 
-/* entropy.c */
+/* huffman.c */
 int huffman_prepare(huffman *out, const uint8_t *table, int is_dc);
-int decode_mcus(const region_context *region, bit_stream *stream, int64_t to, int16_t *blocks, uint8_t *last);
+uint32_t long_code(const huffman *table, uint64_t bits, int looked);
+
+static inline int steps_of(int symbol) {
+    return symbol & 15 ? (symbol >> 4) + 1 : symbol == 0xF0 ? 16 : END_OF_BLOCK;
+}
+
+/* The value that `size` bits stand for (T.81, F.2.2.1). */
+static inline int extend(int value, int size) {
+    return value < (1 << size) >> 1 ? value - (1 << size) + 1 : value;
+}
+
+/* entropy.c */
+int decode_segments(const region_context *region, segment *segments, int count);
 
 /* idct.c, idct_scaled.c */
 void idct_pair(const int16_t *a, const int16_t *b, const int16_t *quant, uint8_t *out, int stride);

@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 SOURCES = (
     HERE / "region.c",
     HERE / "tiles.c",
+    HERE / "huffman.c",
     HERE / "entropy.c",
     HERE / "idct.c",
     HERE / "idct_scaled.c",

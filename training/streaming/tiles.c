@@ -63,7 +63,6 @@ int tiles_find(tile_reader *tiles, int64_t interval, bit_stream *out) {
         memset(out, 0, sizeof *out);
         out->at = copy;
         out->end = unstuff(tiles->data + start, tiles->data + end, copy);
-        out->next = interval * tiles->mcus_each;
         tiles->unstuffed_used += (size_t)(out->end - copy);
         tiles->interval++;
         return JPEG_OK;
