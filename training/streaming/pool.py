@@ -11,6 +11,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from multiprocessing.connection import wait
 
 import numpy as np
@@ -21,6 +22,7 @@ from training.streaming.batches import Made, Place, slot_arrays, slot_layout
 from training.streaming.crew import Crew
 from training.streaming.plan import StreamPlan
 from training.streaming.shared import mapped, page_aligned
+from training.streaming.sources import Opening
 from training.streaming.traffic import Traffic
 from training.streaming.worker import Done, Job, WorkerSetup
 
@@ -51,13 +53,18 @@ class WorkerPool:
                 slot_bytes=self.slot_bytes,
                 rows=self.rows,
                 number=number,
-                processes=len(self.children) + 1,
+                processes=len(self.children) + 2,
                 traffic_file=traffic.file if traffic else None,
             )
             child.send(setup)
 
-    def batches(self, places: Iterable[Place], look: Callable[[], None]) -> Iterator[Arrays]:
-        """Raises TarnError for what a process could not read, or where one ended. look: called while waiting."""
+    def batches(
+        self, places: Iterable[Place], look: Callable[[], None], opening: Opening | None = None
+    ) -> Iterator[Arrays]:
+        """Raises TarnError for what a process could not read, or where one ended.
+
+        look: called while waiting. opening: of the first place.
+        """
         self.round += 1
         this_round, waiting = self.round, iter(places)
         wanted: deque[int] = deque()  # tickets, in the order of the places
@@ -65,7 +72,8 @@ class WorkerPool:
         try:
             while True:
                 for place in itertools.islice(waiting, JOBS * len(self.children) - len(wanted)):
-                    wanted.append(self.dispatch(place))
+                    wanted.append(self.dispatch(place, opening))
+                    opening = None
                 if not wanted:
                     return
                 self.collect(finished, wanted, look)
@@ -79,12 +87,12 @@ class WorkerPool:
         finally:
             self.free.extend(slot for slot, _ in finished.values())
 
-    def dispatch(self, place: Place) -> int:
+    def dispatch(self, place: Place, opening: Opening | None) -> int:
         """To the process that has the least to do."""
         number = min(self.loads, key=lambda number: len(self.loads[number]))
-        job = Job(self.tickets, self.take_slot(), place)
+        job = Job(self.tickets, self.take_slot(), place, opening)
         self.tickets += 1
-        self.loads[number].append(job)
+        self.loads[number].append(replace(job, opening=None))
         try:
             self.children[number].connection.send(job)
         except ConnectionError as error:

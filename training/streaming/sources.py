@@ -42,6 +42,14 @@ class Sample:
         return f"{prefix + '/' if prefix and is_ustar else ''}{folder}{slash}{base.split('.')[0]}"
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What was read ahead. indexes: by shard; pieces: of a place, the picture's tar header and its bytes."""
+
+    indexes: dict[int, NDArray[np.void]]
+    pieces: dict[Place, bytes]
+
+
 class Source:
     """Samples of one split. root: where the indexes lie; tars: where the shards do.
 
@@ -55,6 +63,10 @@ class Source:
 
     def read(self, places: Sequence[Place]) -> list[Sample]:
         """In the order of the places, as many at once as may be. Raises TarnError naming the shard."""
+        raise NotImplementedError
+
+    def take_in(self, opening: Opening) -> None:
+        """What was read ahead for this source."""
         raise NotImplementedError
 
     def samples(self, shard: int) -> int:
