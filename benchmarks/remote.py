@@ -5,9 +5,9 @@
         python -m benchmarks.remote path/to/packed s3://bucket/folder   # any store; what is not there yet is put there
 
 Reads the packed dataset through a relay with the latency and the rate of a link (link.py), on which opening a
-connection takes a round trip. Figures: (first) first batch of 64 on an empty cache, less decoding, in round trips; (cold)
-bytes/s of a cold epoch against those of the bare client, 8 objects at a time; (warm) images/s of a warm epoch against a
-local disk's, in turn. Every figure is a median of --rounds runs, each in a process of its own.
+connection takes a round trip. Figures: (first) first batch of 64 on an empty cache, less decoding, in round trips;
+(cold) bytes/s of a cold epoch against those of the bare client, 8 objects at a time; (warm) images/s of a warm epoch
+against a local disk's, in turn. Every figure is a median of --rounds runs, each in a process of its own.
 """
 
 import argparse
