@@ -58,6 +58,8 @@ def pack(source: Path, root: str, config: PackConfig) -> tuple[Manifest, list[st
     todo = [split for split in plans if not is_current(before, split, told[split], root, config.overwrite)]
     if not todo and before is not None:
         return before, []
+    if before is None and not config.overwrite:
+        refuse_tars_without_manifest(root, plans)
     with staging_folder(root) as staging:
         tasks = [
             Task(f"{split}/{split}-{number:06d}.tar", staging, pictures, config.preparation)
@@ -97,6 +99,18 @@ def refuse_foreign_tars(before: Manifest | None, root: str) -> None:
     """Raises UsageError where the tars at root are somebody else's, indexed: they are not to be removed."""
     if before is not None and any(split.packed.get("source") == INDEXED for split in before.splits.values()):
         raise UsageError(f"{root} holds the index of tars that were packed elsewhere: choose another output.")
+
+
+def refuse_tars_without_manifest(root: str, plans: dict[str, list[tuple[Picture, ...]]]) -> None:
+    """Raises UsageError where a tar lies there under a name that is about to be written, whoever put it there."""
+    for split, plan in plans.items():
+        there = set(storage.names(storage.join(root, split), ".tar"))
+        for name in (f"{split}-{number:06d}.tar" for number in range(len(plan))):
+            if name in there:
+                raise UsageError(
+                    f"{root} has {split}/{name} and no manifest.json, so it may be somebody else's (or what a killed "
+                    "packing left): choose another output, or --overwrite to replace it."
+                )
 
 
 def refuse_other_classes(before: Manifest, found: Source, root: str) -> None:

@@ -131,6 +131,14 @@ class StreamPlan:
         return count - count % self.global_batch if self.drop_last else count
 
     @property
+    def promise(self) -> str:
+        """What is said, in an error, to somebody who found another number of samples."""
+        return (
+            f"the manifest of {self.root} has {self.samples}: the shards do not belong to it, verify them by "
+            "python -m sharding verify"
+        )
+
+    @property
     def steps(self) -> int:
         return -(-self.samples // self.global_batch)
 

@@ -13,6 +13,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from multiprocessing.connection import wait
 
 import numpy as np
@@ -24,6 +25,7 @@ from training.streaming.batches import Made, Place, slot_arrays, slot_layout
 from training.streaming.crew import Crew
 from training.streaming.plan import StreamPlan
 from training.streaming.shared import mapped, page_aligned
+from training.streaming.sources import Opening
 from training.streaming.traffic import Traffic
 from training.streaming.worker import Done, Job, WorkerSetup
 
@@ -57,20 +59,26 @@ class WorkerPool:
                 slot_bytes=self.slot_bytes,
                 rows=self.rows,
                 number=number,
-                processes=len(self.children) + 1,
+                processes=len(self.children) + 2,
                 traffic_file=traffic.file if traffic else None,
             )
             child.send(setup)
 
-    def batches(self, places: Iterable[Place], look: Callable[[], None]) -> Iterator[Arrays]:
-        """Raises TarnError for what a process could not read, or where one ended. look: called while waiting."""
+    def batches(
+        self, places: Iterable[Place], look: Callable[[], None], opening: Opening | None = None
+    ) -> Iterator[Arrays]:
+        """Raises TarnError for what a process could not read, or where one ended.
+
+        look: called while waiting. opening: of the first place.
+        """
         self.round += 1
         this_round, coming = self.round, iter(places)
         wanted: deque[int] = deque()  # tickets, in the order of the places
         try:
             while True:
                 for place in itertools.islice(coming, self.ahead - len(wanted)):
-                    wanted.append(self.begin(place))
+                    wanted.append(self.begin(place, opening))
+                    opening = None
                 self.hand_out()
                 if not wanted:
                     return
@@ -85,12 +93,13 @@ class WorkerPool:
         finally:
             self.abandon(wanted)
 
-    def begin(self, place: Place) -> int:
+    def begin(self, place: Place, opening: Opening | None) -> int:
         ticket, self.tickets = self.tickets, self.tickets + 1
         assembly = Assembly(place, self.take_slot(), pieces(self.rows, len(self.children)))
         self.assemblies[ticket] = assembly
         for piece, rows in enumerate(assembly.pieces):
-            self.waiting.append(Job(ticket, piece, assembly.slot, place, rows))
+            given = opening.part(*rows) if opening else None
+            self.waiting.append(Job(ticket, piece, assembly.slot, place, rows, given))
         return ticket
 
     def hand_out(self) -> None:
@@ -100,7 +109,7 @@ class WorkerPool:
             if len(self.loads[number]) == JOBS:
                 return
             job = self.waiting.popleft()
-            self.loads[number].append(job)
+            self.loads[number].append(replace(job, opening=None))
             self.assemblies[job.ticket].working += 1
             try:
                 self.children[number].connection.send(job)

@@ -51,6 +51,11 @@ class SequentialPlan:
         return self.augmentation is not None
 
     @property
+    def promise(self) -> str:
+        """What is said, in an error, to somebody who found another number of samples."""
+        return f"samples={self.samples} was told of {self.urls[0]} and so on: give the right number, or all of the tars"
+
+    @property
     def steps(self) -> int:
         """Of an epoch, on every rank."""
         return self.samples // self.global_batch if self.train else -(-self.samples // self.global_batch)
