@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from training.streaming.batches import Made, Place, Rows
 
 SMALLEST = 8  # rows of a piece: below that, messages cost as much as decoding
@@ -36,4 +38,5 @@ class Assembly:
             sum(part.samples for part in parts),
             tuple(key for part in parts for key in part.keys),
             tuple(bad for part in parts for bad in part.bad),
+            np.concatenate([part.jpegs for part in parts]),
         )

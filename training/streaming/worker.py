@@ -25,13 +25,17 @@ def opened(door: Door) -> Reader:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Some rows of a batch. ticket: the batch's number; piece: their number in it; slot: where the batch goes."""
+    """Some rows of a batch. ticket: the batch's number; piece: their number in it; slot: where the batch goes.
+
+    as_pixels: no JPEG is left to a device.
+    """
 
     ticket: int
     piece: int
     slot: int
     place: Place
     rows: Rows
+    as_pixels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def work(connection: Connection) -> None:
         images, labels = slot_arrays(memoryview(slots[job.slot]), setup.rows, setup.plan.image_size)
         made, error = None, ""
         try:
-            made = maker.make(job.place, images, labels, job.rows)
+            made = maker.make(job.place, images, labels, job.rows, job.as_pixels)
         except TarnError as problem:
             error = str(problem)
         now = Counter(source.counters)
