@@ -76,8 +76,8 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Traine
         config,
         world,
         model,
-        ShardLoader.of_plan(train, manifest, data.train_split, workers, pin, ledger_path(config, world)),
-        ShardLoader.of_plan(val, manifest, data.val_split, workers, pin),
+        ShardLoader.of_plan(train, manifest, data.train_split, workers, pin, ledger_path(config, world), world.device),
+        ShardLoader.of_plan(val, manifest, data.val_split, workers, pin, device=world.device),
     )
 
 

@@ -47,6 +47,16 @@ class Made:
         return Made(self.samples, tuple(keys), self.bad + again.bad, kept)
 
 
+def joined(parts: Sequence[Made]) -> Made:
+    """What all parts made, in the order of the rows."""
+    return Made(
+        sum(part.samples for part in parts),
+        tuple(key for part in parts for key in part.keys),
+        tuple(bad for part in parts for bad in part.bad),
+        np.concatenate([part.jpegs for part in parts]),
+    )
+
+
 def build_source(plan: StreamPlan, traffic: Traffic | None, number: int, reader: Reader | None = None) -> Source:
     """reader: one of the tars' root that has its connections open, if there is one."""
     if plan.is_local:
