@@ -108,6 +108,10 @@ class BatchMaker:
                 keys.append(sample.key)
         return Made(len(wanted), tuple(keys), tuple(bad), jpeg_table(jpegs))
 
+    def remake(self, place: Place, images: NDArray[np.uint8], labels: NDArray[np.int64], rows: Sequence[int]) -> Made:
+        """Those rows again, as pixels. Raises TarnError."""
+        return joined([self.make(place, images, labels, (row, row + 1), as_pixels=True) for row in rows])
+
     def leave_to_device(self, data: memoryview, out: Pixels, uniforms: NDArray[np.float64]) -> JpegRow | None:
         if self.regions is None or self.plan.augmentation is None:
             return None

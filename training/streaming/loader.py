@@ -10,16 +10,14 @@ for epoch in range(loader.epoch, 90):
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed
-from numpy.typing import NDArray
 
 from sharding import storage
 from sharding.errors import UsageError
@@ -31,7 +29,7 @@ from training.preprocessing import Preprocessing
 from training.ranks import Ranks
 from training.streaming.access import DEADLINE, resolve_access
 from training.streaming.bad_samples import BadSamplesConfig, Ledger
-from training.streaming.batches import BatchMaker, Made, Place, build_source, joined, slot_arrays, slot_layout
+from training.streaming.batches import BatchMaker, Place, build_source, slot_arrays, slot_layout
 from training.streaming.crew import Crew, Door
 from training.streaming.decode import check_decode, check_fidelity
 from training.streaming.device_decode import chosen_decoder
@@ -229,7 +227,7 @@ class ShardLoader(EpochIteration):
             images, labels = slot_arrays(memoryview(memory), rows, side)
             made = self.maker.make(place, images, labels)
             self.look()
-            again = partial(remake, self.maker, place, images, labels)
+            again = partial(self.maker.remake, place, images, labels)
             yield place, Lent(images[: made.samples], labels[: made.samples], made, again)
 
     def look(self) -> None:
@@ -259,14 +257,6 @@ class ShardLoader(EpochIteration):
     def close(self) -> None:
         """Ends the processes; so does the end of the program, or of the loader's last user."""
         self.crew.close()
-
-
-def remake(
-    maker: BatchMaker, place: Place, images: NDArray[np.uint8], labels: NDArray[np.int64], rows: Sequence[int]
-) -> Made:
-    """Those rows again, as pixels. Raises TarnError."""
-    parts = [maker.make(place, images, labels, (row, row + 1), as_pixels=True) for row in rows]
-    return joined(parts)
 
 
 def early_crew(url: str, workers: int, options: Mapping[str, Any], client: str, cache: str, deadline: float) -> Crew:
