@@ -11,6 +11,8 @@ from PIL import Image
 from sharding.errors import TarnError, UsageError
 from sharding.pack import PackConfig, pack
 from training.streaming import ShardLoader, device_decode
+from training.streaming.bad_samples import BadSample
+from training.streaming.batches import Made, jpeg_table
 from training.streaming.device_decode import DeviceDecoder, decode_jpegs, why_unusable
 from training.streaming.device_resize import groups, resize_crops
 from training.streaming.geometry import UNIFORMS, Augmentation
@@ -130,12 +132,12 @@ def refuse_grey(data: list[torch.Tensor], device: torch.device) -> list[torch.Te
 
 @pytest.fixture
 def cut_short(mixed: Path, tmp_path: Path) -> Path:
-    """As mixed, but 20 bytes in the head of every grey picture are zeros."""
+    """As mixed, but the head of one grey picture is zeros."""
     for path in mixed.rglob("*.*"):
         (tmp_path / path.relative_to(mixed)).parent.mkdir(parents=True, exist_ok=True)
         raw = path.read_bytes()
-        if path.suffix == ".tar" and path.parent.name == "train":
-            at = raw.index(b"train_grey_0.jpg") // 512 * 512 + 512
+        if (at := raw.find(b"grey_0.jpg")) >= 0 and path.parent.name == "train":
+            at = at // 512 * 512 + 512
             raw = raw[: at + 2] + bytes(200) + raw[at + 202 :]
         (tmp_path / path.relative_to(mixed)).write_bytes(raw)
     return tmp_path
@@ -148,6 +150,14 @@ def test_a_broken_picture_is_named_or_replaced_as_the_cpu_does(cut_short: Path, 
     ours, theirs = (batches_of(loader(cut_short, decode, workers, bad_samples="replace")) for decode in ("cuda", "cpu"))
     assert [batch.keys for batch in ours] == [batch.keys for batch in theirs]
     assert not any("grey_0" in key for batch in ours for key in batch.keys)
+
+
+def test_rows_made_again_take_the_key_of_what_stands_in_and_no_jpeg() -> None:
+    jpegs = jpeg_table({0: (9, (0.0, 0.0, 1.0, 1.0), False), 2: (9, (0.0, 0.0, 1.0, 1.0), True)})
+    bad = BadSample("train/a.tar", "c", "damaged pixels")
+    whole = Made(3, ("a", "b", "c"), (), jpegs).mended([2], Made(1, ("d",), (bad,)))
+    assert (whole.samples, whole.keys, whole.bad) == (3, ("a", "b", "d"), (bad,))
+    assert whole.jpegs["row"].tolist() == [0]
 
 
 def test_without_a_gpu_pictures_are_decoded_by_the_cpu_with_one_warning(mixed: Path) -> None:
