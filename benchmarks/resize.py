@@ -3,8 +3,8 @@
     taskset -c 0 python -m benchmarks.resize [--pictures FOLDER] [--count 100] [--rounds 5]
 
 Crops are drawn as by torchvision's RandomResizedCrop (0.08 to 1 of the area), from pictures of a folder or from
-noise of 500 x 375 px; they are given as views of the decoded picture. All resize one crop before any takes the next. Printed:
-medians over the rounds, then mean, median and 95th percentile over the crops. OpenCV counts where it is installed.
+noise of 500 x 375 px; they are given as views of the decoded picture. All resize one crop before any takes the next.
+Printed: medians over the rounds, then mean, median and 95th percentile over the crops. OpenCV counts where it is installed.
 """
 
 import argparse
