@@ -105,7 +105,7 @@ def test_memory_that_cannot_be_locked_is_told_once_and_used_as_it_is(file: int) 
 def test_batches_in_locked_slots_are_not_written_over_while_they_are_copied(shards: Path) -> None:
     data = DataConfig(shards=str(shards), image_size=16, lanes=4, active_shards=4)
     plan = train_plan(data, read_manifest(str(shards)), Ranks(), 3, 24, None)
-    device, crew = Device(), Crew(1, fetches=False)
+    device, crew = Device(), Crew(1)
     pool = WorkerPool(plan, crew, None, lambda done: None, device)
     places = [(0, step, 0) for step in range(plan.steps)]
     seen = []
