@@ -72,12 +72,13 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Traine
         seed=config.seed,
     )
     workers, pin = worker_count(data, world), world.device.type == "cuda"
+    gpu = world.device if pin else None
     return Trainer(
         config,
         world,
         model,
-        ShardLoader.of_plan(train, manifest, data.train_split, workers, pin, ledger_path(config, world)),
-        ShardLoader.of_plan(val, manifest, data.val_split, workers, pin),
+        ShardLoader.of_plan(train, manifest, data.train_split, workers, pin, ledger_path(config, world), gpu),
+        ShardLoader.of_plan(val, manifest, data.val_split, workers, pin, device=gpu),
     )
 
 

@@ -33,7 +33,8 @@ def score_model(args: argparse.Namespace, progress: Callable[[int], object]) -> 
         plan = eval_plan(args.shards, manifest, args.split, artifact.preprocessing, world, args.batch_size, access)
         model = artifact.build().to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         dtype = choose_dtype(args.amp, world.device)
-        loader = ShardLoader.of_plan(plan, manifest, args.split, workers, pin_memory=world.device.type == "cuda")
+        pin = world.device.type == "cuda"
+        loader = ShardLoader.of_plan(plan, manifest, args.split, workers, pin, device=world.device)
         score = evaluate(model, loader, world, artifact.num_classes, dtype, progress)
         if not world.is_main:
             return {}

@@ -51,6 +51,9 @@ uint32_t jpeg_size(const uint8_t *data, size_t size);
 /* jpeg_parse, where only the reason is wanted. */
 int jpeg_look(const uint8_t *data, size_t size);
 
+/* 1 for a picture that can be tiled and whose colours are YCbCr or grey, 0 for any other. */
+int jpeg_is_ycc(const uint8_t *data, size_t size);
+
 /* Offset of the first marker that ends entropy-coded data at or behind `from` (an FF followed by neither 00 nor FF nor
  * RST), or size. */
 size_t jpeg_scan_end(const uint8_t *data, size_t size, size_t from);

@@ -139,6 +139,11 @@ int jpeg_look(const uint8_t *data, size_t size) {
     return jpeg_parse(data, size, &header);
 }
 
+int jpeg_is_ycc(const uint8_t *data, size_t size) {
+    jpeg_header header;
+    return !jpeg_parse(data, size, &header) && header.ycc;
+}
+
 size_t jpeg_scan_end(const uint8_t *data, size_t size, size_t from) {
     while (from + 1 < size) {
         const uint8_t *found = memchr(data + from, 0xFF, size - 1 - from);

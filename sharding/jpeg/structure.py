@@ -84,6 +84,7 @@ def kernel() -> ctypes.CDLL:
     library.jpeg_tile.argtypes = [pointer, size, ctypes.c_int, pointer, size, sized]
     library.jpeg_size.argtypes, library.jpeg_size.restype = [pointer, size], ctypes.c_uint32
     library.jpeg_look.argtypes = [pointer, size]
+    library.jpeg_is_ycc.argtypes = [pointer, size]
     library.jpeg_cut.argtypes = [pointer, size, ctypes.POINTER(CBox), pointer, size, sized, ctypes.POINTER(CBox)]
     return library
 
@@ -100,6 +101,11 @@ def address(data: Bytes) -> int:
 def look(data: Bytes) -> Reason:
     """OK for a picture that can be tiled, as far as its head tells. Raises NoCompilerError."""
     return Reason(kernel().jpeg_look(address(data), len(data)))
+
+
+def is_ycc(data: Bytes) -> bool:
+    """Whether it is a picture that can be tiled, its colours coded as YCbCr or grey. Raises NoCompilerError."""
+    return bool(kernel().jpeg_is_ycc(address(data), len(data)))
 
 
 def picture_size(data: Bytes) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from training.streaming.batches import Made, Place, Rows
+from training.streaming.batches import Made, Place, Rows, joined
 
 SMALLEST = 8  # rows of a piece: below that, messages cost as much as decoding
 
@@ -31,9 +31,4 @@ class Assembly:
 
     def whole(self) -> Made:
         """What all pieces made, in the order of the rows."""
-        parts = [self.made[piece] for piece in range(len(self.pieces))]
-        return Made(
-            sum(part.samples for part in parts),
-            tuple(key for part in parts for key in part.keys),
-            tuple(bad for part in parts for bad in part.bad),
-        )
+        return joined([self.made[piece] for piece in range(len(self.pieces))])

@@ -1,6 +1,7 @@
 """The batch of a place: located by the order, read from the source, decoded into the given memory."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from sharding.remote.persistence import Reader
 from training.streaming.bad_samples import BadSample, substitute
 from training.streaming.decode import PictureDecoder
 from training.streaming.geometry import UNIFORMS
+from training.streaming.jpeg_rows import JPEG_ROW, JpegRow, RegionWriter, no_jpegs
 from training.streaming.order import EpochOrder
 from training.streaming.pictures import BrokenPictureError, Pixels
 from training.streaming.plan import StreamPlan
@@ -26,11 +28,33 @@ Rows = tuple[int, int]  # of a batch: the first one, and one past the last
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """samples: rows written. keys: of the samples, where asked for. bad: samples that were replaced."""
+    """samples: rows written. keys: of the samples, where asked for. bad: samples that were replaced.
+
+    jpegs: which rows hold a JPEG, and what is to become of it (JPEG_ROW); all others hold pixels.
+    """
 
     samples: int
     keys: tuple[str, ...]
     bad: tuple[BadSample, ...]
+    jpegs: NDArray[np.void] = field(default_factory=no_jpegs)
+
+    def mended(self, rows: Sequence[int], again: "Made") -> "Made":
+        """With those rows made again, as pixels."""
+        keys = list(self.keys)
+        for row, key in zip(rows, again.keys, strict=False):
+            keys[row] = key
+        kept = self.jpegs[~np.isin(self.jpegs["row"], rows)]
+        return Made(self.samples, tuple(keys), self.bad + again.bad, kept)
+
+
+def joined(parts: Sequence[Made]) -> Made:
+    """What all parts made, in the order of the rows."""
+    return Made(
+        sum(part.samples for part in parts),
+        tuple(key for part in parts for key in part.keys),
+        tuple(bad for part in parts for bad in part.bad),
+        np.concatenate([part.jpegs for part in parts]),
+    )
 
 
 def build_source(plan: StreamPlan, traffic: Traffic | None, number: int, reader: Reader | None = None) -> Source:
@@ -47,13 +71,19 @@ class BatchMaker:
         self.plan, self.source = plan, source
         self.order: tuple[int, EpochOrder] | None = None
         self.decoder = PictureDecoder(plan.fidelity)
+        self.regions = RegionWriter() if plan.decode == "cuda" and plan.train else None
 
     def make(
-        self, place: Place, images: NDArray[np.uint8], labels: NDArray[np.int64], rows: Rows | None = None
+        self,
+        place: Place,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        rows: Rows | None = None,
+        as_pixels: bool = False,
     ) -> Made:
         """Writes those rows of images (n x H x W x 3) and labels, as far as the batch has them, or all.
 
-        Raises TarnError naming shard, key and cause.
+        as_pixels: no JPEG is left to a device. Raises TarnError naming shard, key and cause.
         """
         epoch, step, part = place
         if self.order is None or self.order[0] != epoch:
@@ -65,13 +95,27 @@ class BatchMaker:
         uniforms = sample_uniforms(self.plan.seed, epoch, positions, UNIFORMS)
         bad: list[BadSample] = []
         keys: list[str] = []
+        jpegs: dict[int, JpegRow] = {}
         for at, sample in enumerate(self.source.read(wanted)):
             shard, out = wanted[at][0], images[first + at]
-            shown = self.write(out, shard, sample, uniforms[at], (epoch, int(positions[at])), bad)
-            labels[first + at] = shown.label
+            jpeg = None if as_pixels else self.leave_to_device(sample.picture, out, uniforms[at])
+            if jpeg is not None:
+                jpegs[first + at] = jpeg
+            else:
+                sample = self.write(out, shard, sample, uniforms[at], (epoch, int(positions[at])), bad)
+            labels[first + at] = sample.label
             if self.plan.keys:
-                keys.append(shown.key)
-        return Made(len(wanted), tuple(keys), tuple(bad))
+                keys.append(sample.key)
+        return Made(len(wanted), tuple(keys), tuple(bad), jpeg_table(jpegs))
+
+    def remake(self, place: Place, images: NDArray[np.uint8], labels: NDArray[np.int64], rows: Sequence[int]) -> Made:
+        """Those rows again, as pixels. Raises TarnError."""
+        return joined([self.make(place, images, labels, (row, row + 1), as_pixels=True) for row in rows])
+
+    def leave_to_device(self, data: memoryview, out: Pixels, uniforms: NDArray[np.float64]) -> JpegRow | None:
+        if self.regions is None or self.plan.augmentation is None:
+            return None
+        return self.regions.write(data, out, self.plan.augmentation, uniforms)
 
     def write(
         self,
@@ -105,6 +149,11 @@ class BatchMaker:
             self.decoder.evaluate(data, out, self.plan.preprocessing)
         else:
             self.decoder.train(data, out, self.plan.augmentation, uniforms)
+
+
+def jpeg_table(jpegs: Mapping[int, JpegRow]) -> NDArray[np.void]:
+    """By row. Returns JPEG_ROW records in the order of the rows."""
+    return np.array([(row, *jpeg) for row, jpeg in jpegs.items()], JPEG_ROW)
 
 
 def slot_layout(rows: int, side: int) -> tuple[int, int]:

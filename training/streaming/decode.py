@@ -21,6 +21,14 @@ def check_fidelity(told: str, key: str) -> None:
         raise UsageError(f"{key}={told!r} is unknown: choose one of {', '.join(FIDELITIES)}.")
 
 
+def check_decode(told: str, fidelity: str, key: str) -> None:
+    """Raises UsageError, naming the key, for what is no way to decode, or none to that fidelity."""
+    if told not in ("cpu", "cuda"):
+        raise UsageError(f"{key}={told!r} is unknown: choose cpu or cuda.")
+    if told == "cuda" and fidelity == "exact":
+        raise UsageError(f"{key}=cuda cannot give fidelity=exact: choose the fidelity default or fast, or {key}=cpu.")
+
+
 class PictureDecoder:
     """Decodes picture after picture in memory of its own: one for each thread.
 

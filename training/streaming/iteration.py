@@ -11,6 +11,8 @@ from torch import Tensor
 class Batch:
     """images: B x H x W x 3 uint8; labels: B int64; keys: of the samples, where asked for.
 
+    Tensors are on the CPU, or on the device that decoded the pictures (ShardLoader's decode).
+
     last: whether it ends its step, for a step may come in parts (micro_batch).
     """
 
@@ -21,7 +23,7 @@ class Batch:
     keys: tuple[str, ...] = ()
 
     def pin_memory(self) -> "Batch":
-        """In page-locked memory, so that the copy to a GPU does not block."""
+        """In page-locked memory, so that the copy to a GPU does not block; what lies in such memory is not copied."""
         return replace(self, images=self.images.pin_memory(), labels=self.labels.pin_memory())
 
 

@@ -12,6 +12,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,16 @@ from training.streaming.access import DEADLINE, resolve_access
 from training.streaming.bad_samples import BadSamplesConfig, Ledger
 from training.streaming.batches import BatchMaker, Place, build_source, slot_arrays, slot_layout
 from training.streaming.crew import Crew
-from training.streaming.decode import check_fidelity
+from training.streaming.decode import check_decode, check_fidelity
+from training.streaming.device_decode import chosen_decoder
 from training.streaming.fetching import Fetching
 from training.streaming.geometry import Augmentation
 from training.streaming.iteration import Batch, EpochIteration
+from training.streaming.memory_limit import check_room, memory_limit
 from training.streaming.opening import CONNECTIONS, read_opening
+from training.streaming.page_locked import build_registrar
 from training.streaming.plan import PREFETCH, StreamPlan, start_state
-from training.streaming.pool import Arrays, WorkerPool
+from training.streaming.pool import Lent, WorkerPool
 from training.streaming.sources import Opening
 from training.streaming.state import StreamState
 from training.streaming.worker import Done
@@ -51,9 +55,12 @@ class ShardLoader(EpochIteration):
     of torchrun's environment, by default. num_workers: auto (this rank's part of the host's cores), or a number, 0 for
     none. storage_options: in fsspec's words. cache, cache_limit, deadline: see access.py. bad_samples: raise, replace.
     fidelity: of training crops, exact, default or fast (decode.py). prefetch: memory for batches made ahead.
+    pin_memory: page-locked for a GPU; copy such batches on the stream that is current where they are dropped. decode:
+    cpu, or cuda: batches come on `device` (the current CUDA device by default), decoded there.
 
-    Batches depend on (data, seed, epoch, global_batch, lanes, active_shards) and on nothing else. Raises UsageError
-    for settings that do not fit together, TarnError for data that cannot be read.
+    Batches depend on (data, seed, epoch, global_batch, lanes, active_shards) and, but for rounding of pixels by
+    decode=cuda, on nothing else. Raises UsageError for settings that do not fit together, TarnError for data that
+    cannot be read.
     """
 
     plan: StreamPlan
@@ -89,8 +96,11 @@ class ShardLoader(EpochIteration):
         fidelity: str = "default",
         prefetch: str | int = PREFETCH,
         pin_memory: bool = False,
+        decode: str = "cpu",
+        device: torch.device | str | None = None,
     ) -> None:
         check_fidelity(fidelity, "fidelity")
+        check_decode(decode, fidelity, "decode")
         ranks, options = ranks_of(rank, world_size), dict(storage_options or {})
         crew = Crew(worker_count(num_workers, ranks))
         try:
@@ -118,9 +128,11 @@ class ShardLoader(EpochIteration):
                 keys=keys,
                 fidelity=fidelity,
                 prefetch=parse_size(str(prefetch), "prefetch"),
+                decode=decode,
             )
             ledger = Path(bad_sample_ledger) if bad_sample_ledger else None
-            self.setup(plan, manifest, split, crew, pin_memory, ledger, reader)
+            where = torch.device(device) if device is not None else None
+            self.setup(plan, manifest, split, crew, pin_memory, ledger, where, reader)
         except BaseException:
             crew.close()
             raise
@@ -134,10 +146,11 @@ class ShardLoader(EpochIteration):
         workers: int,
         pin_memory: bool = False,
         ledger: Path | None = None,
+        device: torch.device | None = None,
     ) -> "ShardLoader":
         """For those who made the plan themselves."""
         loader = cls.__new__(cls)
-        loader.setup(plan, manifest, split, Crew(workers), pin_memory, ledger)
+        loader.setup(plan, manifest, split, Crew(workers), pin_memory, ledger, device)
         return loader
 
     def setup(
@@ -148,11 +161,15 @@ class ShardLoader(EpochIteration):
         crew: Crew,
         pin_memory: bool,
         ledger: Path | None,
+        device: torch.device | None,
         reader: Reader | None = None,
     ) -> None:
         if not plan.is_local:
             build_client(plan.tars, plan.access.options, plan.access.client)  # a mistake is told here, in one sentence
-        self.plan, self.crew, self.pin_memory = plan, crew, pin_memory
+        plan, self.decoder, self.warnings = chosen_decoder(plan, device)
+        registrar, complaints = build_registrar(device) if pin_memory else (None, [])
+        self.warnings += complaints
+        self.plan, self.crew, self.pin_memory = plan, crew, registrar is not None
         self.classes = manifest.classes
         self.state = start_state(plan, manifest.fingerprint(split))
         self.ledger = Ledger(ledger, plan.bad_samples.budget)
@@ -160,7 +177,9 @@ class ShardLoader(EpochIteration):
         self.fetching = Fetching(plan, crew) if plan.access.cache is not None else None
         self.reader, self.is_open = reader, plan.is_local or not crew.workers
         traffic = self.fetching.traffic if self.fetching else None
-        self.pool = WorkerPool(plan, crew, traffic, self.note) if crew.workers else None
+        self.pool = WorkerPool(plan, crew, traffic, self.note, registrar) if crew.workers else None
+        if self.pool is not None:
+            self.warnings += check_room(self.pool.bytes_ahead, plan.ranks.local_size, memory_limit())
         self.maker = None if crew.workers else BatchMaker(plan, build_source(plan, traffic, 1, reader))
 
     def __len__(self) -> int:
@@ -181,17 +200,11 @@ class ShardLoader(EpochIteration):
         if self.fetching is not None:
             self.fetching.stand_at(epoch, first_step)
         at = first_step
-        for (_, step, part), (images, labels, made) in self.made(places, opening):
+        for (_, step, part), lent in self.made(places, opening):
             if step != at and self.fetching is not None:
                 self.fetching.stand_at(epoch, step)
             at = step
-            for bad in made.bad:
-                self.ledger.enter(bad)
-                self.counters["replaced"] += 1
-            batch = Batch(
-                torch.from_numpy(images), torch.from_numpy(labels), step, part == self.parts(step) - 1, made.keys
-            )
-            yield batch.pin_memory() if self.pin_memory else batch
+            yield self.batch(lent, step, part == self.parts(step) - 1)
 
     def opening(self, epoch: int, step: int) -> Opening | None:
         """Of this loader's very first batch, nothing of others."""
@@ -204,7 +217,20 @@ class ShardLoader(EpochIteration):
         self.reader = None
         return opening
 
-    def made(self, places: Iterator[Place], opening: Opening | None) -> Iterator[tuple[Place, Arrays]]:
+    def batch(self, lent: Lent, step: int, last: bool) -> Batch:
+        """Raises TarnError for a picture that only the device found bad, or where too many are."""
+        if self.decoder is not None:
+            images, labels, made = self.decoder.finish(lent)
+            self.counters["device_refused"] += len(lent.made.jpegs) - len(made.jpegs)
+        else:
+            images, labels, made = torch.from_numpy(lent.images), torch.from_numpy(lent.labels), lent.made
+        for bad in made.bad:
+            self.ledger.enter(bad)
+            self.counters["replaced"] += 1
+        batch = Batch(images, labels, step, last, made.keys)
+        return batch.pin_memory() if self.pin_memory and self.decoder is None else batch
+
+    def made(self, places: Iterator[Place], opening: Opening | None) -> Iterator[tuple[Place, Lent]]:
         if self.pool is not None:
             first, second = itertools.tee(places)
             yield from zip(second, self.pool.batches(first, self.look, opening), strict=False)
@@ -216,7 +242,8 @@ class ShardLoader(EpochIteration):
             images, labels = slot_arrays(memoryview(memory), rows, side)
             made = self.maker.make(place, images, labels)
             self.look()
-            yield place, (images[: made.samples], labels[: made.samples], made)
+            again = partial(self.maker.remake, place, images, labels)
+            yield place, Lent(images[: made.samples], labels[: made.samples], made, again)
 
     def look(self) -> None:
         """Hears the fetcher. Raises TarnError where it has given up."""
@@ -227,15 +254,19 @@ class ShardLoader(EpochIteration):
         self.counters.update(done.counters)
 
     def take_counters(self) -> dict[str, int]:
-        """What happened on the way so far: requests, bytes, retries, resumed, wrong_bytes, range_samples, replaced."""
+        """What happened on the way so far: requests, bytes, retries, resumed, wrong_bytes, range_samples, replaced,
+        device_refused (JPEGs that the CPU decoded after all)."""
         own = self.maker.source.counters if self.maker else Counter()
         return dict(self.counters + own + (self.fetching.counters if self.fetching else Counter()))
 
     def take_warnings(self) -> list[str]:
         """What a human should know, each once."""
-        told = self.fetching.warnings if self.fetching else []
-        taken = list(told)
-        told.clear()
+        told = [self.warnings, self.fetching.warnings if self.fetching else []]
+        if self.pool is not None:
+            told.append(self.pool.slots.warnings)
+        taken = [warning for each in told for warning in each]
+        for each in told:
+            each.clear()
         return taken
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from training.preprocessing import Preprocessing, Triple
 from training.ranks import Ranks
 from training.streaming.access import Access, resolve_access
 from training.streaming.bad_samples import BadSamplesConfig
-from training.streaming.decode import check_fidelity
+from training.streaming.decode import check_decode, check_fidelity
 from training.streaming.geometry import Augmentation
 from training.streaming.order import EpochOrder
 from training.streaming.state import StreamState
@@ -31,6 +31,7 @@ class DataConfig:
     workers: decoding processes of each rank; null: one for each CPU core, a single one where the CPU trains too.
     storage_options: of the store, in fsspec's words. client, cache, cache_limit, deadline (s): see access.py.
     fidelity: exact, default or fast, see decode.py. prefetch: memory for batches made ahead, of each rank.
+    decode: cpu, or cuda: workers cut the crop's tiles out, a GPU decodes them; evaluation is decoded on the CPU.
     """
 
     shards: str = "build/sample"
@@ -52,10 +53,12 @@ class DataConfig:
     deadline: float = 120.0
     fidelity: str = "default"
     prefetch: str = "1GB"
+    decode: str = "cpu"
     bad_samples: BadSamplesConfig = field(default_factory=BadSamplesConfig)
 
     def __post_init__(self) -> None:
         check_fidelity(self.fidelity, "data.fidelity")
+        check_decode(self.decode, self.fidelity, "data.decode")
         parse_size(self.prefetch, "data.prefetch")
         for name in ("image_size", "lanes", "active_shards"):
             if getattr(self, name) < 1:
@@ -100,6 +103,7 @@ class StreamPlan:
     keys: bool = False
     fidelity: str = "default"
     prefetch: int = PREFETCH  # bytes
+    decode: str = "cpu"
 
     def __post_init__(self) -> None:
         most = int(self.sizes.sum()) if self.drop_last else self.global_batch
@@ -189,6 +193,7 @@ def train_plan(
         keys=keys,
         fidelity=data.fidelity,
         prefetch=parse_size(data.prefetch, "data.prefetch"),
+        decode=data.decode,
     )
 
 

@@ -2,18 +2,16 @@
 
 A batch's rows are dealt out in pieces, the earliest batch's first, so that all processes work on what is wanted next.
 
-A batch lies in memory shared with the process that made it, in a slot; its tensors are that memory itself. A slot is
-used again when the last of them is gone, so nobody has to give a batch back, and whoever keeps batches may.
+A batch lies in memory shared with the process that made it, in a slot (slots.py); its tensors are that memory itself. A
+slot is used again when the last of them is gone, so nobody has to give a batch back, and whoever keeps batches may.
 """
 
 import itertools
-import mmap
-import os
 import time
-import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import wait
 
 import numpy as np
@@ -21,10 +19,10 @@ from numpy.typing import NDArray
 
 from sharding.errors import TarnError
 from training.streaming.assembly import Assembly, pieces
-from training.streaming.batches import Made, Place, slot_arrays, slot_layout
+from training.streaming.batches import Made, Place
 from training.streaming.crew import Crew
 from training.streaming.plan import StreamPlan
-from training.streaming.shared import mapped, page_aligned
+from training.streaming.slots import Registrar, Slots
 from training.streaming.sources import Opening
 from training.streaming.traffic import Traffic
 from training.streaming.worker import Done, Job, WorkerSetup
@@ -32,20 +30,37 @@ from training.streaming.worker import Done, Job, WorkerSetup
 JOBS = 2  # that a process has at a time: one that it works on, one that waits
 LONGEST_JOB = 600.0  # s without a word from any process, beyond the patience of reading
 
-Arrays = tuple[NDArray[np.uint8], NDArray[np.int64], Made]
+Look = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """A batch. images: n x H x W x 3 and labels: n, in memory that is used again when both are gone.
+
+    remake(rows): makes those rows again, as pixels, into the same memory. Raises TarnError.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    made: Made
+    remake: Callable[[Sequence[int]], Made]
 
 
 class WorkerPool:
-    """Made for one plan. on_done: called with every finished job, for counters."""
+    """Made for one plan. on_done: called with every finished job, for counters. registrar: locks slots' pages."""
 
-    def __init__(self, plan: StreamPlan, crew: Crew, traffic: Traffic | None, on_done: Callable[[Done], None]) -> None:
+    def __init__(
+        self,
+        plan: StreamPlan,
+        crew: Crew,
+        traffic: Traffic | None,
+        on_done: Callable[[Done], None],
+        registrar: Registrar | None = None,
+    ) -> None:
         self.plan, self.on_done = plan, on_done
-        self.crew, self.children, self.slots_file = crew, crew.workers, crew.slots_file
-        self.rows = plan.rows
-        self.slot_bytes = page_aligned(sum(slot_layout(self.rows, plan.image_size)))
-        self.ahead = batches_ahead(plan.prefetch, self.slot_bytes, len(self.children))
-        self.slots: list[mmap.mmap] = []
-        self.free: deque[int] = deque()
+        self.crew, self.children = crew, crew.workers
+        self.slots = Slots(crew.slots_file, plan.rows, plan.image_size, registrar)
+        self.ahead = batches_ahead(plan.prefetch, self.slots.bytes, len(self.children))
         self.tickets = 0
         self.round = 0
         self.limit = plan.access.patience.deadline * 2 + LONGEST_JOB
@@ -55,18 +70,16 @@ class WorkerPool:
         for number, child in enumerate(self.children, 1):
             setup = WorkerSetup(
                 plan=plan,
-                slots_file=self.slots_file,
-                slot_bytes=self.slot_bytes,
-                rows=self.rows,
+                slots_file=self.slots.file,
+                slot_bytes=self.slots.bytes,
+                rows=plan.rows,
                 number=number,
                 processes=len(self.children) + 2,
                 traffic_file=traffic.file if traffic else None,
             )
             child.send(setup)
 
-    def batches(
-        self, places: Iterable[Place], look: Callable[[], None], opening: Opening | None = None
-    ) -> Iterator[Arrays]:
+    def batches(self, places: Iterable[Place], look: Look, opening: Opening | None = None) -> Iterator[Lent]:
         """Raises TarnError for what a process could not read, or where one ended.
 
         look: called while waiting. opening: of the first place.
@@ -87,15 +100,20 @@ class WorkerPool:
                 if first.error:
                     raise TarnError(first.error)
                 del self.assemblies[wanted.popleft()]
-                yield self.delivered(first.slot, first.whole())
+                yield self.delivered(first, look)
                 if this_round != self.round:
                     raise TarnError("a loader is iterated twice at a time: make a second loader for that.")
         finally:
             self.abandon(wanted)
 
+    @property
+    def bytes_ahead(self) -> int:
+        """The most that batches in the making take."""
+        return self.ahead * self.slots.bytes
+
     def begin(self, place: Place, opening: Opening | None) -> int:
         ticket, self.tickets = self.tickets, self.tickets + 1
-        assembly = Assembly(place, self.take_slot(), pieces(self.rows, len(self.children)))
+        assembly = Assembly(place, self.slots.take(), pieces(self.plan.rows, len(self.children)))
         self.assemblies[ticket] = assembly
         for piece, rows in enumerate(assembly.pieces):
             given = opening.part(*rows) if opening else None
@@ -127,18 +145,10 @@ class WorkerPool:
 
     def release_abandoned(self, ticket: int, assembly: Assembly) -> None:
         if not assembly.wanted and not assembly.working:
-            self.free.append(assembly.slot)
+            self.slots.free.append(assembly.slot)
             del self.assemblies[ticket]
 
-    def take_slot(self) -> int:
-        if self.free:
-            return self.free.popleft()
-        slot = len(self.slots)
-        os.ftruncate(self.slots_file, (slot + 1) * self.slot_bytes)
-        self.slots.append(mapped(self.slots_file, self.slot_bytes, slot * self.slot_bytes))
-        return slot
-
-    def collect(self, assembly: Assembly, look: Callable[[], None]) -> None:
+    def collect(self, assembly: Assembly, look: Look) -> None:
         """Until this batch is complete; processes get further jobs meanwhile."""
         deadline = time.monotonic() + self.limit
         connections = {child.connection: number for number, child in enumerate(self.children)}
@@ -167,18 +177,31 @@ class WorkerPool:
             self.waiting = deque(job for job in self.waiting if job.ticket != done.ticket)
         self.release_abandoned(done.ticket, assembly)
 
-    def delivered(self, slot: int, made: Made) -> Arrays:
-        """Views of the slot; it is free again when both are gone."""
-        images, labels = slot_arrays(memoryview(self.slots[slot]), self.rows, self.plan.image_size)
-        weakref.finalize(images.base, self.free.append, slot).atexit = False
-        return images[: made.samples], labels[: made.samples], made
+    def delivered(self, assembly: Assembly, look: Look) -> Lent:
+        images, labels = self.slots.lend(assembly.slot)
+        made = assembly.whole()
+        again = partial(self.remake, assembly.place, assembly.slot, look)
+        return Lent(images[: made.samples], labels[: made.samples], made, again)
+
+    def remake(self, place: Place, slot: int, look: Look, rows: Sequence[int]) -> Made:
+        """Rows of a batch that is lent out, before all that waits. Raises TarnError."""
+        ticket, self.tickets = self.tickets, self.tickets + 1
+        self.assemblies[ticket] = assembly = Assembly(place, slot, [(row, row + 1) for row in rows])
+        jobs = [Job(ticket, piece, slot, place, row, as_pixels=True) for piece, row in enumerate(assembly.pieces)]
+        self.waiting.extendleft(reversed(jobs))
+        self.hand_out()
+        self.collect(assembly, look)
+        del self.assemblies[ticket]
+        if assembly.error:
+            raise TarnError(assembly.error)
+        return assembly.whole()
 
     def obituary(self, number: int) -> str:
         jobs = self.loads[number]
         at = f" at the batch of epoch {jobs[0].place[0]}, step {jobs[0].place[1]}" if jobs else ""
         return (
             f"decoding process {number} {self.children[number].ending()}{at}: start again, the run goes on where it "
-            "stood; with less memory at hand, lower data.workers."
+            "stood; with less memory at hand, lower data.prefetch or data.workers."
         )
 
 

@@ -17,7 +17,8 @@ from training.streaming.traffic import Traffic
 @dataclass(frozen=True, slots=True)
 class Job:
     """Some rows of a batch. ticket: the batch's number; piece: their number in it; slot: where the batch goes; opening:
-    what is here of them already."""
+    what is here of them already. as_pixels: no JPEG is left to a device.
+    """
 
     ticket: int
     piece: int
@@ -25,6 +26,7 @@ class Job:
     place: Place
     rows: Rows
     opening: Opening | None = None
+    as_pixels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def work(connection: Connection) -> None:
             source.take_in(job.opening)
         made, error = None, ""
         try:
-            made = maker.make(job.place, images, labels, job.rows)
+            made = maker.make(job.place, images, labels, job.rows, job.as_pixels)
         except TarnError as problem:
             error = str(problem)
         now = Counter(source.counters)
