@@ -2,9 +2,10 @@
 
     taskset -c 0 python -m benchmarks.resize [--pictures FOLDER] [--count 100] [--rounds 5]
 
-Crops are drawn as by torchvision's RandomResizedCrop (0.08 to 1 of the area), from pictures of a folder or from noise of
-500 x 375 px; they are given as views of the decoded picture. All resize one crop before any takes the next. Printed:
-medians over the rounds, then mean, median and 95th percentile over the crops. OpenCV counts where it is installed.
+Crops are drawn as by torchvision's RandomResizedCrop (0.08 to 1 of the area), from a folder's pictures or from noise of
+500 x 375 px; they are given as views of the decoded picture. All resize one crop, in a random order, before any takes
+the next. Printed: mean, median and 95th percentile over the crops, of medians over the rounds. OpenCV counts where it
+is installed.
 """
 
 import argparse
@@ -91,10 +92,10 @@ PILLOW_IMAGES: dict[int, Image.Image] = {}
 def measure(
     ways: dict[str, Resize], pictures: list[Pixels], boxes: list[tuple[int, int, int, int]], rounds: int
 ) -> None:
+    rng = np.random.default_rng(0)
     taken = np.empty((rounds, len(pictures), len(ways)))
     for turn, (number, pixels) in itertools.product(range(rounds), enumerate(pictures)):
-        for step in range(len(ways)):  # who comes first, after another's picture, has none of this one in the cache
-            column = (step + turn + number) % len(ways)
+        for column in rng.permutation(len(ways)):  # who comes first has least of the picture in the cache
             way = list(ways.values())[column]
             begin = time.perf_counter()
             way(pixels, boxes[number])
