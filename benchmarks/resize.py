@@ -2,9 +2,10 @@
 
     taskset -c 0 python -m benchmarks.resize [--pictures FOLDER] [--count 100] [--rounds 5]
 
-Crops are drawn as by torchvision's RandomResizedCrop (0.08 to 1 of the area), from pictures of a folder or from
-noise of 500 x 375 px; they are given as views of the decoded picture. All resize one crop before any takes the next.
-Printed: medians over the rounds, then mean, median and 95th percentile over the crops. OpenCV counts where it is installed.
+Crops are drawn as by torchvision's RandomResizedCrop (0.08 to 1 of the area), from a folder's pictures or from noise of
+500 x 375 px; they are given as views of the decoded picture. All resize one crop, in a random order, before any takes
+the next. Printed: mean, median and 95th percentile over the crops, of medians over the rounds. OpenCV counts where it
+is installed.
 """
 
 import argparse
@@ -31,10 +32,9 @@ SIDE = 224
 def load_pictures(folder: Path | None, count: int, rng: np.random.Generator) -> list[Pixels]:
     if folder is None:
         return [rng.integers(0, 256, (375, 500, 3), dtype=np.uint8)] * count
-    paths = itertools.islice(
-        (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg")), count
-    )
-    return [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+    found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg"))
+    paths = itertools.islice(found, count)
+    return [np.array(Image.open(path).convert("RGB")) for path in paths]
 
 
 def draw_box(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
@@ -92,18 +92,18 @@ PILLOW_IMAGES: dict[int, Image.Image] = {}
 def measure(
     ways: dict[str, Resize], pictures: list[Pixels], boxes: list[tuple[int, int, int, int]], rounds: int
 ) -> None:
+    rng = np.random.default_rng(0)
     taken = np.empty((rounds, len(pictures), len(ways)))
     for turn, (number, pixels) in itertools.product(range(rounds), enumerate(pictures)):
-        for column, way in enumerate(ways.values()):
+        for column in rng.permutation(len(ways)):  # who comes first has least of the picture in the cache
+            way = list(ways.values())[column]
             begin = time.perf_counter()
             way(pixels, boxes[number])
             taken[turn, number, column] = time.perf_counter() - begin
     each = np.median(taken, axis=0) * 1e3
     for name, column in zip(ways, each.T, strict=True):
-        print(
-            f"{name:28} {column.mean():.3f} ms, median {np.median(column):.3f}, "
-            f"95 % below {np.quantile(column, 0.95):.3f}"
-        )
+        middle, high = np.quantile(column, (0.5, 0.95))
+        print(f"{name:28} {column.mean():.3f} ms, median {middle:.3f}, 95 % below {high:.3f}")
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ def difference(first: Pixels, second: Pixels) -> int:
     return int(np.abs(first.astype(int) - second).max())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(sides, sides, sides, sides, st.integers(0, 1000))
 def test_whole_pictures_come_out_as_pillow_resizes_them(width: int, height: int, w: int, h: int, seed: int) -> None:
     pixels, box = draw(seed, height, width), (0, 0, width, height)
@@ -58,7 +58,7 @@ def test_whole_pictures_come_out_as_pillow_resizes_them(width: int, height: int,
     assert difference(resized(pixels, box, (w, h), Filter.ANTIALIAS), expected) <= 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(sides, sides, sides, sides, st.integers(0, 1000), st.booleans(), st.data())
 def test_boxes_come_out_as_if_cropped_first(
     width: int, height: int, w: int, h: int, seed: int, whole: bool, data: st.DataObject
@@ -85,7 +85,7 @@ def plain_bilinear(pixels: Pixels, w: int, h: int) -> NDArray[np.float64]:
     return pixels
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(sides, sides, sides, sides, st.integers(0, 1000))
 def test_bilinear_is_two_taps_an_axis(width: int, height: int, w: int, h: int, seed: int) -> None:
     pixels = draw(seed, height, width)
@@ -93,7 +93,7 @@ def test_bilinear_is_two_taps_an_axis(width: int, height: int, w: int, h: int, s
     assert np.abs(out - plain_bilinear(pixels, w, h)).max() < 0.55
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(sides, sides, sides, sides, filters, st.integers(0, 1000))
 def test_flip_mirrors_and_intrinsics_change_nothing(
     width: int, height: int, w: int, h: int, kind: Filter, seed: int
@@ -104,14 +104,14 @@ def test_flip_mirrors_and_intrinsics_change_nothing(
     assert np.array_equal(resized(pixels, box, (w, h), kind, False, "RESIZE_PORTABLE"), plain)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(sides, sides, sides, sides, filters, st.integers(0, 255))
 def test_one_colour_stays_itself(width: int, height: int, w: int, h: int, kind: Filter, level: int) -> None:
     pixels = np.full((height, width, 3), level, np.uint8)
     assert (resized(pixels, (0, 0, width, height), (w, h), kind) == level).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(sides, sides, st.sampled_from(list(Filter)), st.booleans())
 def test_nothing_else_is_written(w: int, h: int, kind: Filter, flip: bool) -> None:
     batch = np.full((h + 2, w + 2, 3), 7, np.uint8)

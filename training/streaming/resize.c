@@ -25,7 +25,8 @@ struct plan {
     struct axis across, down;
     uint8_t *lines;   /* a band's source columns, each of 32 rows */
     u16x16 *columns;  /* a band's target columns */
-    uint8_t *rows;    /* target columns as rows, all bands', of bytes where exact, else of words */
+    uint8_t *rows;    /* target columns as rows, of bytes where exact, else of words; as many as are still needed */
+    int base;         /* the first of them */
     ptrdiff_t stride; /* of rows, in bytes or words */
     int exact;
     uint8_t *small;   /* a copy of a picture too small for the vectors */
@@ -56,7 +57,7 @@ static void lay_axis(struct resizer *resizer, struct axis *axis, int size) {
 
 static void lay_out(struct resizer *resizer, struct plan *plan, int width, int height, int out_width, int out_height) {
     int most = plan->across.room > plan->down.room ? plan->across.room : plan->down.room;
-    size_t wide = up_to((size_t)3 * width, LINE), tall = up_to(height, LINE) + UNIT;
+    size_t wide = up_to((size_t)3 * width, LINE), tall = up_to(height, LINE);
     resizer->used = 0;
     lay_axis(resizer, &plan->across, out_width);
     lay_axis(resizer, &plan->down, out_height);
@@ -64,7 +65,7 @@ static void lay_out(struct resizer *resizer, struct plan *plan, int width, int h
     plan->stride = up_to((size_t)3 * out_width, LINE);
     plan->lines = take(resizer, wide * LINE);
     plan->columns = take(resizer, (size_t)plan->stride * sizeof(u16x16) * 2);
-    plan->rows = take(resizer, tall * plan->stride * sizeof(uint16_t));
+    plan->rows = take(resizer, (plan->down.room + 2 * UNIT + LINE) * plan->stride * sizeof(uint16_t));
     plan->small = take(resizer, height < UNIT || 3 * width < LINE ? tall * wide : 0);
 }
 
@@ -107,16 +108,19 @@ static void load_unit(const struct picture *picture, int row, uint8_t *lines) {
     }
 }
 
+static void *row_of(const struct plan *plan, int row) {
+    return plan->rows + (row - plan->base) * plan->stride * (plan->exact ? 1 : 2);
+}
+
 static void store_units(const struct plan *plan, int bytes, int first, int second) {
     if (plan->exact) {
-        uint8_t *low = plan->rows + first * plan->stride, *high = plan->rows + second * plan->stride;
+        uint8_t *low = row_of(plan, first), *high = row_of(plan, second);
         for (int at = 0; at < bytes; at += 16)
             transpose_bytes((const uint8_t *)(plan->columns + at), LINE, low + at, high + at, plan->stride);
         return;
     }
     for (int odd = 0; odd < 2; odd++) {
-        uint16_t *rows = (uint16_t *)plan->rows;
-        uint16_t *low = rows + (first + odd) * plan->stride, *high = rows + (second + odd) * plan->stride;
+        uint16_t *low = row_of(plan, first + odd), *high = row_of(plan, second + odd);
         for (int at = 0; at < bytes; at += 8)
             transpose_words(plan->columns + 2 * at + odd, 2, low + at, high + at, 2 * plan->stride);
     }
@@ -131,7 +135,7 @@ static void blend_band(const struct plan *plan, int size, int flip) {
 
 static void copy_rows(const struct picture *picture, const struct plan *plan, int row, int bytes) {
     int end = row + LINE < picture->height ? row + LINE : picture->height;
-    for (; row < end; row++) memcpy(plan->rows + row * plan->stride, picture->pixels + row * picture->stride, bytes);
+    for (; row < end; row++) memcpy(row_of(plan, row), picture->pixels + row * picture->stride, bytes);
 }
 
 /* Rows [row, row + 32) of the picture, as far as it has them, to rows of the target's width. */
@@ -150,13 +154,21 @@ static void resize_band(const struct picture *picture, const struct plan *plan, 
 
 static void make_row(const struct plan *plan, int row, uint8_t *out, int bytes) {
     const struct axis *down = &plan->down;
-    const uint8_t *lines = plan->rows + down->first[row] * plan->stride * (plan->exact ? 1 : 2);
+    const void *lines = row_of(plan, down->first[row]);
     const uint32_t *weights = down->weights + (size_t)row * down->room;
     int taps = down->needed[row];
 #define DOWN(taps) blend_row(out, bytes, lines, plan->stride, weights, taps, 0)
 #define DOWN_EXACTLY(taps) blend_row(out, bytes, lines, plan->stride, weights, taps, 1)
     if (plan->exact) FOR_TAPS(taps, DOWN_EXACTLY)
     else FOR_TAPS(taps, DOWN)
+}
+
+/* Rows before `first` make room, so that the others stay in the nearest cache. */
+static void forget_rows(struct plan *plan, int first, int end) {
+    if (first <= plan->base) return;
+    const uint8_t *from = row_of(plan, first);
+    memmove(plan->rows, from, (const uint8_t *)row_of(plan, end) - from);
+    plan->base = first;
 }
 
 static enum status resize_box(struct resizer *resizer, struct picture picture, double left, double right, double top,
@@ -177,6 +189,9 @@ static enum status resize_box(struct resizer *resizer, struct picture picture, d
         resize_band(&picture, &plan, row, out_width, flip);
         for (; made < out_height && plan.down.first[made] + plan.down.needed[made] <= rows; made++)
             make_row(&plan, made, out + made * out_stride, 3 * out_width);
+        int kept = rows - UNIT; /* which the last band may write again */
+        if (made < out_height && plan.down.first[made] < kept) kept = plan.down.first[made];
+        forget_rows(&plan, kept, rows);
     }
     return DONE;
 }

@@ -108,14 +108,22 @@ INLINE u8x32 exact_sum(const uint8_t *lines, ptrdiff_t step, const uint32_t *wei
         default: call(taps);   \
     }
 
+INLINE u8x32 blend_line(const void *lines, int at, ptrdiff_t step, const uint32_t *weights, int taps, int exact) {
+    return exact ? exact_sum((const uint8_t *)lines + at, step, weights, taps)
+                 : sum_words((const uint16_t *)lines + at, step, weights, taps);
+}
+
 /* A target row: `bytes` bytes, written nowhere else; source lines may be read up to the next multiple of 32. */
 INLINE void blend_row(uint8_t *out, int bytes, const void *lines, ptrdiff_t step, const uint32_t *weights, int taps,
                       int exact) {
-    for (int at = 0; at < bytes; at += LINE) {
-        u8x32 sum = exact ? exact_sum((const uint8_t *)lines + at, step, weights, taps)
-                          : sum_words((const uint16_t *)lines + at, step, weights, taps);
-        if (at + LINE <= bytes) memcpy(out + at, &sum, LINE);
-        else memcpy(out + at, &sum, bytes - at);
+    int at = 0;
+    for (; at + LINE <= bytes; at += LINE) {
+        u8x32 sum = blend_line(lines, at, step, weights, taps, exact);
+        memcpy(out + at, &sum, LINE);
+    }
+    if (at < bytes) {
+        u8x32 sum = blend_line(lines, at, step, weights, taps, exact);
+        memcpy(out + at, &sum, bytes - at);
     }
 }
 
@@ -135,6 +143,13 @@ INLINE void blend_columns(u16x16 *out, const uint8_t *lines, const struct axis *
     }
 }
 
+/* Without it arrays of vectors would live in memory. */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
 #define PAIRS(i, n) i, i + n, i + 1, i + 1 + n, i + 2, i + 2 + n, i + 3, i + 3 + n
 #define LOW_BYTES PAIRS(0, 32), PAIRS(4, 32), PAIRS(16, 32), PAIRS(20, 32)
 #define HIGH_BYTES PAIRS(8, 32), PAIRS(12, 32), PAIRS(24, 32), PAIRS(28, 32)
@@ -145,15 +160,15 @@ INLINE void blend_columns(u16x16 *out, const uint8_t *lines, const struct axis *
    which interleaves line i with line i + 8 within the vectors' halves. */
 INLINE void transpose_bytes(const uint8_t *lines, ptrdiff_t step, uint8_t *low, uint8_t *high, ptrdiff_t out_step) {
     u8x32 now[16], next[16];
-    for (int i = 0; i < 16; i++) memcpy(&now[i], lines + i * step, LINE);
-    for (int round = 0; round < 4; round++) {
-        for (int i = 0; i < 8; i++) {
+    UNROLL for (int i = 0; i < 16; i++) memcpy(&now[i], lines + i * step, LINE);
+    UNROLL for (int round = 0; round < 4; round++) {
+        UNROLL for (int i = 0; i < 8; i++) {
             next[2 * i] = __builtin_shufflevector(now[i], now[i + 8], LOW_BYTES);
             next[2 * i + 1] = __builtin_shufflevector(now[i], now[i + 8], HIGH_BYTES);
         }
-        for (int i = 0; i < 16; i++) now[i] = next[i];
+        UNROLL for (int i = 0; i < 16; i++) now[i] = next[i];
     }
-    for (int i = 0; i < 16; i++) {
+    UNROLL for (int i = 0; i < 16; i++) {
         memcpy(low + i * out_step, &now[i], 16);
         memcpy(high + i * out_step, (const uint8_t *)&now[i] + 16, 16);
     }
@@ -162,15 +177,15 @@ INLINE void transpose_bytes(const uint8_t *lines, ptrdiff_t step, uint8_t *low, 
 /* 8 lines, `step` vectors apart, of 16 words become 16 lines of 8 words, the first 8 of them at `low`. */
 INLINE void transpose_words(const u16x16 *lines, ptrdiff_t step, uint16_t *low, uint16_t *high, ptrdiff_t out_step) {
     u16x16 now[8], next[8];
-    for (int i = 0; i < 8; i++) now[i] = lines[i * step];
-    for (int round = 0; round < 3; round++) {
-        for (int i = 0; i < 4; i++) {
+    UNROLL for (int i = 0; i < 8; i++) now[i] = lines[i * step];
+    UNROLL for (int round = 0; round < 3; round++) {
+        UNROLL for (int i = 0; i < 4; i++) {
             next[2 * i] = __builtin_shufflevector(now[i], now[i + 4], LOW_WORDS);
             next[2 * i + 1] = __builtin_shufflevector(now[i], now[i + 4], HIGH_WORDS);
         }
-        for (int i = 0; i < 8; i++) now[i] = next[i];
+        UNROLL for (int i = 0; i < 8; i++) now[i] = next[i];
     }
-    for (int i = 0; i < 8; i++) {
+    UNROLL for (int i = 0; i < 8; i++) {
         memcpy(low + i * out_step, &now[i], 16);
         memcpy(high + i * out_step, (const uint8_t *)&now[i] + 16, 16);
     }

@@ -33,21 +33,22 @@ static double triangle(double x) {
     return x < 1 ? 1 - x : 0;
 }
 
-/* One target pixel's taps, normalised; returns their number. Pillow's order of operations: last bits count. */
-static int pillow_taps(float from, double scale, int source, int place, int *first, double *weights) {
-    double reach = scale < 1 ? 1 : scale, inverse = 1 / reach, centre = from + (place + 0.5) * scale, sum = 0;
+/* One target pixel's taps, of the sum `sum`; returns their number. Pillow's order of operations: last bits count. */
+static inline int triangle_taps(float from, double scale, double reach, double inverse, int source, int place, int *first,
+                                double *weights, double *sum) {
+    double centre = from + (place + 0.5) * scale;
     int begin = (int)(centre - reach + 0.5), end = (int)(centre + reach + 0.5);
     begin = begin < 0 ? 0 : begin;
     end = end > source ? source : end;
     int count = end - begin;
-    for (int i = 0; i < count; i++) sum += weights[i] = triangle((i + begin - centre + 0.5) * inverse);
-    for (int i = 0; i < count && sum != 0; i++) weights[i] /= sum;
+    *sum = 0;
+    for (int i = 0; i < count; i++) *sum += weights[i] = triangle((i + begin - centre + 0.5) * inverse);
     while (count > 1 && weights[count - 1] == 0) count--;
     *first = begin;
     return count;
 }
 
-static int bilinear_taps(float from, double scale, int source, int place, int *first, double *weights) {
+static inline int bilinear_taps(float from, double scale, int source, int place, int *first, double *weights) {
     double at = from + (place + 0.5) * scale - 0.5, last = source - 1;
     at = at < 0 ? 0 : at > last ? last : at;
     *first = (int)at;
@@ -56,17 +57,17 @@ static int bilinear_taps(float from, double scale, int source, int place, int *f
     return weights[1] > 0 ? 2 : 1;
 }
 
-static void store_exact(uint32_t *out, const double *weights, int count) {
-    for (int k = 0; k < count; k++) out[k] = (uint32_t)(0.5 + weights[k] * (1 << EXACT_BITS));
+static inline void store_exact(uint32_t *out, const double *weights, double sum, int count) {
+    for (int k = 0; k < count; k++) out[k] = (uint32_t)(0.5 + weights[k] / sum * (1 << EXACT_BITS));
 }
 
 /* Rounded such that they sum up to 1, less the one unit which a weight of 1 would need a further bit for. */
-static void store_fast(uint32_t *out, const double *weights, int count) {
-    double sum = 0.5;
+static inline void store_fast(uint32_t *out, const double *weights, double sum, int count) {
+    double unit = 65536 / sum, upto = 0.5;
     int32_t before = 0;
     for (int k = 0; k < count; k++) {
-        sum += weights[k] * 65536;
-        int32_t now = (int32_t)sum, weight = now - before;
+        upto += weights[k] * unit;
+        int32_t now = (int32_t)upto, weight = now - before;
         out[k] = (uint32_t)(weight > 65535 ? 65535 : weight) * 0x10001u;
         before = now;
     }
@@ -92,15 +93,16 @@ static void fill_up(struct axis *axis, int source, int size) {
 static void fill_axis(struct axis *axis, enum filter filter, double from, double to, int source, int size,
                       double *unrounded) {
     float begin = (float)from, end = (float)to;
-    double scale = (double)(end - begin) / size;
+    double scale = (double)(end - begin) / size, reach = scale < 1 ? 1 : scale, inverse = 1 / reach, sum = 1;
     axis->identity = begin == 0 && end == (float)size && source == size;
     for (int place = 0; place < size; place++) {
         uint32_t *weights = axis->weights + (size_t)place * axis->room;
         int *first = &axis->first[place];
-        int count = filter == BILINEAR ? bilinear_taps(begin, scale, source, place, first, unrounded)
-                                       : pillow_taps(begin, scale, source, place, first, unrounded);
-        if (axis->exact) store_exact(weights, unrounded, count);
-        else store_fast(weights, unrounded, count);
+        int count = filter == BILINEAR
+                        ? bilinear_taps(begin, scale, source, place, first, unrounded)
+                        : triangle_taps(begin, scale, reach, inverse, source, place, first, unrounded, &sum);
+        if (axis->exact) store_exact(weights, unrounded, sum, count);
+        else store_fast(weights, unrounded, sum, count);
         axis->needed[place] = count;
     }
     fill_up(axis, source, size);
