@@ -22,6 +22,9 @@ DATA ?= $(SAMPLE)
 SAMPLE_NEEDED := $(filter build/sample,$(SHARDS))
 LAUNCH := $(if $(filter 1,$(NPROC)),-m,-m torch.distributed.run --standalone --nproc-per-node $(NPROC) -m)
 
+# Starting torch takes twice as long where Python may not keep what it compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup sample shards train eval predict bench test test-servers lint format clean
 
 help: ## list the targets
@@ -59,10 +62,10 @@ bench: setup ## images/s of the loader alone on SHARDS
 	$(BIN)/python -m benchmarks.loader $(SHARDS) $(ARGS)
 
 test: setup ## run the tests that need no server
-	$(BIN)/python -m pytest -n 2 -m 'not servers' $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not servers' $(ARGS)
 
 test-servers: setup ## run the tests against a real object store and a real web server (installs the store)
-	$(BIN)/python -m pytest -n 2 -m servers $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m servers $(ARGS)
 
 lint: setup ## check style and types, change nothing
 	$(BIN)/ruff check .

@@ -1,4 +1,7 @@
-"""A TCP relay that is as slow as a long link: every byte later by half a round trip, all of them at a common rate."""
+"""A TCP relay that is as slow as a long link: every byte later by half a round trip, all of them at a common rate.
+
+A new connection carries its first byte one round trip later, for that is what opening it takes (RFC 9293, 3.5).
+"""
 
 import asyncio
 import contextlib
@@ -6,6 +9,8 @@ import multiprocessing
 import time
 from collections.abc import Iterator
 from urllib.parse import urlparse
+
+WINDOW = 16  # pieces of 64 KiB under way on a connection, at most: what is not read yet is the server's to keep
 
 
 class Link:
@@ -22,11 +27,12 @@ class Link:
 
     async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(self.host, self.port)
+        await asyncio.sleep(2 * self.delay)
         await asyncio.gather(self.carry(reader, back), self.carry(there, writer), return_exceptions=True)
 
     async def carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         """Reading goes on while earlier bytes are under way: a link delays, it does not stop."""
-        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=256)
+        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=WINDOW)
         deliver = asyncio.create_task(self.deliver(under_way, target))
         with contextlib.suppress(ConnectionError):
             while data := await source.read(2**16):

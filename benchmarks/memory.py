@@ -4,13 +4,15 @@
 
 Packs pictures of the dataset into shards of 1 to 40 samples, iterates 100 shuffled epochs with 2 workers at 32 px,
 checks that every epoch serves each of its samples once, and prints the process tree's memory (proportional set size)
-after epochs 2, 10, 20 ... and its growth since epoch 2.
+after epochs 2, 10, 20 ... and its growth since epoch 2; and beside it that of what no file backs: the share of a
+library's pages that counts as ours falls when another program maps the same library.
 """
 
 import argparse
 import os
 import tarfile
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +30,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         shards = ragged(args.packed, Path(folder), args.samples)
         loader = ShardLoader(folder, global_batch=32, image_size=32, num_workers=2, keys=True)
-        start = 0.0
+        start: Counter[str] = Counter()
         for epoch in range(1, args.epochs + 1):
             keys = [key for batch in loader for key in batch.keys]
             assert len(keys) == len(set(keys)) == len(loader) * 32, f"epoch {epoch} repeats samples"
             if epoch == 2 or epoch % 10 == 0:
                 memory = tree_memory()
                 start = start or memory
-                print(f"epoch {epoch:3}: {memory / 1e6:7.1f} MB ({memory / start - 1:+.1%} since epoch 2)", flush=True)
+                told = (
+                    f"{name} {memory[name] / 1e6:7.1f} MB ({memory[name] / start[name] - 1:+.1%})" for name in memory
+                )
+                print(f"epoch {epoch:3}: {', '.join(told)} since epoch 2", flush=True)
         print(f"{args.samples} samples in {shards} shards, {len(loader) * 32} served an epoch, none twice")
         loader.close()
 
@@ -61,15 +66,19 @@ def ragged(packed: Path, folder: Path, samples: int) -> int:
     return number
 
 
-def tree_memory() -> float:
-    """Bytes of this process and its children, shared pages divided among those who share them."""
-    parent, total = os.getpid(), 0.0
+def tree_memory() -> "Counter[str]":
+    """Bytes of this process and its children, shared pages divided among those who share them: all, and those that
+    are no file's."""
+    parent, total = os.getpid(), Counter[str]()
     for home in Path("/proc").glob("[0-9]*"):
         try:
             ancestry = int((home / "stat").read_text().rsplit(")", 1)[1].split()[1])
             if int(home.name) == parent or ancestry == parent:
-                lines = (home / "smaps_rollup").read_text().splitlines()
-                total += 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+                for line in (home / "smaps_rollup").read_text().splitlines():
+                    if line.startswith("Pss:"):
+                        total["all"] += 1024 * int(line.split()[1])
+                    if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
+                        total["not of files"] += 1024 * int(line.split()[1])
         except (OSError, IndexError):
             continue
     return total

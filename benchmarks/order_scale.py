@@ -22,7 +22,7 @@ from numpy.typing import NDArray  # noqa: E402
 from sharding.manifest import ShardInfo  # noqa: E402
 from training.preprocessing import Preprocessing  # noqa: E402
 from training.ranks import Ranks  # noqa: E402
-from training.streaming.decode import Augmentation  # noqa: E402
+from training.streaming.geometry import Augmentation  # noqa: E402
 from training.streaming.order import EpochOrder  # noqa: E402
 from training.streaming.plan import StreamPlan  # noqa: E402
 

@@ -1,15 +1,17 @@
 """Streaming from an object store: time to the first batch, a cold epoch, a warm one.
 
+    python -m benchmarks.remote path/to/packed                          # a bucket that nginx serves (static_store.py)
     AWS_ENDPOINT_URL=... AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... \
-        python -m benchmarks.remote path/to/packed s3://bucket/folder
+        python -m benchmarks.remote path/to/packed s3://bucket/folder   # any store; what is not there yet is put there
 
-Puts the packed dataset there where it is not yet, and reads it through a relay with the latency and the rate of a
-link (link.py). Figures: (1) first batch of 64 on an empty cache, less decoding, in round trips; (2) bytes/s of a cold
-epoch against those of the bare client, 8 objects at a time; (3) images/s of a warm epoch against a local disk's, in
-turn. Every figure is a median of --rounds runs, each in a process of its own.
+Reads the packed dataset through a relay with the latency and the rate of a link (link.py), on which opening a
+connection takes a round trip. Figures: (first) first batch of 64 on an empty cache, less decoding, in round trips;
+(cold) bytes/s of a cold epoch against those of the bare client, 8 objects at a time; (warm) images/s of a warm epoch
+against a local disk's, in turn. Every figure is a median of --rounds runs, each in a process of its own.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ from typing import Any
 import fsspec
 
 from benchmarks.link import link_to
+from benchmarks.static_store import BUCKET, static_store
 from sharding.manifest import read_manifest
 
 BATCH, PARALLEL = 64, 8
@@ -32,23 +36,39 @@ BATCH, PARALLEL = 64, 8
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("local")
-    parser.add_argument("url")
+    parser.add_argument("url", nargs="?", default=f"s3://{BUCKET}")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--round-trip", type=float, default=0.1, help="s, of figure 1 (%(default)s)")
-    parser.add_argument("--rate", type=float, default=40.0, help="MB/s, of figure 2 (%(default)s)")
-    parser.add_argument("--size", type=int, default=64, help="px, of figures 2 and 3 (%(default)s)")
+    parser.add_argument("--only", choices=("first", "cold", "warm"), help="one of the figures")
+    parser.add_argument("--round-trip", type=float, default=0.1, help="s, of the first batch (%(default)s)")
+    parser.add_argument("--rate", type=float, default=40.0, help="MB/s, of the cold epoch (%(default)s)")
+    parser.add_argument("--size", type=int, default=64, help="px, of the epochs (%(default)s)")
     parser.add_argument("--job", help="internal")
     args = parser.parse_args()
     if args.job:
         print(json.dumps(globals()[args.job](args)))
         return
+    with endpoint_of(args) as endpoint:
+        if args.only in (None, "first"):
+            with link_to(endpoint, args.round_trip, 0) as link:
+                first_batch(args, link)
+        if args.only in (None, "cold"):
+            with link_to(endpoint, 0.02, args.rate * 1e6) as link:
+                cold_epoch(args, link)
+        if args.only in (None, "warm"):
+            warm_epoch(args, endpoint)
+
+
+@contextlib.contextmanager
+def endpoint_of(args: argparse.Namespace) -> Iterator[str]:
+    """Of the store that holds the dataset."""
+    if args.url == f"s3://{BUCKET}":
+        keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"), "unused")
+        os.environ.update(keys | {"AWS_EC2_METADATA_DISABLED": "true"})
+        with static_store(Path(args.local)) as endpoint:
+            yield endpoint
+        return
     upload(args)
-    endpoint = os.environ["AWS_ENDPOINT_URL"]
-    with link_to(endpoint, args.round_trip, 0) as link:
-        first_batch(args, link)
-    with link_to(endpoint, 0.02, args.rate * 1e6) as link:
-        cold_epoch(args, link)
-    warm_epoch(args, endpoint)
+    yield os.environ["AWS_ENDPOINT_URL"]
 
 
 def upload(args: argparse.Namespace) -> None:
@@ -59,11 +79,10 @@ def upload(args: argparse.Namespace) -> None:
 
 
 def first_batch(args: argparse.Namespace, link: str) -> None:
-    trips = median(args, link, "small_get")
-    firsts, decodes = median(args, link, "first"), median(args, link, "decode")
+    trips, firsts, decodes = median(args, link, "small_get", "first", "decode")
     net = (firsts["seconds"] - decodes["seconds"]) / trips["seconds"]
     print(
-        f"1. first batch of {BATCH}: {firsts['seconds']:.3f} s; a small GET takes {trips['seconds']:.3f} s, decoding "
+        f"first batch of {BATCH}: {firsts['seconds']:.3f} s; a small GET takes {trips['seconds']:.3f} s, decoding "
         f"from a local disk {decodes['seconds']:.3f} s: {net:.2f} round trips and the decoding"
     )
 
@@ -71,7 +90,7 @@ def first_batch(args: argparse.Namespace, link: str) -> None:
 def cold_epoch(args: argparse.Namespace, link: str) -> None:
     bare, cold = median(args, link, "bare", "cold")
     print(
-        f"2. cold epoch: {cold['rate'] / 1e6:.1f} MB/s of shards, the bare client {bare['rate'] / 1e6:.1f} MB/s "
+        f"cold epoch: {cold['rate'] / 1e6:.1f} MB/s of shards, the bare client {bare['rate'] / 1e6:.1f} MB/s "
         f"({cold['rate'] / bare['rate']:.1%}) over a link of {args.rate:g} MB/s"
     )
 
@@ -79,7 +98,7 @@ def cold_epoch(args: argparse.Namespace, link: str) -> None:
 def warm_epoch(args: argparse.Namespace, endpoint: str) -> None:
     warm, local = median(args, endpoint, "warm", "local_epoch")
     print(
-        f"3. warm epoch: {warm['rate']:.0f} images/s, from a local disk {local['rate']:.0f} images/s "
+        f"warm epoch: {warm['rate']:.0f} images/s, from a local disk {local['rate']:.0f} images/s "
         f"({warm['rate'] / local['rate']:.1%}) at {args.size} px, 2 workers"
     )
 

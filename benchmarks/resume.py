@@ -15,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.repeated import repeated
+
 BATCH, SAMPLES, ROUNDS = 64, 40_000, 7
 AT = SAMPLES * 9 // 10 // BATCH  # batches consumed
 
@@ -28,7 +30,7 @@ def main() -> None:
     if args.once is not None:
         print(json.dumps(start(str(args.pictures), args.once)))
         return
-    shards = packed(args.pictures)
+    shards = repeated(args.pictures, SAMPLES, Path("build/bench/resume-40k"))
     times: dict[int, list[float]] = {0: [], AT: []}
     for _ in range(args.rounds):
         for consumed, seconds in times.items():
@@ -42,22 +44,6 @@ def main() -> None:
         print(f"{name}: {statistics.median(seconds):.3f} s ({min(seconds):.3f} to {max(seconds):.3f}), n={args.rounds}")
     print(f"ratio resumed/fresh: {resumed / fresh:.2f}")
     print(f"the {SAMPLES // BATCH - AT} batches that follow are those of the uninterrupted epoch: {same_rest(shards)}")
-
-
-def packed(pictures: Path) -> Path:
-    """Shards of 40,000 samples: links to the pictures, again and again under other names."""
-    out = Path("build/bench/resume-40k")
-    if (out / "manifest.json").exists():
-        return out
-    found = sorted(path.resolve() for path in pictures.rglob("*") if path.suffix.lower() in (".jpeg", ".jpg"))
-    links = Path("build/bench/resume-40k-pictures/train")
-    for number in range(SAMPLES):
-        link = links / f"{number % 100:03d}" / f"{number:05d}.jpg"
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to(found[number % len(found)])
-    subprocess.run([sys.executable, "-m", "sharding", "pack", str(links.parent), str(out)], check=True)
-    return out
 
 
 def start(shards: str, consumed: int) -> dict[str, float]:

@@ -12,7 +12,7 @@ from inference.artifact import Loaded
 from inference.pictures import NamedPicture
 from sharding.errors import TarnError, UsageError
 from training.augment import normalise
-from training.streaming.decode import BrokenPictureError, Pixels, decode_eval
+from training.streaming.pictures import BrokenPictureError, Pixels, decode_eval
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,15 @@ def build_parser() -> argparse.ArgumentParser:
     packing.add_argument("--shard-size", default="100MB", help="of a tar, such as 100MB or 64MiB (%(default)s)")
     packing.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (%(default)s)")
     packing.add_argument("--seed", type=int, default=0, help="of the shuffle (%(default)s)")
-    packing.add_argument("--check", default="header", help="of every picture: header, decode or off (%(default)s)")
+    packing.add_argument("--no-tile", action="store_true", help="keep the bit stream of JPEGs as it is")
+    packing.add_argument(
+        "--max-side", type=int, metavar="PX", help="make larger pictures smaller, by their longer side"
+    )
+    packing.add_argument("--short-side", type=int, metavar="PX", help="the same, by their shorter side")
+    packing.add_argument("--quality", type=int, metavar="Q", help="encode every picture anew at this JPEG quality")
+    packing.add_argument(
+        "--check", default="sample", help="decode pictures, before and after: all, a sample, off (%(default)s)"
+    )
     packing.add_argument("--overwrite", action="store_true", help="replace splits that are there already")
     packing.set_defaults(run=run_pack)
     add_index(commands.add_parser("index", help="index tars that somebody else packed, to train from them in place"))
@@ -79,15 +87,24 @@ def run_sample(args: argparse.Namespace) -> int:
 
 
 def run_pack(args: argparse.Namespace) -> int:
+    from sharding.jpeg.structure import SIDE
     from sharding.pack import PackConfig, pack
     from sharding.plan import parse_size
+    from sharding.preparation import Preparation
 
+    preparation = Preparation(
+        tile=0 if args.no_tile else SIDE,
+        check=args.check,
+        max_side=args.max_side,
+        short_side=args.short_side,
+        quality=args.quality,
+    )
     config = PackConfig(
         split=args.split,
         shard_size=parse_size(args.shard_size),
         workers=args.workers,
         seed=args.seed,
-        check=args.check,
+        preparation=preparation,
         overwrite=args.overwrite,
     )
     started = time.perf_counter()
@@ -95,6 +112,9 @@ def run_pack(args: argparse.Namespace) -> int:
     for name, split in manifest.splits.items():
         told = f"packed in {time.perf_counter() - started:.1f} s" if name in written else "up to date"
         print(f"{name:>6}: {split.samples:,} pictures, {len(split.shards)} shards, {split.bytes:,} bytes, {told}")
+        if not args.no_tile and (left := split.packed.get("left_untiled")):
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in left.items())
+            print(f"        stored as they are, not tiled: {reasons}")
     print(f"{args.root}: {len(manifest.classes)} classes. Next: python -m training fit --data.shards={args.root}")
     return 0
 

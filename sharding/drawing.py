@@ -1,7 +1,7 @@
 """One picture of the sample dataset: a textured shape over clutter.
 
-The class is a pair of shape and texture: two shapes, five textures. Neither alone tells it, nor does any colour: the
-three levels of brightness (ground and the texture's two tones) and all hues are drawn anew for every picture.
+The class is a pair of shape and texture: two shapes, five textures. Neither alone tells it, nor does any colour: which
+of the texture's two tones is the light one, and all hues, are drawn anew for every picture.
 """
 
 import io
@@ -15,7 +15,7 @@ from PIL import Image
 Plane = NDArray[np.float32]
 
 SIZES = ((500, 375), (500, 333), (375, 500), (500, 375), (333, 500), (640, 480), (500, 500), (463, 351), (400, 300))
-LEVELS = (0.15, 0.5, 0.85)
+GROUND, TONES = 0.5, (0.15, 0.85)  # levels of brightness
 
 
 def disc(u: Plane, v: Plane) -> Plane:
@@ -81,13 +81,13 @@ def draw(shape: str, texture: str, rng: np.random.Generator) -> Drawn:
     width, height = SIZES[rng.integers(len(SIZES))]
     w, h = (width + 1) // 2, (height + 1) // 2
     y, x = np.mgrid[0:h, 0:w].astype(np.float32)
-    radius = rng.uniform(0.34, 0.45) * min(w, h)
+    radius = rng.uniform(0.32, 0.42) * min(w, h)
     centre_x, centre_y = (
-        side / 2 + rng.uniform(-1, 1) * min(0.12 * side, max(0.0, side / 2 - radius)) for side in (w, h)
+        side / 2 + rng.uniform(-1, 1) * min(0.08 * side, max(0.0, side / 2 - radius)) for side in (w, h)
     )
-    u, v = turned((x - centre_x) / radius, (y - centre_y) / radius, rng.uniform(-0.5, 0.5))
+    u, v = turned((x - centre_x) / radius, (y - centre_y) / radius, rng.uniform(-0.35, 0.35))
     inside = edge(-SHAPES[shape](u, v) * radius)[..., None]
-    s, t = turned(u, v, rng.uniform(0, np.pi))
+    s, t = turned(u, v, rng.uniform(-0.4, 0.4))
     period = rng.uniform(0.48, 0.64)
     tones = TEXTURES[texture](s / period + rng.uniform(), t / period + rng.uniform())[..., None]
     ground, first, second = colours(rng)
@@ -105,8 +105,8 @@ def turned(u: Plane, v: Plane, angle: float) -> tuple[Plane, Plane]:
 
 
 def colours(rng: np.random.Generator) -> tuple[Plane, Plane, Plane]:
-    """Three colours, apart in brightness so that a greyscale picture can be told as well."""
-    levels = rng.permutation(LEVELS) + rng.uniform(-0.06, 0.06, 3)
+    """Of the ground and of the two tones, apart in brightness so that a greyscale picture can be told as well."""
+    levels = np.array([GROUND, *rng.permutation(TONES)]) + rng.uniform(-0.08, 0.08, 3)
     hues = rng.uniform(-0.22, 0.22, (3, 3))
     ground, first, second = (levels[:, None] + hues - hues.mean(axis=1, keepdims=True)).astype(np.float32)
     return ground, first, second

@@ -6,16 +6,16 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from sharding.errors import UsageError
+from sharding.jpeg.structure import Reason, look
 
-CHECKS = ("header", "decode", "off")
+CHECKS = ("sample", "all", "off")
 ENDINGS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif", "PPM": "ppm"}
 BROKEN = (OSError, ValueError, SyntaxError, struct.error, IndexError, EOFError, Image.DecompressionBombError)
 
 
 def ending(data: bytes, fallback: str) -> str:
     """jpg, png, webp ... by the content, whatever the file's name says; the fallback where the content says nothing."""
-    if data[:2] == b"\xff\xd8":
+    if is_jpeg(data):
         return "jpg"
     if data[:8] == b"\x89PNG\r\n\x1a\n":
         return "png"
@@ -24,25 +24,28 @@ def ending(data: bytes, fallback: str) -> str:
     return fallback.lower().lstrip(".")
 
 
+def is_jpeg(data: bytes) -> bool:
+    return data[:2] == b"\xff\xd8"
+
+
 def damage(data: bytes, check: str) -> str | None:
     """What is wrong with a picture, None if nothing.
 
-    check: header (it opens, and its end is there), decode (every pixel is decoded), off (nothing but emptiness).
-    Raises UsageError for another check.
+    check: sample (its head can be read, and its end is there), all (every pixel is decoded), off (nothing but
+    emptiness).
     """
-    if check not in CHECKS:
-        raise UsageError(f"--check={check!r} is unknown: choose one of {', '.join(CHECKS)}.")
     if not data:
         return "empty"
     if check == "off":
         return None
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            if check == "decode":
-                image.load()
+        if check == "all" or not is_jpeg(data) or look(data) != Reason.OK:
+            with Image.open(io.BytesIO(data)) as image:
+                if check == "all":
+                    image.load()
     except BROKEN as error:
         return reason(error)
-    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-65536:]:
+    if is_jpeg(data) and data.rfind(b"\xff\xd9", max(0, len(data) - 65536)) < 0:
         return "cut off before its end marker"
     if data[:4] == b"\x89PNG" and b"IEND" not in data[-65536:]:
         return "cut off before its end chunk"

@@ -1,9 +1,10 @@
 """C kernels, compiled on this machine for its own processor at their first use and kept for every later one.
 
 The compiler comes as a wheel (ziglang: clang, with a C library of its own), so that no system package is needed; where
-that wheel is missing, the machine's own `cc` is taken. A compiled kernel is a file in the user's cache whose name tells
-its sources, flags, compiler and processor: a change in any of them compiles anew, and hosts of other kinds that share a
-home folder do not take each other's. Loading one takes a millisecond; calls release the interpreter lock.
+that wheel is missing, the machine's own `cc` is taken. TARN_CC and TARN_CFLAGS choose others. A compiled kernel is a
+file in the user's cache whose name tells its sources, flags, compiler and processor: a change in any of them compiles
+anew, and hosts of other kinds that share a home folder do not take each other's. Loading one takes a millisecond; calls
+release the interpreter lock.
 """
 
 import ctypes
@@ -14,6 +15,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -32,21 +34,26 @@ class NoCompilerError(TarnError):
     """Neither the ziglang wheel nor a C compiler is here, or what is here cannot compile."""
 
 
-def load_kernel(*sources: Path) -> ctypes.CDLL:
-    """The library of C files; all files `*.h` beside them count as their sources too. Raises NoCompilerError."""
+def load_kernel(*sources: Path, defines: Sequence[str] = ()) -> ctypes.CDLL:
+    """The library of C files, in which `defines` are defined; all files `*.h` beside them count as their sources too.
+    Raises NoCompilerError.
+    """
     headers = sorted({header for source in sources for header in source.parent.glob("*.h")})
     kind, command = find_compiler()
-    flags = (*FLAGS, NATIVE[kind], *(f"-I{folder}" for folder in sorted({str(path.parent) for path in sources})))
-    told = hashlib.sha256("\0".join((kind, compiler_version(kind, command), processor(), *FLAGS)).encode())
+    macros = [f"-D{name}" for name in defines]
+    flags = (*FLAGS, *macros, NATIVE[kind], *shlex.split(os.environ.get("TARN_CFLAGS", "")))
+    compiler = (kind, os.environ.get("TARN_CC", ""), compiler_version(kind, command))
+    told = hashlib.sha256("\0".join((*compiler, processor(), *flags)).encode())
     for path in (*sources, *headers):
         told.update(path.read_bytes())
+    folders = [f"-I{folder}" for folder in sorted({str(path.parent) for path in sources})]
     name = f"{sources[0].stem}-{told.hexdigest()[:24]}.so"
     for folder in kernel_folders():
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if folder.stat().st_uid != os.getuid():
                 continue  # machine code of somebody else's is not run
-            return ctypes.CDLL(str(compiled(folder / name, [*command, *flags], sources)))
+            return ctypes.CDLL(str(compiled(folder / name, [*command, *flags, *folders], sources)))
         except OSError:
             continue
     raise NoCompilerError("no folder to keep compiled kernels in: make ~/.cache writable, or set XDG_CACHE_HOME.")
@@ -70,7 +77,9 @@ def compiled(path: Path, command: Sequence[str], sources: Sequence[Path]) -> Pat
             )
             part.rename(path)
         except subprocess.CalledProcessError as error:
-            raise NoCompilerError(f"{command[0]} cannot compile {sources[0].name}: {last_line(error.stderr)}") from error
+            raise NoCompilerError(
+                f"{command[0]} cannot compile {sources[0].name}: {last_line(error.stderr)}"
+            ) from error
         except subprocess.TimeoutExpired as error:
             raise NoCompilerError(f"{command[0]} took over {LONGEST_COMPILE:.0f} s for {sources[0].name}.") from error
         finally:
@@ -86,6 +95,9 @@ def last_line(output: bytes) -> str:
 @functools.cache
 def find_compiler() -> tuple[str, tuple[str, ...]]:
     """Kind and command. Raises NoCompilerError."""
+    told = os.environ.get("TARN_CC")
+    if told:
+        return "cc", tuple(shlex.split(told))
     if importlib.util.find_spec("ziglang") is not None:
         return "zig", (sys.executable, "-m", "ziglang", "cc")
     for name in ("cc", "gcc", "clang"):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sharding import storage
 from sharding.errors import TarnError
-from sharding.remote.clients import read_whole
+from sharding.remote.clients import Client, build_client
 from sharding.remote.persistence import Patience, RemoteError, patiently
 
 FORMAT = "tarn-shards"
@@ -131,8 +131,8 @@ def parse_index(raw: bytes, where: str) -> NDArray[np.void]:
     return np.frombuffer(raw, RECORD, offset=16)
 
 
-def read_manifest(root: str, options: storage.Options = storage.NONE) -> Manifest:
-    """Of the dataset at root. Raises TarnError where none lies there."""
+def read_manifest(root: str, options: storage.Options = storage.NONE, client: Client | None = None) -> Manifest:
+    """Of the dataset at root, by a client of it where there is one. Raises TarnError where none lies there."""
     url = storage.join(root, "manifest.json")
     nothing = TarnError(f"{root} holds no packed dataset (no manifest.json): pack one by python -m sharding pack.")
     if storage.local_path(root) is not None:
@@ -140,7 +140,7 @@ def read_manifest(root: str, options: storage.Options = storage.NONE) -> Manifes
             raise nothing
         return Manifest.from_json(storage.read_bytes(url), url)
     try:
-        raw = patiently(lambda: read_whole(root, "manifest.json", options), url, Patience())
+        raw = patiently(lambda: (client or build_client(root, options)).whole("manifest.json"), url, Patience())
     except RemoteError as error:
         raise (nothing if error.missing else error) from error
     return Manifest.from_json(raw, url)

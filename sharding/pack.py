@@ -4,42 +4,41 @@ import os
 import platform
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sharding import storage
 from sharding.errors import TarnError, UsageError
 from sharding.foreign.target import SOURCE as INDEXED
-from sharding.inspection import CHECKS
-from sharding.manifest import Manifest, ShardInfo, Split, read_manifest
+from sharding.manifest import Manifest, Split, read_manifest
 from sharding.plan import digest, plan_shards
+from sharding.preparation import Preparation
 from sharding.sources import Picture, Problems, Source
 from sharding.sources.folder import read_folder
 from sharding.sources.kaggle import is_kaggle, read_kaggle
 from sharding.workers import write_all
-from sharding.writer import Task
+from sharding.writer import Task, Written
 
 STAGING = ".staging-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackConfig:
-    """split: train, val or all. shard_size: bytes. check: see inspection.damage. workers: processes."""
+    """split: train, val or all. shard_size: bytes of the pictures as they are at the source. workers: processes."""
 
     split: str = "all"
     shard_size: int = 100_000_000
     workers: int = 1
     seed: int = 0
-    check: str = "header"
+    preparation: Preparation = field(default_factory=Preparation)
     overwrite: bool = False
 
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise UsageError(f"--workers={self.workers} must be at least 1.")
-        if self.check not in CHECKS:
-            raise UsageError(f"--check={self.check!r} is unknown: choose one of {', '.join(CHECKS)}.")
 
 
 def pack(source: Path, root: str, config: PackConfig) -> tuple[Manifest, list[str]]:
@@ -59,17 +58,20 @@ def pack(source: Path, root: str, config: PackConfig) -> tuple[Manifest, list[st
     todo = [split for split in plans if not is_current(before, split, told[split], root, config.overwrite)]
     if not todo and before is not None:
         return before, []
+    if before is None and not config.overwrite:
+        refuse_tars_without_manifest(root, plans)
     with staging_folder(root) as staging:
         tasks = [
-            Task(f"{split}/{split}-{number:06d}.tar", staging, pictures, config.check)
+            Task(f"{split}/{split}-{number:06d}.tar", staging, pictures, config.preparation)
             for split in todo
             for number, pictures in enumerate(plans[split])
         ]
-        infos = write_shards(tasks, config.workers, source)
-        splits = {
-            split: Split(tuple(info for info in infos if info.name.startswith(f"{split}/")), told[split])
+        written = write_shards(tasks, config.workers, source)
+        of_split = {
+            split: [it for it, task in zip(written, tasks, strict=True) if task.name.startswith(f"{split}/")]
             for split in todo
         }
+        splits = {split: split_of(parts, told[split]) for split, parts in of_split.items()}
         return publish(root, staging, found, before, splits), todo
 
 
@@ -99,6 +101,18 @@ def refuse_foreign_tars(before: Manifest | None, root: str) -> None:
         raise UsageError(f"{root} holds the index of tars that were packed elsewhere: choose another output.")
 
 
+def refuse_tars_without_manifest(root: str, plans: dict[str, list[tuple[Picture, ...]]]) -> None:
+    """Raises UsageError where a tar lies there under a name that is about to be written, whoever put it there."""
+    for split, plan in plans.items():
+        there = set(storage.names(storage.join(root, split), ".tar"))
+        for name in (f"{split}-{number:06d}.tar" for number in range(len(plan))):
+            if name in there:
+                raise UsageError(
+                    f"{root} has {split}/{name} and no manifest.json, so it may be somebody else's (or what a killed "
+                    "packing left): choose another output, or --overwrite to replace it."
+                )
+
+
 def refuse_other_classes(before: Manifest, found: Source, root: str) -> None:
     """Raises UsageError where the dataset at root numbers other classes."""
     ours, theirs = [info.wnid for info in found.classes], [info.wnid for info in before.classes]
@@ -117,7 +131,15 @@ def describe(found: Source, config: PackConfig, plan: list[tuple[Picture, ...]])
         "seed": config.seed,
         "shard_size": config.shard_size,
         "plan": digest(plan),
+        **config.preparation.describe(),
     }
+
+
+def split_of(parts: list[Written], told: dict[str, str | int]) -> Split:
+    """What was written, and beside what decided its bytes: how many pictures were not tiled, by reason."""
+    left: Counter[str] = sum((Counter(part.left) for part in parts), Counter())
+    infos = tuple(part.info for part in parts if part.info is not None)
+    return Split(infos, {**told, "left_untiled": dict(sorted(left.items()))})
 
 
 def is_current(before: Manifest | None, split: str, told: dict[str, str | int], root: str, overwrite: bool) -> bool:
@@ -125,13 +147,14 @@ def is_current(before: Manifest | None, split: str, told: dict[str, str | int], 
     if before is None or split not in before.splits or overwrite:
         return False
     there = before.splits[split]
-    if there.packed == told and all(
+    packed = {name: value for name, value in there.packed.items() if name != "left_untiled"}
+    if packed == told and all(
         storage.exists(url) and storage.size(url) == shard.bytes
         for shard in there.shards
         for url in [storage.join(root, shard.name)]
     ):
         return True
-    changed = [name for name in told if there.packed.get(name) != told[name]]
+    changed = [name for name in told | packed if packed.get(name) != told.get(name)]
     reason = f"packed with another {', '.join(changed)}" if changed else "with missing or cut shards"
     raise UsageError(f"{root} holds a split {split!r} {reason}: choose another output, or --overwrite to replace it.")
 
@@ -169,15 +192,14 @@ def is_alive(process: int) -> bool:
     return process != os.getpid()
 
 
-def write_shards(tasks: list[Task], workers: int, source: Path) -> list[ShardInfo]:
-    problems, infos = Problems(), []
-    for written in write_all(tasks, workers):
-        for path, problem in written.damaged:
+def write_shards(tasks: list[Task], workers: int, source: Path) -> list[Written]:
+    """In the order of the tasks. Raises TarnError that counts and names unreadable pictures."""
+    problems, written = Problems(), write_all(tasks, workers)
+    for part in written:
+        for path, problem in part.damaged:
             problems.add("unreadable pictures", f"{path}: {problem}")
-        if written.info is not None:
-            infos.append(written.info)
     problems.raise_if_any(str(source))
-    return infos
+    return written
 
 
 def publish(root: str, staging: Path, found: Source, before: Manifest | None, splits: dict[str, Split]) -> Manifest:

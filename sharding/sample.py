@@ -17,7 +17,7 @@ from sharding.drawing import SHAPES, TEXTURES, draw, encode
 from sharding.errors import UsageError
 from sharding.progress import progress_bar
 
-VERSION = 2
+VERSION = 3
 CLASSES = [(shape, texture) for shape in SHAPES for texture in TEXTURES]
 WNIDS = [f"n9{900001 * (index + 1):07d}" for index in range(len(CLASSES))]
 PICTURES = Path("ILSVRC", "Data", "CLS-LOC")
@@ -28,7 +28,7 @@ MARKER = "sample.json"  # beside the layout, written last: what was drawn
 class SampleConfig:
     """Pictures of each of the ten classes, and the seed of everything drawn."""
 
-    train_per_class: int = 480
+    train_per_class: int = 200
     val_per_class: int = 40
     seed: int = 0
     version: int = VERSION

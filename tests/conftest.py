@@ -120,6 +120,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure() -> None:
-    """A run in the background of a shell ignores SIGINT; so would every process that a test starts and interrupts."""
+    """One thread for each process that computes: tests run side by side, and OpenMP's threads would wait for each
+    other, spinning. A run in the background of a shell ignores SIGINT; so would every process that a test interrupts.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

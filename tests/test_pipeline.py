@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from training.__main__ import main
+
 PIPELINE = [
     "--model.arch=resnet18",
     "--data.image_size=32",
@@ -22,7 +24,7 @@ PIPELINE = [
     "--optim.micro_batch=8",
     "--optim.lr=0.02",
     "--optim.warmup_epochs=1",
-    "--checkpoint.every_steps=2",
+    "--checkpoint.every_steps=4",
     "--journal.tensorboard=false",
     "--eval_batch=16",
     "--device=cpu",
@@ -159,20 +161,29 @@ def test_the_run_folder_holds_config_metrics_log_and_the_last_checkpoints(whole:
     assert 3 <= len(steps) <= 4
 
 
+def assert_one_sentence(code: int, error: str, told: str, run_folder: Path) -> None:
+    assert code in (1, 2)
+    assert told in error
+    assert error.count("\n") == 1
+    assert not run_folder.exists()
+
+
+def test_a_mistake_ends_a_process_in_one_sentence(shards: Path, tmp_path: Path) -> None:
+    words = fit(shards, tmp_path / "run", "--optim.lrr=1")
+    done = subprocess.run(command(1, *words), capture_output=True, text=True, check=False)
+    assert_one_sentence(done.returncode, done.stderr, "'optim.lrr' is unknown", tmp_path / "run")
+
+
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("word", "told"),
     [
-        (["--optim.lrr=1"], "'optim.lrr' is unknown"),
-        (["--data.shards=nowhere"], "nowhere holds no packed dataset"),
-        (["--model.arch=vgg16"], "vgg16"),
-        (["--amp=fp8"], "amp='fp8'"),
+        ("--data.shards=nowhere", "nowhere holds no packed dataset"),
+        ("--model.arch=vgg16", "vgg16"),
+        ("--amp=fp8", "amp='fp8'"),
     ],
 )
-def test_a_mistake_ends_in_one_sentence(shards: Path, tmp_path: Path, words: list[str], told: str) -> None:
-    done = subprocess.run(
-        command(1, *fit(shards, tmp_path / "run", *words)), capture_output=True, text=True, check=False
-    )
-    assert done.returncode in (1, 2)
-    assert told in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert not (tmp_path / "run").exists()
+def test_other_mistakes_end_so_too(
+    shards: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], word: str, told: str
+) -> None:
+    code = main(fit(shards, tmp_path / "run", word)[1:])
+    assert_one_sentence(code, capfd.readouterr().err, told, tmp_path / "run")

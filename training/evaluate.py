@@ -15,7 +15,7 @@ from sharding.errors import TarnError
 from sharding.manifest import ClassInfo
 from training.augment import normalise
 from training.checkpoint import write_whole
-from training.streaming.loader import ShardLoader
+from training.streaming.iteration import EpochIteration
 from training.world import World
 
 
@@ -46,7 +46,7 @@ class Score:
 @torch.inference_mode()
 def evaluate(
     model: nn.Module,
-    loader: ShardLoader,
+    loader: EpochIteration,
     world: World,
     num_classes: int,
     dtype: torch.dtype | None = None,
@@ -54,7 +54,7 @@ def evaluate(
 ) -> Score:
     """Scores a model in eval mode; the same on every rank. top-5 means top-n where there are n < 5 classes.
 
-    Raises TarnError where the pictures seen are not the pictures of the manifest, for each was to be seen once.
+    Raises TarnError where the pictures seen are not as many as were promised, for each was to be seen once.
     """
     was_training = model.training
     model.eval()
@@ -75,10 +75,7 @@ def evaluate(
     counts, loss_sum = world.sum(counts), world.sum(loss_sum)
     score = Score(counts.cpu(), float(loss_sum))
     if score.samples != loader.plan.samples:
-        raise TarnError(
-            f"{score.samples} pictures were evaluated, the manifest of {loader.plan.root} has "
-            f"{loader.plan.samples}: the shards do not belong to it, verify them."
-        )
+        raise TarnError(f"{score.samples} pictures were evaluated, {loader.plan.promise}.")
     return score
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.cores import available_cores
+
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
@@ -58,5 +60,4 @@ class Ranks:
 
     def cores(self) -> int:
         """CPU cores for this process, when the ranks of the host share them evenly."""
-        here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return max(1, here // self.local_size)
+        return max(1, available_cores() // self.local_size)

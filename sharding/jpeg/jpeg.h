@@ -45,6 +45,12 @@ typedef struct {
  * where the frame told them. Pointers are into data. */
 int jpeg_parse(const uint8_t *data, size_t size, jpeg_header *header);
 
+/* width << 16 | height, as far as a frame tells them. */
+uint32_t jpeg_size(const uint8_t *data, size_t size);
+
+/* jpeg_parse, where only the reason is wanted. */
+int jpeg_look(const uint8_t *data, size_t size);
+
 /* Offset of the first marker that ends entropy-coded data at or behind `from` (an FF followed by neither 00 nor FF nor
  * RST), or size. */
 size_t jpeg_scan_end(const uint8_t *data, size_t size, size_t from);

@@ -128,6 +128,17 @@ int jpeg_parse(const uint8_t *data, size_t size, jpeg_header *header) {
     return framed ? JPEG_DAMAGED : JPEG_NOT_JPEG;
 }
 
+uint32_t jpeg_size(const uint8_t *data, size_t size) {
+    jpeg_header header;
+    jpeg_parse(data, size, &header);
+    return (uint32_t)header.width << 16 | (uint32_t)header.height;
+}
+
+int jpeg_look(const uint8_t *data, size_t size) {
+    jpeg_header header;
+    return jpeg_parse(data, size, &header);
+}
+
 size_t jpeg_scan_end(const uint8_t *data, size_t size, size_t from) {
     while (from + 1 < size) {
         const uint8_t *found = memchr(data + from, 0xFF, size - 1 - from);

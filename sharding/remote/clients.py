@@ -174,11 +174,6 @@ def build_client(
     return FsspecClient(root, options)
 
 
-def read_whole(root: str, name: str, options: Mapping[str, Any]) -> bytes:
-    """A small object. Raises whatever the client raises."""
-    return build_client(root, options).whole(name)
-
-
 def scheme_of(url: str) -> str:
     return url.split("://")[0].lower()
 

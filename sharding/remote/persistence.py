@@ -7,16 +7,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from sharding.errors import TarnError
+from sharding.remote.threads import Threads
 
 if TYPE_CHECKING:
     from sharding.remote.clients import Client
 
 T = TypeVar("T")
+
+PARALLEL = 64  # ranges asked for at a time
 
 FINAL_KINDS = (
     "NotFoundError",
@@ -67,10 +70,9 @@ class Reader:
     root: str
     client: "Client"
     patience: Patience = field(default_factory=Patience)
-    threads: int = 64
     counters: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    pool: ThreadPoolExecutor | None = None
+    threads: Threads = field(default_factory=lambda: Threads(PARALLEL, "tarn-range"))
 
     def count(self, name: str, amount: int = 1) -> None:
         with self.lock:
@@ -119,22 +121,18 @@ class Reader:
         """All at once, in the order of the ranges (name, start, end)."""
         if len(ranges) < 2:
             return [self.read(*each) for each in ranges]
-        return list(self.threaded().map(lambda each: self.read(*each), ranges))
+        coming = [self.threads.submit(partial(self.read, *each)) for each in ranges]
+        return [each.result() for each in coming]
 
-    def threaded(self) -> ThreadPoolExecutor:
-        if self.pool is None:
-            self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="tarn-range")
-        return self.pool
-
-    def warm_up(self, name: str, connections: int = 16) -> None:
-        """Opens connections by asking for a byte of an object on each; does not wait, nor mind failures."""
+    def open_connections(self, name: str, count: int) -> None:
+        """By asking for a byte of an object on each; does not wait, nor mind failures."""
 
         def ask() -> None:
             with contextlib.suppress(Exception):
                 list(self.client.stream(name, 0, 1))
 
-        for _ in range(connections):
-            self.threaded().submit(ask)
+        for _ in range(count):
+            self.threads.submit(ask)
 
 
 def patiently(action: Callable[[], T], url: str, patience: Patience) -> T:

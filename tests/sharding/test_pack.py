@@ -9,17 +9,21 @@ import tarfile
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jpegs import pixels
 from PIL import Image
 
 from sharding.errors import TarnError, UsageError
 from sharding.manifest import read_manifest
 from sharding.pack import PackConfig, pack
 from sharding.plan import parse_size, plan_shards, tar_bytes
+from sharding.preparation import Preparation
 from sharding.sources import Picture
 from sharding.verify import verify
 
@@ -51,14 +55,42 @@ def test_the_webdataset_library_reads_every_val_label_as_the_csv_tells_it(pictur
     assert {key: wnids[int(sample["cls"])] for key, sample in samples.items()} == told
 
 
-def test_train_labels_are_the_folders_and_the_bytes_the_originals(pictures: Path, shards: Path) -> None:
+def test_train_labels_are_the_folders_and_the_pixels_the_originals(pictures: Path, shards: Path) -> None:
     wnids = sorted(folder.name for folder in (pictures / TRAIN).iterdir())
     samples = read_by_webdataset(shards, "train")
     assert len(samples) == 120
     for key, sample in samples.items():
         label = int(sample.pop("cls"))
         (data,) = sample.values()
-        assert data == (pictures / TRAIN / wnids[label] / f"{key}.JPEG").read_bytes()
+        original = (pictures / TRAIN / wnids[label] / f"{key}.JPEG").read_bytes()
+        assert np.array_equal(pixels(data), pixels(original))
+
+
+def test_without_tiling_the_bytes_are_the_originals(pictures: Path, tmp_path: Path) -> None:
+    pack(pictures, str(tmp_path / "out"), replace(SMALL, split="val", preparation=Preparation(tile=0)))
+    samples = read_by_webdataset(tmp_path / "out", "val")
+    assert len(samples) == 40
+    for key, sample in samples.items():
+        (data,) = (content for ending, content in sample.items() if ending != "cls")
+        assert data == (pictures / VAL / f"{key}.JPEG").read_bytes()
+
+
+def test_the_manifest_counts_what_was_not_tiled_by_reason(shards: Path) -> None:
+    left = read_manifest(str(shards)).split("train").packed["left_untiled"]
+    assert left["no JPEG"] == 1
+    assert left["neither 1 nor 3 components"] >= 1
+    assert sum(left.values()) < 10
+
+
+def test_pictures_made_smaller_are_another_dataset(pictures: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    smaller = replace(SMALL, split="val", preparation=Preparation(max_side=100, quality=80))
+    pack(pictures, out, smaller)
+    assert pack(pictures, out, smaller)[1] == []
+    with pytest.raises(UsageError, match="another max_side, quality"):
+        pack(pictures, out, replace(smaller, preparation=Preparation(max_side=120)))
+    samples = read_by_webdataset(tmp_path / "out", "val").values()
+    assert all(max(pixels(sample["jpg"]).shape) == 100 for sample in samples)
 
 
 def test_a_png_named_jpeg_is_packed_as_png(shards: Path) -> None:
@@ -176,7 +208,7 @@ def test_a_damaged_scan_is_found_by_a_full_decode(pictures: Path, tmp_path: Path
     raw = path.read_bytes()
     path.write_bytes(raw[: len(raw) // 2] + b"\xff\xd9")
     with pytest.raises(TarnError, match=r"1 unreadable pictures .*_00000006"):
-        pack(tree, str(tmp_path / "out"), PackConfig(check="decode"))
+        pack(tree, str(tmp_path / "out"), PackConfig(preparation=Preparation(check="all")))
 
 
 @pytest.mark.parametrize("size", ["", "MB", "-1MB", "10QB", "ten", "0", "0.0001KB"])
@@ -280,7 +312,7 @@ REAL = Path(__file__).parents[3] / "shared" / "imagenet-sample"
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real photographs are not beside the checkout")
-def test_real_imagenet_pictures_keep_bytes_and_labels(tmp_path: Path) -> None:
+def test_real_imagenet_pictures_keep_pixels_bytes_and_labels(tmp_path: Path) -> None:
     for workers in (1, 2):
         config = PackConfig(shard_size=30_000_000, workers=workers)
         manifest, _ = pack(REAL, str(tmp_path / str(workers)), config)
@@ -291,6 +323,12 @@ def test_real_imagenet_pictures_keep_bytes_and_labels(tmp_path: Path) -> None:
         told = {name: row.split()[0] for name, row in list(csv.reader(file))[1:]}
     val = read_by_webdataset(tmp_path / "1", "val")
     assert {key: wnids[int(sample["cls"])] for key, sample in val.items()} == told
+    assert all(
+        np.array_equal(pixels(sample["jpg"]), pixels((REAL / VAL / f"{key}.JPEG").read_bytes()))
+        for key, sample in val.items()
+    )
+    pack(REAL, str(tmp_path / "bytes"), PackConfig(split="val", workers=2, preparation=Preparation(tile=0)))
+    val = read_by_webdataset(tmp_path / "bytes", "val")
     assert all(sample["jpg"] == (REAL / VAL / f"{key}.JPEG").read_bytes() for key, sample in val.items())
     train = read_by_webdataset(tmp_path / "1", "train")
     assert len(train) == 1000

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
 from sharding.drawing import draw
@@ -83,16 +84,28 @@ def test_an_interrupted_drawing_leaves_nothing(tmp_path: Path, monkeypatch: pyte
 
 
 def test_mean_colour_does_not_tell_the_class() -> None:
-    """A linear classifier on the mean colours of a 3 x 3 grid, trained on 400 pictures, stays near chance (10 %)."""
-    features, labels = [], []
+    """A linear classifier on the mean colours of a 3 x 3 grid, trained on 400 pictures, stays near chance (10 %).
+
+    So does one on the mean colour of the whole picture and its squares, which tell light and dark from what is between.
+    """
+    grids, means, labels = [], [], []
     for index in range(600):
         label = index % len(CLASSES)
         drawn = draw(*CLASSES[label], np.random.default_rng([9, index]))
-        features.append(np.asarray(drawn.image.resize((3, 3), Image.Resampling.BOX), float).ravel() / 255)
+        for features, side in ((grids, 3), (means, 1)):
+            small = drawn.image.resize((side, side), Image.Resampling.BOX)
+            features.append(np.asarray(small, float).ravel() / 255)
         labels.append(label)
-    x, y = np.c_[np.array(features), np.ones(600)], np.array(labels)
-    weights = np.linalg.lstsq(x[:400], np.eye(10)[y[:400]], rcond=None)[0]
-    assert ((x[400:] @ weights).argmax(axis=1) == y[400:]).mean() < 0.25
+    mean = np.array(means)
+    assert accuracy_of_linear_classifier(np.array(grids), np.array(labels)) < 0.25
+    assert accuracy_of_linear_classifier(np.c_[mean, mean**2], np.array(labels)) < 0.25
+
+
+def accuracy_of_linear_classifier(features: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Least squares on the first 400 rows, scored on the others."""
+    x = np.c_[features, np.ones(len(features))]
+    weights = np.linalg.lstsq(x[:400], np.eye(len(CLASSES))[labels[:400]], rcond=None)[0]
+    return float(((x[400:] @ weights).argmax(axis=1) == labels[400:]).mean())
 
 
 def test_every_shape_comes_with_every_texture_so_that_neither_alone_tells_the_class() -> None:

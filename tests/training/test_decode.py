@@ -8,15 +8,8 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import v2 as transforms
 
 from training.augment import normalise
-from training.streaming.decode import (
-    UNIFORMS,
-    Augmentation,
-    BrokenPictureError,
-    decode_eval,
-    decode_train,
-    open_picture,
-    resized_crop_box,
-)
+from training.streaming.geometry import UNIFORMS, Augmentation, resized_crop_box
+from training.streaming.pictures import BrokenPictureError, decode_eval, decode_train, open_picture
 from training.streaming.randomness import sample_uniforms
 
 

@@ -25,8 +25,14 @@ def artifact(seed: int = 0) -> Artifact:
     )
 
 
-def test_both_files_come_back_with_the_same_logits_and_metadata(tmp_path: Path) -> None:
-    pt, pkl = export.publish(artifact(), tmp_path)
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """model.pt and model.pkl, alone in their folder. To be read only."""
+    return export.publish(artifact(), tmp_path_factory.mktemp("published"))
+
+
+def test_both_files_come_back_with_the_same_logits_and_metadata(published: tuple[Path, Path]) -> None:
+    pt, pkl = published
     read = Artifact.read(pt)
     assert read.metadata() == artifact().metadata()
     images = torch.rand(3, 3, 32, 32)
@@ -34,11 +40,11 @@ def test_both_files_come_back_with_the_same_logits_and_metadata(tmp_path: Path) 
         module = pickle.load(file)
     with torch.no_grad():
         assert torch.equal(module(images), read.build()(images))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.pkl", "model.pt"]
+    assert sorted(path.name for path in pt.parent.iterdir()) == ["model.pkl", "model.pt"]
 
 
-def test_the_weights_load_with_torch_alone_and_without_trust(tmp_path: Path) -> None:
-    pt, _ = export.publish(artifact(), tmp_path)
+def test_the_weights_load_with_torch_alone_and_without_trust(published: tuple[Path, Path]) -> None:
+    pt, _ = published
     payload = torch.load(pt, weights_only=True)
     assert payload["format"] == "tarn-model"
     assert payload["classes"][2] == {"wnid": "n2", "name": "name 2"}
@@ -46,8 +52,8 @@ def test_the_weights_load_with_torch_alone_and_without_trust(tmp_path: Path) -> 
     assert not any(name.startswith("module.") for name in payload["state_dict"])
 
 
-def test_the_pickle_is_an_eval_mode_module_on_the_cpu_in_a_clean_process(tmp_path: Path) -> None:
-    _, pkl = export.publish(artifact(), tmp_path)
+def test_the_pickle_is_an_eval_mode_module_on_the_cpu_in_a_clean_process(published: tuple[Path, Path]) -> None:
+    _, pkl = published
     code = (
         "import pickle, sys; m = pickle.load(open(sys.argv[1], 'rb'));"
         "print(type(m).__name__, m.training, {p.device.type for p in m.parameters()}, m.tarn['arch'])"
@@ -69,8 +75,8 @@ def test_a_file_that_does_not_load_back_alike_is_not_published_and_the_old_one_s
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_what_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
-    pt, _ = export.publish(artifact(), tmp_path)
+def test_what_is_no_model_is_refused_by_name(published: tuple[Path, Path], tmp_path: Path) -> None:
+    pt, _ = published
     (tmp_path / "cut.pt").write_bytes(pt.read_bytes()[:-100])
     (tmp_path / "text.pt").write_text("hello")
     torch.save({"weights": torch.zeros(2)}, tmp_path / "foreign.pt")

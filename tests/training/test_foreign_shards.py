@@ -12,21 +12,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from servers.nginx import Nginx
+from servers.places import Places, indexed
 from servers.s3 import S3Server
 
 from sharding.errors import TarnError
-from sharding.foreign.index import IndexConfig, index
 from sharding.manifest import read_manifest
 from training.streaming import ShardLoader
-from training.streaming.decode import Augmentation, decode_eval
+from training.streaming.geometry import Augmentation
+from training.streaming.pictures import decode_eval
 
 with warnings.catch_warnings(action="ignore"):
     import webdataset
 
 SIDE, RESIZE = 16, 18
 KINDS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "jpeg": "JPEG"}
-PATTERN = "web-{train-00000{0..2},val-00000{0..1}}.tar"
 
 Samples = list[tuple[str, int, bytes]]  # key, label, pixels
 Batches = list[tuple[tuple[str, ...], list[int], bytes]]
@@ -90,69 +89,6 @@ def singly(given: Batches) -> Samples:
     ]
 
 
-class Places:
-    """Puts the tars somewhere and indexes them; a place is told by the URL to train from."""
-
-    def __init__(self, request: pytest.FixtureRequest, tars: Path, folder: Path) -> None:
-        self.request, self.tars, self.folder = request, tars, folder
-
-    def beside(self) -> str:
-        return indexed(str(shutil.copytree(self.tars, self.folder / "tars")), None)
-
-    def elsewhere(self) -> str:
-        return indexed(str(self.tars), self.folder / "index")
-
-    def of_web_server(self) -> str:
-        nginx: Nginx = self.request.getfixturevalue("nginx")
-        shutil.copytree(self.tars, nginx.folder / self.folder.name)
-        return indexed(f"{nginx.url}{self.folder.name}/{PATTERN}", self.folder / "index")
-
-    def of_store(self) -> str:
-        return indexed(self.stored(), self.folder / "index")
-
-    def beside_in_store(self) -> str:
-        return indexed(self.stored(), None)
-
-    def elsewhere_in_store(self) -> str:
-        self.request.getfixturevalue("s3_env")
-        return indexed(str(self.tars), f"{self.request.getfixturevalue('bucket')}/index")
-
-    def stored(self) -> str:
-        """The URL of a copy in the object store, not indexed."""
-        self.request.getfixturevalue("s3_env")
-        s3: S3Server = self.request.getfixturevalue("s3")
-        url = f"{self.request.getfixturevalue('bucket')}/a/tars"
-        s3.put_tree(url, self.tars)
-        return url
-
-    def replace(self, url: str, name: str, data: bytes) -> None:
-        """Other bytes for a tar where it lies."""
-        where = read_manifest(url).shards_root(url)
-        if where.startswith("s3://"):
-            self.request.getfixturevalue("s3").put(f"{where}/{name}", data)
-        else:
-            self.file(where, name).write_bytes(data)
-
-    def remove(self, url: str, name: str) -> None:
-        where = read_manifest(url).shards_root(url)
-        if where.startswith("s3://"):
-            self.request.getfixturevalue("s3").delete(f"{where}/{name}")
-        else:
-            self.file(where, name).unlink()
-
-    def file(self, where: str, name: str) -> Path:
-        """Of a disk or of the web server, whose files lie on one."""
-        is_web = where.startswith("http://")
-        return (self.request.getfixturevalue("nginx").folder / self.folder.name if is_web else Path(where)) / name
-
-
-def indexed(url: str, out: Path | str | None) -> str:
-    done = index(url, IndexConfig(out=str(out) if out is not None else None, workers=2))
-    assert done.fresh
-    assert (done.manifest.data_root is None) == (out is None)
-    return done.root
-
-
 @pytest.fixture
 def places(request: pytest.FixtureRequest, tars: Path, tmp_path: Path) -> Places:
     return Places(request, tars, tmp_path)
@@ -172,15 +108,20 @@ def expected(beside: str) -> Batches:
     return found
 
 
-LOCAL = [Places.beside, Places.elsewhere, Places.elsewhere_in_store]
+LOCAL = [Places.beside, Places.elsewhere]
 REMOTE = [Places.of_web_server, Places.of_store, Places.beside_in_store]
 CLIENTS = [("obstore", "cache"), ("obstore", "none"), ("fsspec", "none")]
 every_place = pytest.mark.parametrize(
     ("place", "client", "cache"),
-    [(place, "auto", "none") for place in LOCAL] + [(place, *how) for place in REMOTE for how in CLIENTS],
+    [
+        *((place, "auto", "none") for place in LOCAL),
+        pytest.param(Places.elsewhere_in_store, "auto", "none", marks=pytest.mark.servers),
+        *(pytest.param(place, *how, marks=pytest.mark.servers) for place in REMOTE for how in CLIENTS),
+    ],
     ids=lambda value: getattr(value, "__name__", value),
 )
-remote_places = pytest.mark.parametrize("place", REMOTE, ids=lambda place: place.__name__)
+remote = [pytest.param(place, marks=pytest.mark.servers) for place in REMOTE]  # they ask for their server by themselves
+remote_places = pytest.mark.parametrize("place", remote, ids=lambda place: place.__name__)
 caches = pytest.mark.parametrize("cache", ["cache", "none"])
 
 
@@ -214,6 +155,7 @@ def test_a_training_epoch_gives_the_samples_of_the_tars_in_another_order(beside:
     assert sorted(given) == sorted(told)
 
 
+@pytest.mark.servers
 def test_two_ranks_share_every_sample_of_a_store_and_every_training_batch(
     places: Places, expected: Batches, tars: Path, tmp_path: Path
 ) -> None:
@@ -230,6 +172,7 @@ def test_two_ranks_share_every_sample_of_a_store_and_every_training_batch(
         assert sorted(singly([ours, theirs])) == sorted(singly([expected[step]]))
 
 
+@pytest.mark.servers
 @caches
 def test_a_run_goes_on_where_it_stood_after_its_tars_have_moved_to_a_store(
     cache: str, places: Places, beside: str, expected: Batches, tmp_path: Path
@@ -292,7 +235,7 @@ def test_a_tar_that_changed_after_it_was_indexed_is_named_where_it_lies(
     assert f"{read_manifest(url).shards_root(url)}/{name}" in str(caught.value)
 
 
-@pytest.mark.parametrize("place", [Places.beside, *REMOTE], ids=lambda place: place.__name__)
+@pytest.mark.parametrize("place", [Places.beside, *remote], ids=lambda place: place.__name__)
 def test_a_missing_tar_is_named_where_it_lay(place: Callable[[Places], str], places: Places) -> None:
     url, name = place(places), "web-train-000002.tar"
     places.remove(url, name)

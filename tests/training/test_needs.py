@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sharding.manifest import ShardInfo
 from training.preprocessing import Preprocessing
 from training.ranks import Ranks
-from training.streaming.decode import Augmentation
+from training.streaming.geometry import Augmentation
 from training.streaming.horizon import Horizon
 from training.streaming.needs import epoch_needs, needs
 from training.streaming.plan import StreamPlan

@@ -9,7 +9,7 @@ from sharding.manifest import read_manifest
 from training.preprocessing import Preprocessing
 from training.ranks import Ranks
 from training.streaming.access import Access
-from training.streaming.decode import Augmentation
+from training.streaming.geometry import Augmentation
 from training.streaming.loader import ShardLoader
 from training.streaming.plan import DataConfig, StreamPlan, eval_plan, start_state, train_plan
 from training.streaming.sources import LocalSource

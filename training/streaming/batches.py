@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from sharding.errors import TarnError
 from sharding.remote.persistence import Reader
 from training.streaming.bad_samples import BadSample, substitute
-from training.streaming.decode import UNIFORMS, BrokenPictureError, Pixels, decode_eval, decode_train
+from training.streaming.decode import PictureDecoder
+from training.streaming.geometry import UNIFORMS
 from training.streaming.order import EpochOrder
+from training.streaming.pictures import BrokenPictureError, Pixels
 from training.streaming.plan import StreamPlan
 from training.streaming.randomness import sample_uniforms
 from training.streaming.remote_source import RemoteSource
@@ -19,6 +21,7 @@ from training.streaming.traffic import Traffic
 SUBSTITUTES = 20  # tried for one bad sample before the shard itself counts as bad
 
 Place = tuple[int, int, int]  # epoch, step, part of this rank's share
+Rows = tuple[int, int]  # of a batch: the first one, and one past the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,38 +41,52 @@ def build_source(plan: StreamPlan, traffic: Traffic | None, number: int, reader:
 
 
 class BatchMaker:
-    """Makes the batch of any place, for a place is all that a batch depends on."""
+    """Makes the batch of any place, or some of its rows, for a place is all that a batch depends on."""
 
     def __init__(self, plan: StreamPlan, source: Source) -> None:
         self.plan, self.source = plan, source
         self.order: tuple[int, EpochOrder] | None = None
+        self.decoder = PictureDecoder(plan.fidelity)
 
-    def make(self, place: Place, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Made:
-        """Writes the first rows of images (n x H x W x 3) and labels. Raises TarnError naming shard, key and cause."""
+    def make(
+        self, place: Place, images: NDArray[np.uint8], labels: NDArray[np.int64], rows: Rows | None = None
+    ) -> Made:
+        """Writes those rows of images (n x H x W x 3) and labels, as far as the batch has them, or all.
+
+        Raises TarnError naming shard, key and cause.
+        """
         epoch, step, part = place
         if self.order is None or self.order[0] != epoch:
             self.order = (epoch, self.plan.order(epoch))
-        positions = self.plan.positions(step)[part]
+        first, end = rows or (0, len(labels))
+        positions = self.plan.positions(step)[part][first:end]
         shards, places = self.order[1].locate(positions)
         wanted = list(zip(shards.tolist(), places.tolist(), strict=True))
         uniforms = sample_uniforms(self.plan.seed, epoch, positions, UNIFORMS)
         bad: list[BadSample] = []
         keys: list[str] = []
-        for row, sample in enumerate(self.source.read(wanted)):
-            shard = wanted[row][0]
-            images[row], sample = self.pixels(shard, sample, uniforms[row], (epoch, int(positions[row])), bad)
-            labels[row] = sample.label
+        for at, sample in enumerate(self.source.read(wanted)):
+            shard, out = wanted[at][0], images[first + at]
+            shown = self.write(out, shard, sample, uniforms[at], (epoch, int(positions[at])), bad)
+            labels[first + at] = shown.label
             if self.plan.keys:
-                keys.append(sample.key)
+                keys.append(shown.key)
         return Made(len(wanted), tuple(keys), tuple(bad))
 
-    def pixels(
-        self, shard: int, sample: Sample, uniforms: NDArray[np.float64], at: tuple[int, int], bad: list[BadSample]
-    ) -> tuple[Pixels, Sample]:
-        """The sample's pixels, or those of the sample that stands in for it, and the sample that they are of."""
+    def write(
+        self,
+        out: Pixels,
+        shard: int,
+        sample: Sample,
+        uniforms: NDArray[np.float64],
+        at: tuple[int, int],
+        bad: list[BadSample],
+    ) -> Sample:
+        """The sample's pixels, or those of the one that stands in for it. Returns the sample that they are of."""
         for attempt in range(SUBSTITUTES):
             try:
-                return self.decode(sample.picture, uniforms), sample
+                self.decode(sample.picture, out, uniforms)
+                return sample
             except BrokenPictureError as error:
                 if self.plan.bad_samples.policy == "raise":
                     raise TarnError(
@@ -83,11 +100,11 @@ class BatchMaker:
             f"{self.source.url(shard)}: {SUBSTITUTES} samples drawn in a row are bad: copy or pack it again."
         )
 
-    def decode(self, data: memoryview, uniforms: NDArray[np.float64]) -> Pixels:
-        plan = self.plan
-        if plan.augmentation is None:
-            return decode_eval(data, plan.preprocessing.resize, plan.preprocessing.crop)
-        return decode_train(data, plan.image_size, plan.augmentation, uniforms)
+    def decode(self, data: memoryview, out: Pixels, uniforms: NDArray[np.float64]) -> None:
+        if self.plan.augmentation is None:
+            self.decoder.evaluate(data, out, self.plan.preprocessing)
+        else:
+            self.decoder.train(data, out, self.plan.augmentation, uniforms)
 
 
 def slot_layout(rows: int, side: int) -> tuple[int, int]:

@@ -21,19 +21,23 @@ import torch.distributed
 from sharding import storage
 from sharding.errors import UsageError
 from sharding.manifest import Manifest, read_manifest
+from sharding.plan import parse_size
 from sharding.remote.clients import build_client
-from sharding.remote.persistence import Patience
+from sharding.remote.persistence import Patience, Reader
 from training.preprocessing import Preprocessing
 from training.ranks import Ranks
 from training.streaming.access import DEADLINE, resolve_access
 from training.streaming.bad_samples import BadSamplesConfig, Ledger
 from training.streaming.batches import BatchMaker, Place, build_source, slot_arrays, slot_layout
-from training.streaming.crew import Crew, Door
-from training.streaming.decode import Augmentation
+from training.streaming.crew import Crew
+from training.streaming.decode import check_fidelity
 from training.streaming.fetching import Fetching
+from training.streaming.geometry import Augmentation
 from training.streaming.iteration import Batch, EpochIteration
-from training.streaming.plan import StreamPlan, start_state
+from training.streaming.opening import CONNECTIONS, read_opening
+from training.streaming.plan import PREFETCH, StreamPlan, start_state
 from training.streaming.pool import Arrays, WorkerPool
+from training.streaming.sources import Opening
 from training.streaming.state import StreamState
 from training.streaming.worker import Done
 
@@ -46,6 +50,7 @@ class ShardLoader(EpochIteration):
     in the manifest's order, resized and centre-cropped, nothing left out. rank, world_size: of the process group, or
     of torchrun's environment, by default. num_workers: auto (this rank's part of the host's cores), or a number, 0 for
     none. storage_options: in fsspec's words. cache, cache_limit, deadline: see access.py. bad_samples: raise, replace.
+    fidelity: of training crops, exact, default or fast (decode.py). prefetch: memory for batches made ahead.
 
     Batches depend on (data, seed, epoch, global_batch, lanes, active_shards) and on nothing else. Raises UsageError
     for settings that do not fit together, TarnError for data that cannot be read.
@@ -81,12 +86,16 @@ class ShardLoader(EpochIteration):
         bad_samples: str = "raise",
         bad_sample_budget: int = 100,
         bad_sample_ledger: str | Path | None = None,
+        fidelity: str = "default",
+        prefetch: str | int = PREFETCH,
         pin_memory: bool = False,
     ) -> None:
+        check_fidelity(fidelity, "fidelity")
         ranks, options = ranks_of(rank, world_size), dict(storage_options or {})
-        crew = early_crew(url, worker_count(num_workers, ranks), options, client, cache, deadline)
+        crew = Crew(worker_count(num_workers, ranks))
         try:
-            manifest = read_manifest(url, options)
+            reader = early_reader(url, options, client, deadline)
+            manifest = read_manifest(url, options, reader.client if reader else None)
             tars = manifest.shards_root(url)
             access = resolve_access(tars, options, client, cache, cache_limit, deadline)
             shards = manifest.split(split).shards
@@ -107,9 +116,11 @@ class ShardLoader(EpochIteration):
                 access=access,
                 bad_samples=BadSamplesConfig(policy=bad_samples, budget=bad_sample_budget),
                 keys=keys,
+                fidelity=fidelity,
+                prefetch=parse_size(str(prefetch), "prefetch"),
             )
             ledger = Path(bad_sample_ledger) if bad_sample_ledger else None
-            self.setup(plan, manifest, split, crew, pin_memory, ledger)
+            self.setup(plan, manifest, split, crew, pin_memory, ledger, reader)
         except BaseException:
             crew.close()
             raise
@@ -126,11 +137,18 @@ class ShardLoader(EpochIteration):
     ) -> "ShardLoader":
         """For those who made the plan themselves."""
         loader = cls.__new__(cls)
-        loader.setup(plan, manifest, split, Crew(workers, is_cached(plan)), pin_memory, ledger)
+        loader.setup(plan, manifest, split, Crew(workers), pin_memory, ledger)
         return loader
 
     def setup(
-        self, plan: StreamPlan, manifest: Manifest, split: str, crew: Crew, pin_memory: bool, ledger: Path | None
+        self,
+        plan: StreamPlan,
+        manifest: Manifest,
+        split: str,
+        crew: Crew,
+        pin_memory: bool,
+        ledger: Path | None,
+        reader: Reader | None = None,
     ) -> None:
         if not plan.is_local:
             build_client(plan.tars, plan.access.options, plan.access.client)  # a mistake is told here, in one sentence
@@ -139,12 +157,11 @@ class ShardLoader(EpochIteration):
         self.state = start_state(plan, manifest.fingerprint(split))
         self.ledger = Ledger(ledger, plan.bad_samples.budget)
         self.counters: Counter[str] = Counter()
-        self.fetching = Fetching(plan, crew) if is_cached(plan) else None
-        if self.fetching is None:
-            crew.end_fetcher()
+        self.fetching = Fetching(plan, crew) if plan.access.cache is not None else None
+        self.reader, self.is_open = reader, plan.is_local or not crew.workers
         traffic = self.fetching.traffic if self.fetching else None
         self.pool = WorkerPool(plan, crew, traffic, self.note) if crew.workers else None
-        self.maker = None if crew.workers else BatchMaker(plan, build_source(plan, traffic, 1))
+        self.maker = None if crew.workers else BatchMaker(plan, build_source(plan, traffic, 1, reader))
 
     def __len__(self) -> int:
         """Batches of a whole epoch; equal on all ranks, unless a micro_batch divides their shares unequally."""
@@ -160,10 +177,11 @@ class ShardLoader(EpochIteration):
             (epoch, step, part) for step in range(first_step, self.plan.steps) for part in range(self.parts(step))
         )
         self.look()
+        opening = self.opening(epoch, first_step)
         if self.fetching is not None:
-            self.fetching.begin(epoch, first_step)
-        at = -1
-        for (_, step, part), (images, labels, made) in self.made(places):
+            self.fetching.stand_at(epoch, first_step)
+        at = first_step
+        for (_, step, part), (images, labels, made) in self.made(places, opening):
             if step != at and self.fetching is not None:
                 self.fetching.stand_at(epoch, step)
             at = step
@@ -175,10 +193,21 @@ class ShardLoader(EpochIteration):
             )
             yield batch.pin_memory() if self.pin_memory else batch
 
-    def made(self, places: Iterator[Place]) -> Iterator[tuple[Place, Arrays]]:
+    def opening(self, epoch: int, step: int) -> Opening | None:
+        """Of this loader's very first batch, nothing of others."""
+        if self.is_open or step >= self.plan.steps:
+            return None
+        self.is_open = True
+        traffic = self.fetching.traffic if self.fetching else None
+        opening, counters = read_opening(self.plan, epoch, step, traffic, len(self.crew.workers) + 1, self.reader)
+        self.counters.update(counters)
+        self.reader = None
+        return opening
+
+    def made(self, places: Iterator[Place], opening: Opening | None) -> Iterator[tuple[Place, Arrays]]:
         if self.pool is not None:
             first, second = itertools.tee(places)
-            yield from zip(second, self.pool.batches(first, self.look), strict=False)
+            yield from zip(second, self.pool.batches(first, self.look, opening), strict=False)
             return
         assert self.maker is not None
         rows, side = self.plan.rows, self.plan.image_size
@@ -214,17 +243,15 @@ class ShardLoader(EpochIteration):
         self.crew.close()
 
 
-def early_crew(url: str, workers: int, options: Mapping[str, Any], client: str, cache: str, deadline: float) -> Crew:
-    """Started on what is known before the manifest is read. Raises UsageError for an unknown client."""
+def early_reader(url: str, options: Mapping[str, Any], client: str, deadline: float) -> Reader | None:
+    """Of a store, with its connections being opened while the manifest is read. Raises UsageError for an unknown
+    client."""
     if storage.local_path(url) is not None:
-        return Crew(workers, fetches=False)
-    build_client(url, options, client)
-    door = Door(root=url, options=options, client=client, silence=Patience(deadline=deadline).silence)
-    return Crew(workers, fetches=cache != "none", door=door)
-
-
-def is_cached(plan: StreamPlan) -> bool:
-    return plan.access.cache is not None
+        return None
+    patience = Patience(deadline=deadline)
+    reader = Reader(url, build_client(url, options, client, patience.silence), patience)
+    reader.open_connections("manifest.json", CONNECTIONS)
+    return reader
 
 
 def ranks_of(rank: int | None, world_size: int | None) -> Ranks:

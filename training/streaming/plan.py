@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 from sharding import storage
 from sharding.errors import UsageError
 from sharding.manifest import Manifest, ShardInfo
+from sharding.plan import parse_size
 from training.preprocessing import Preprocessing, Triple
 from training.ranks import Ranks
 from training.streaming.access import Access, resolve_access
 from training.streaming.bad_samples import BadSamplesConfig
-from training.streaming.decode import Augmentation
+from training.streaming.decode import check_fidelity
+from training.streaming.geometry import Augmentation
 from training.streaming.order import EpochOrder
 from training.streaming.state import StreamState
+
+PREFETCH = 1_000_000_000  # bytes of batches made ahead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,7 @@ class DataConfig:
     image_size: px of a training picture and, unless eval_crop says otherwise, of an evaluation picture.
     workers: decoding processes of each rank; null: one for each CPU core, a single one where the CPU trains too.
     storage_options: of the store, in fsspec's words. client, cache, cache_limit, deadline (s): see access.py.
+    fidelity: exact, default or fast, see decode.py. prefetch: memory for batches made ahead, of each rank.
     """
 
     shards: str = "build/sample"
@@ -45,9 +50,13 @@ class DataConfig:
     cache: str = "auto"
     cache_limit: str = "80%"
     deadline: float = 120.0
+    fidelity: str = "default"
+    prefetch: str = "1GB"
     bad_samples: BadSamplesConfig = field(default_factory=BadSamplesConfig)
 
     def __post_init__(self) -> None:
+        check_fidelity(self.fidelity, "data.fidelity")
+        parse_size(self.prefetch, "data.prefetch")
         for name in ("image_size", "lanes", "active_shards"):
             if getattr(self, name) < 1:
                 raise UsageError(f"data.{name}={getattr(self, name)} must be at least 1.")
@@ -89,6 +98,8 @@ class StreamPlan:
     access: Access = field(default_factory=Access)
     bad_samples: BadSamplesConfig = field(default_factory=BadSamplesConfig)
     keys: bool = False
+    fidelity: str = "default"
+    prefetch: int = PREFETCH  # bytes
 
     def __post_init__(self) -> None:
         most = int(self.sizes.sum()) if self.drop_last else self.global_batch
@@ -118,6 +129,14 @@ class StreamPlan:
         """Samples that an epoch serves over all ranks."""
         count = int(self.sizes.sum())
         return count - count % self.global_batch if self.drop_last else count
+
+    @property
+    def promise(self) -> str:
+        """What is said, in an error, to somebody who found another number of samples."""
+        return (
+            f"the manifest of {self.root} has {self.samples}: the shards do not belong to it, verify them by "
+            "python -m sharding verify"
+        )
 
     @property
     def steps(self) -> int:
@@ -168,6 +187,8 @@ def train_plan(
         access=data.access(manifest.shards_root(data.shards)),
         bad_samples=data.bad_samples,
         keys=keys,
+        fidelity=data.fidelity,
+        prefetch=parse_size(data.prefetch, "data.prefetch"),
     )
 
 

@@ -1,5 +1,7 @@
 """Decoding processes that outlive epochs: places in, batches out, in the order of the places.
 
+A batch's rows are dealt out in pieces, the earliest batch's first, so that all processes work on what is wanted next.
+
 A batch lies in memory shared with the process that made it, in a slot; its tensors are that memory itself. A slot is
 used again when the last of them is gone, so nobody has to give a batch back, and whoever keeps batches may.
 """
@@ -11,16 +13,19 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from multiprocessing.connection import wait
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sharding.errors import TarnError
+from training.streaming.assembly import Assembly, pieces
 from training.streaming.batches import Made, Place, slot_arrays, slot_layout
 from training.streaming.crew import Crew
 from training.streaming.plan import StreamPlan
 from training.streaming.shared import mapped, page_aligned
+from training.streaming.sources import Opening
 from training.streaming.traffic import Traffic
 from training.streaming.worker import Done, Job, WorkerSetup
 
@@ -38,11 +43,14 @@ class WorkerPool:
         self.crew, self.children, self.slots_file = crew, crew.workers, crew.slots_file
         self.rows = plan.rows
         self.slot_bytes = page_aligned(sum(slot_layout(self.rows, plan.image_size)))
+        self.ahead = batches_ahead(plan.prefetch, self.slot_bytes, len(self.children))
         self.slots: list[mmap.mmap] = []
         self.free: deque[int] = deque()
         self.tickets = 0
         self.round = 0
         self.limit = plan.access.patience.deadline * 2 + LONGEST_JOB
+        self.assemblies: dict[int, Assembly] = {}
+        self.waiting: deque[Job] = deque()
         self.loads: dict[int, list[Job]] = {number: [] for number in range(len(self.children))}
         for number, child in enumerate(self.children, 1):
             setup = WorkerSetup(
@@ -51,45 +59,76 @@ class WorkerPool:
                 slot_bytes=self.slot_bytes,
                 rows=self.rows,
                 number=number,
-                processes=len(self.children) + 1,
+                processes=len(self.children) + 2,
                 traffic_file=traffic.file if traffic else None,
             )
             child.send(setup)
 
-    def batches(self, places: Iterable[Place], look: Callable[[], None]) -> Iterator[Arrays]:
-        """Raises TarnError for what a process could not read, or where one ended. look: called while waiting."""
+    def batches(
+        self, places: Iterable[Place], look: Callable[[], None], opening: Opening | None = None
+    ) -> Iterator[Arrays]:
+        """Raises TarnError for what a process could not read, or where one ended.
+
+        look: called while waiting. opening: of the first place.
+        """
         self.round += 1
-        this_round, waiting = self.round, iter(places)
+        this_round, coming = self.round, iter(places)
         wanted: deque[int] = deque()  # tickets, in the order of the places
-        finished: dict[int, tuple[int, Done]] = {}
         try:
             while True:
-                for place in itertools.islice(waiting, JOBS * len(self.children) - len(wanted)):
-                    wanted.append(self.dispatch(place))
+                for place in itertools.islice(coming, self.ahead - len(wanted)):
+                    wanted.append(self.begin(place, opening))
+                    opening = None
+                self.hand_out()
                 if not wanted:
                     return
-                self.collect(finished, wanted, look)
-                slot, done = finished.pop(wanted.popleft())
-                if done.made is None:
-                    self.free.append(slot)
-                    raise TarnError(done.error)
-                yield self.delivered(slot, done.made)
+                first = self.assemblies[wanted[0]]
+                self.collect(first, look)
+                if first.error:
+                    raise TarnError(first.error)
+                del self.assemblies[wanted.popleft()]
+                yield self.delivered(first.slot, first.whole())
                 if this_round != self.round:
                     raise TarnError("a loader is iterated twice at a time: make a second loader for that.")
         finally:
-            self.free.extend(slot for slot, _ in finished.values())
+            self.abandon(wanted)
 
-    def dispatch(self, place: Place) -> int:
-        """To the process that has the least to do."""
-        number = min(self.loads, key=lambda number: len(self.loads[number]))
-        job = Job(self.tickets, self.take_slot(), place)
-        self.tickets += 1
-        self.loads[number].append(job)
-        try:
-            self.children[number].connection.send(job)
-        except ConnectionError as error:
-            raise TarnError(self.obituary(number)) from error
-        return job.ticket
+    def begin(self, place: Place, opening: Opening | None) -> int:
+        ticket, self.tickets = self.tickets, self.tickets + 1
+        assembly = Assembly(place, self.take_slot(), pieces(self.rows, len(self.children)))
+        self.assemblies[ticket] = assembly
+        for piece, rows in enumerate(assembly.pieces):
+            given = opening.part(*rows) if opening else None
+            self.waiting.append(Job(ticket, piece, assembly.slot, place, rows, given))
+        return ticket
+
+    def hand_out(self) -> None:
+        """Every process has JOBS jobs, as long as there are any."""
+        while self.waiting:
+            number = min(self.loads, key=lambda number: len(self.loads[number]))
+            if len(self.loads[number]) == JOBS:
+                return
+            job = self.waiting.popleft()
+            self.loads[number].append(replace(job, opening=None))
+            self.assemblies[job.ticket].working += 1
+            try:
+                self.children[number].connection.send(job)
+            except ConnectionError as error:
+                raise TarnError(self.obituary(number)) from error
+
+    def abandon(self, tickets: Iterable[int]) -> None:
+        """Batches that nobody wants any more: what nobody works on is forgotten, other slots are free when it ends."""
+        gone = set(tickets)
+        self.waiting = deque(job for job in self.waiting if job.ticket not in gone)
+        for ticket in gone:
+            assembly = self.assemblies[ticket]
+            assembly.wanted = False
+            self.release_abandoned(ticket, assembly)
+
+    def release_abandoned(self, ticket: int, assembly: Assembly) -> None:
+        if not assembly.wanted and not assembly.working:
+            self.free.append(assembly.slot)
+            del self.assemblies[ticket]
 
     def take_slot(self) -> int:
         if self.free:
@@ -99,30 +138,34 @@ class WorkerPool:
         self.slots.append(mapped(self.slots_file, self.slot_bytes, slot * self.slot_bytes))
         return slot
 
-    def collect(self, finished: dict[int, tuple[int, Done]], wanted: deque[int], look: Callable[[], None]) -> None:
-        """Until the first wanted ticket is finished. Results that nobody wants any more free their slots."""
+    def collect(self, assembly: Assembly, look: Callable[[], None]) -> None:
+        """Until this batch is complete; processes get further jobs meanwhile."""
         deadline = time.monotonic() + self.limit
         connections = {child.connection: number for number, child in enumerate(self.children)}
-        while wanted[0] not in finished:
+        while not assembly.complete:
             for ready in wait(list(connections), timeout=0.5):
-                number = connections[ready]  # type: ignore[index]
-                self.receive(number, finished, wanted)
+                self.receive(connections[ready])  # type: ignore[index]
                 deadline = time.monotonic() + self.limit
+            self.hand_out()
             look()
             if time.monotonic() > deadline:
                 raise TarnError(f"the decoding processes gave no sign of life for {self.limit:.0f} s: start again.")
 
-    def receive(self, number: int, finished: dict[int, tuple[int, Done]], wanted: deque[int]) -> None:
+    def receive(self, number: int) -> None:
         try:
             done: Done = self.children[number].connection.recv()
         except (EOFError, ConnectionError) as error:
             raise TarnError(self.obituary(number)) from error
-        job = self.loads[number].pop(0)
+        self.loads[number].pop(0)
         self.on_done(done)
-        if job.ticket in wanted:
-            finished[job.ticket] = (job.slot, done)
-        else:
-            self.free.append(job.slot)
+        assembly = self.assemblies[done.ticket]
+        assembly.working -= 1
+        if done.made is not None:
+            assembly.made[done.piece] = done.made
+        elif not assembly.error:
+            assembly.error = done.error
+            self.waiting = deque(job for job in self.waiting if job.ticket != done.ticket)
+        self.release_abandoned(done.ticket, assembly)
 
     def delivered(self, slot: int, made: Made) -> Arrays:
         """Views of the slot; it is free again when both are gone."""
@@ -137,3 +180,8 @@ class WorkerPool:
             f"decoding process {number} {self.children[number].ending()}{at}: start again, the run goes on where it "
             "stood; with less memory at hand, lower data.workers."
         )
+
+
+def batches_ahead(prefetch: int, batch: int, processes: int) -> int:
+    """Batches in the making at a time, that wanted next included: as the bytes allow, but at least two."""
+    return max(2, min(prefetch // batch, JOBS * processes))

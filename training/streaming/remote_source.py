@@ -16,7 +16,7 @@ from sharding.remote.clients import build_client
 from sharding.remote.persistence import Reader
 from training.streaming.access import Access
 from training.streaming.cache import ShardCache
-from training.streaming.sources import HEADER, OpenFiles, Place, Sample, Source, checked_index
+from training.streaming.sources import HEADER, OpenFiles, Opening, Place, Sample, Source, checked_index
 from training.streaming.traffic import COMING, Traffic
 
 POLL = 0.005  # s
@@ -47,18 +47,35 @@ class RemoteSource(Source):
         self.index_reader = self.reader if root == tars else self.reader_of(root)
         self.cache = ShardCache(access.cache, access.cache_limit) if access.cache is not None else None
         self.files = OpenFiles()
+        self.given: dict[Place, bytes] = {}
 
     def reader_of(self, root: str) -> Reader:
         access = self.access
         client = build_client(root, access.options, access.client, access.patience.silence)
         return Reader(root, client, access.patience, counters=self.counters)
 
+    def read_ahead(self, places: Sequence[Place]) -> Opening:
+        """What is needed for these and is not in the cache, all at once."""
+        self.load_indexes({shard for shard, _ in places})
+        here = {shard for shard, _ in places if self.is_cached(self.shards[shard])}
+        missing = [(shard, place) for shard, place in places if shard not in here]
+        records: list[Record] = [self.indexes[shard][place].item() for shard, place in missing]
+        raws = self.read_by_range([shard for shard, _ in missing], records, range(len(missing)))
+        return Opening(tuple(places), dict(self.indexes), dict(zip(missing, raws, strict=True)))
+
+    def take_in(self, opening: Opening) -> None:
+        self.indexes.update(opening.indexes)
+        self.given.update(opening.pieces)
+
     def read(self, places: Sequence[Place]) -> list[Sample]:
         """What the cache holds, comes from it; the rest at once by ranges, or when its shard arrives."""
         self.load_indexes({shard for shard, _ in places})
         records: list[Record] = [self.indexes[shard][place].item() for shard, place in places]
         shards = [shard for shard, _ in places]
-        found = [self.cached(shard, record) for shard, record in zip(shards, records, strict=True)]
+        found = [
+            self.given.pop(place, None) or self.cached(place[0], record)
+            for place, record in zip(places, records, strict=True)
+        ]
         deadline = time.monotonic() + LONGEST_WAIT
         while missing := [row for row, raw in enumerate(found) if raw is None]:
             if time.monotonic() > deadline or not self.should_wait({shards[row] for row in missing}):
@@ -110,6 +127,9 @@ class RemoteSource(Source):
             for at, raw in zip(wrong, reader.read_many([ranges[at] for at in wrong]), strict=True):
                 parts[at] = raw
         return parts
+
+    def is_cached(self, info: ShardInfo) -> bool:
+        return self.cache is not None and self.cache.holds(info.sha256, info.bytes)
 
     def cached(self, shard: int, record: Record) -> bytes | None:
         """From the cache's file, None where there is none. A file in the cache is whole and was checked."""

@@ -34,7 +34,7 @@ from sharding.manifest import ClassInfo
 from sharding.remote.persistence import Patience
 from training.preprocessing import Preprocessing
 from training.streaming.access import DEADLINE
-from training.streaming.decode import Augmentation
+from training.streaming.geometry import Augmentation
 from training.streaming.iteration import Batch, EpochIteration
 from training.streaming.loader import ranks_of, worker_count
 from training.streaming.sequential_plan import SequentialPlan, SequentialState, tars_of

@@ -16,7 +16,7 @@ from sharding.remote.clients import KINDS
 from sharding.remote.persistence import Patience
 from training.preprocessing import Preprocessing
 from training.ranks import Ranks
-from training.streaming.decode import UNIFORMS, Augmentation
+from training.streaming.geometry import UNIFORMS, Augmentation
 from training.streaming.randomness import mixed, permutation, sample_uniforms
 
 SCHEMES = {"file", *KINDS, "abfss", "hf", "webhdfs"}  # they fetch bytes; pipe:, ssh:// and the like run commands
@@ -49,6 +49,11 @@ class SequentialPlan:
     @property
     def train(self) -> bool:
         return self.augmentation is not None
+
+    @property
+    def promise(self) -> str:
+        """What is said, in an error, to somebody who found another number of samples."""
+        return f"samples={self.samples} was told of {self.urls[0]} and so on: give the right number, or all of the tars"
 
     @property
     def steps(self) -> int:

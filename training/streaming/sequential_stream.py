@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from sharding.errors import TarnError
 from sharding.foreign.headers import shown
-from training.streaming.decode import BrokenPictureError, Pixels, decode_eval, decode_train
+from training.streaming.decode import PictureDecoder
+from training.streaming.pictures import BrokenPictureError, Pixels
 from training.streaming.sequential_plan import SequentialPlan
 from training.streaming.sequential_samples import RawSample, Samples, shuffled
 
@@ -52,6 +53,7 @@ class SampleStream:
         self.ticket: int | None = None
         self.samples: Iterator[RawSample] = iter(())
         self.at = 0
+        self.decoder = PictureDecoder()
 
     def chunk(self, pull: Pull) -> Chunk:
         """Raises TarnError for tars that cannot be read and pictures that cannot be decoded."""
@@ -64,7 +66,7 @@ class SampleStream:
         images = np.empty((len(taken), side, side, 3), np.uint8)
         uniforms = self.plan.uniforms(pull.epoch, pull.lap, self.number, first, len(taken))
         for row, sample in enumerate(taken):
-            images[row] = self.decode(sample, uniforms[row])
+            self.decode(sample, images[row], uniforms[row])
         return Chunk(
             pull.ticket,
             images,
@@ -82,12 +84,13 @@ class SampleStream:
         size = -(-plan.shuffle_buffer // plan.streams)
         return shuffled(samples, size, plan.buffer_rng(epoch, lap, self.number))
 
-    def decode(self, sample: RawSample, uniforms: NDArray[np.float64]) -> Pixels:
-        plan = self.plan
+    def decode(self, sample: RawSample, out: Pixels, uniforms: NDArray[np.float64]) -> None:
+        plan, data = self.plan, memoryview(sample.picture)
         try:
             if plan.augmentation is None:
-                return decode_eval(sample.picture, plan.preprocessing.resize, plan.preprocessing.crop)
-            return decode_train(sample.picture, plan.image_size, plan.augmentation, uniforms)
+                self.decoder.evaluate(data, out, plan.preprocessing)
+            else:
+                self.decoder.train(data, out, plan.augmentation, uniforms)
         except BrokenPictureError as error:
             raise TarnError(f"{sample.url}: {shown(sample.key)} is {error}: pack without it.") from error
 

@@ -42,6 +42,26 @@ class Sample:
         return f"{prefix + '/' if prefix and is_ustar else ''}{folder}{slash}{base.split('.')[0]}"
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What was read ahead. places: of a batch's rows; indexes: by shard; pieces: of a place that was missing, the
+    picture's tar header and its bytes."""
+
+    places: tuple[Place, ...]
+    indexes: dict[int, NDArray[np.void]]
+    pieces: dict[Place, bytes]
+
+    def part(self, first: int, end: int) -> "Opening":
+        """Of those rows alone."""
+        rows = self.places[first:end]
+        shards = {shard for shard, _ in rows}
+        return Opening(
+            rows,
+            {shard: index for shard, index in self.indexes.items() if shard in shards},
+            {place: self.pieces[place] for place in rows if place in self.pieces},
+        )
+
+
 class Source:
     """Samples of one split. root: where the indexes lie; tars: where the shards do.
 
@@ -55,6 +75,10 @@ class Source:
 
     def read(self, places: Sequence[Place]) -> list[Sample]:
         """In the order of the places, as many at once as may be. Raises TarnError naming the shard."""
+        raise NotImplementedError
+
+    def take_in(self, opening: Opening) -> None:
+        """What was read ahead for this source."""
         raise NotImplementedError
 
     def samples(self, shard: int) -> int:

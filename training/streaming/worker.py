@@ -7,29 +7,24 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from sharding.errors import TarnError
-from sharding.remote.clients import build_client
-from sharding.remote.persistence import Reader
-from training.streaming.batches import BatchMaker, Made, Place, build_source, slot_arrays
-from training.streaming.crew import Door
+from training.streaming.batches import BatchMaker, Made, Place, Rows, build_source, slot_arrays
 from training.streaming.plan import StreamPlan
 from training.streaming.shared import mapped
+from training.streaming.sources import Opening
 from training.streaming.traffic import Traffic
-
-
-def opened(door: Door) -> Reader:
-    """A reader with its connections open, or on their way to be."""
-    reader = Reader(door.root, build_client(door.root, door.options, door.client, door.silence))
-    reader.warm_up("manifest.json")
-    return reader
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """ticket: its number; slot: where its batch goes."""
+    """Some rows of a batch. ticket: the batch's number; piece: their number in it; slot: where the batch goes; opening:
+    what is here of them already."""
 
     ticket: int
+    piece: int
     slot: int
     place: Place
+    rows: Rows
+    opening: Opening | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +32,7 @@ class Done:
     """made, or the sentence of an error. counters: since the job before. seconds: that it took."""
 
     ticket: int
+    piece: int
     made: Made | None
     error: str
     counters: dict[str, int]
@@ -57,14 +53,12 @@ class WorkerSetup:
 
 
 def work(connection: Connection) -> None:
-    """First a door or None, then the setup, then jobs."""
-    door: Door | None = connection.recv()
-    reader = opened(door) if door is not None else None
+    """First the setup, then jobs."""
     setup: WorkerSetup = connection.recv()
     traffic = None
     if setup.traffic_file is not None:
         traffic = Traffic(setup.plan, setup.processes, setup.traffic_file)
-    source = build_source(setup.plan, traffic, setup.number, reader)
+    source = build_source(setup.plan, traffic, setup.number)
     maker = BatchMaker(setup.plan, source)
     slots: dict[int, mmap.mmap] = {}
     before: Counter[str] = Counter()
@@ -74,11 +68,13 @@ def work(connection: Connection) -> None:
         if job.slot not in slots:
             slots[job.slot] = mapped(setup.slots_file, setup.slot_bytes, job.slot * setup.slot_bytes)
         images, labels = slot_arrays(memoryview(slots[job.slot]), setup.rows, setup.plan.image_size)
+        if job.opening is not None:
+            source.take_in(job.opening)
         made, error = None, ""
         try:
-            made = maker.make(job.place, images, labels)
+            made = maker.make(job.place, images, labels, job.rows)
         except TarnError as problem:
             error = str(problem)
         now = Counter(source.counters)
-        connection.send(Done(job.ticket, made, error, dict(now - before), time.perf_counter() - started))
+        connection.send(Done(job.ticket, job.piece, made, error, dict(now - before), time.perf_counter() - started))
         before = now

@@ -28,6 +28,20 @@ def test_packing_onto_the_index_of_other_tars_is_refused_and_they_stay(
     assert contents(tmp_path) == before
 
 
+def test_packing_replaces_no_tar_of_a_folder_without_manifest_unless_told_to(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "val").mkdir()
+    theirs = tmp_path / "val" / "val-000000.tar"
+    theirs.write_bytes(b"somebody's")
+    (tmp_path / "val" / "other.tar").write_bytes(b"in nobody's way")
+    before = contents(tmp_path)
+    with pytest.raises(UsageError, match=rf"^{tmp_path} has val/val-000000\.tar and no manifest\.json.*--overwrite"):
+        pack(pictures, str(tmp_path), PackConfig())
+    assert contents(tmp_path) == before
+    pack(pictures, str(tmp_path), PackConfig(overwrite=True))
+    assert theirs.read_bytes() != b"somebody's"
+    assert (tmp_path / "val" / "other.tar").read_bytes() == b"in nobody's way"
+
+
 def test_the_command_refuses_it_too(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tars = dataset(tmp_path / "tars")
     index(str(tars), IndexConfig())

@@ -1,0 +1,192 @@
+"""Mutated JPEGs through tiling, cutting and decoding: no crash, no hang, no read beyond the data, no wrong tiling.
+
+    python -m benchmarks.fuzz --pictures 100000 --seed 0
+
+and the same under the compiler's sanitizers:
+
+    TARN_CC=gcc TARN_CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all" ASAN_OPTIONS=detect_leaks=0 \\
+        LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" python -m benchmarks.fuzz
+
+Every mutant is a pure function of (seed, number), and lies right before a page that nobody may read. A mutant that is
+tiled is decoded before and after, and both must agree. Children do the work: one that a signal ends, or that says
+nothing for a minute, is a failure that names the mutant. Prints the outcomes, and exits with 1 after a failure.
+"""
+
+import argparse
+import ctypes
+import io
+import mmap
+import multiprocessing
+import sys
+import time
+import warnings
+from collections import Counter
+from multiprocessing.connection import Connection
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sharding.jpeg.structure import Cutter, Reason, Region, tile
+from training.streaming.region import RegionDecoder
+
+PAGE = mmap.PAGESIZE
+SPECIAL = (0x00, 0xFF, 0xC0, 0xC4, 0xD0, 0xD3, 0xD7, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD, 0x7F, 0x80)
+SILENCE = 60.0  # s
+SAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+
+
+def originals() -> list[bytes]:
+    """Pictures of all kinds, small so that many mutants hit what matters."""
+    rng, made = np.random.default_rng(0), []
+    for number, (width, height) in enumerate(((97, 61), (160, 40), (33, 90), (64, 64), (200, 120))):
+        noise = Image.fromarray(rng.integers(0, 256, (height // 4 + 1, width // 4 + 1, 3), np.uint8))
+        image = noise.resize((width, height), Image.Resampling.BICUBIC)
+        for kind in ("4:4:4", "4:2:2", "4:2:0", "L", "restart", "progressive"):
+            out = io.BytesIO()
+            options: dict[str, object] = {"quality": (60, 80, 95)[number % 3]}
+            if kind in SAMPLINGS:
+                options["subsampling"] = kind
+            elif kind != "L":
+                options |= {"restart": {"restart_marker_blocks": 3}, "progressive": {"progressive": True}}[kind]
+            (image.convert("L") if kind == "L" else image).save(out, "JPEG", **options)
+            made += [out.getvalue(), tile(out.getvalue(), 24)[0]]
+    return made
+
+
+def mutant(pictures: list[bytes], seed: int, number: int) -> bytes:
+    rng = np.random.default_rng([seed, number])
+    data = bytearray(pictures[int(rng.integers(len(pictures)))])
+    for _ in range(int(rng.integers(1, 6))):
+        place = int(rng.integers(len(data)))
+        kind = int(rng.integers(7))
+        if kind == 0:
+            data[place] ^= 1 << int(rng.integers(8))
+        elif kind == 1:
+            data[place] = int(rng.integers(256))
+        elif kind == 2:
+            data[place] = SPECIAL[int(rng.integers(len(SPECIAL)))]
+        elif kind == 3:
+            del data[place : place + int(rng.integers(1, 60))]
+        elif kind == 4:
+            data[place:place] = data[: int(rng.integers(1, 80))]
+        elif kind == 5:
+            del data[max(2, place) :]
+        else:
+            head = int(rng.integers(min(len(data), 700)))  # tables and sizes, where most of the trust is
+            data[head] = int(rng.integers(256))
+        if not data:
+            return b""
+    return bytes(data)
+
+
+class Cliff:
+    """Memory that ends where nobody may read."""
+
+    def __init__(self, pages: int = 64) -> None:
+        self.memory = mmap.mmap(-1, (pages + 1) * PAGE)
+        self.view = np.frombuffer(self.memory, np.uint8)
+        self.end = pages * PAGE
+        guard = ctypes.c_void_p(self.view.ctypes.data + self.end)
+        if ctypes.CDLL(None, use_errno=True).mprotect(guard, PAGE, 0) != 0:
+            raise OSError(ctypes.get_errno(), "mprotect")
+
+    def place(self, data: bytes) -> NDArray[np.uint8]:
+        at = self.view[self.end - len(data) : self.end]
+        at[:] = np.frombuffer(data, np.uint8)
+        return at
+
+
+def by_pillow(data: bytes) -> bytes | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data)) as image:
+                return image.tobytes()
+    except Exception:
+        return None
+
+
+def examine(
+    data: bytes, cliff: Cliff, cutter: Cutter, decoder: RegionDecoder, out: NDArray[np.uint8], rng: np.random.Generator
+) -> str:
+    """The outcome in words; raises AssertionError for what must not be."""
+    lying = memoryview(cliff.place(data))
+    tiled, reason = tile(lying, 24) if data else (b"", Reason.NOT_JPEG)
+    if reason == Reason.OK:
+        before = by_pillow(data)
+        assert before is None or before == by_pillow(tiled), "tiled into other pixels"
+    for source in (data, tiled) if reason == Reason.OK else (data,):
+        if not source:
+            continue
+        lying = memoryview(cliff.place(source))
+        left, top = (int(value) for value in rng.integers(0, 120, 2))
+        box = (left, top, left + int(rng.integers(1, 90)), top + int(rng.integers(1, 90)))
+        region = cutter.cut(lying, box)
+        scale = (8, 8, 4, 2, 1)[int(rng.integers(5))]
+        decoder.decode_into(np.frombuffer(lying, np.uint8), box, scale, out)
+        if isinstance(region, Region):
+            decoder.decode_into(np.frombuffer(region.data, np.uint8), (0, 0, 90, 90), scale, out)
+    return reason.words
+
+
+def serve(connection: Connection, seed: int, numbers: range) -> None:
+    pictures, cliff, cutter, decoder = originals(), Cliff(), Cutter(), RegionDecoder()
+    out = np.zeros(100_000, np.uint8)  # a box has 90 x 90 px at most
+    for number in numbers:
+        connection.send(("at", number))
+        try:
+            data = mutant(pictures, seed, number)
+            told = examine(data, cliff, cutter, decoder, out, np.random.default_rng([seed, number, 1]))
+        except AssertionError as error:
+            connection.send(("wrong", f"{number}: {error}"))
+            continue
+        connection.send(("done", told))
+    connection.send(("end", None))
+
+
+def watch(connection: Connection, child: multiprocessing.process.BaseProcess, outcomes: Counter[str]) -> list[str]:
+    failures, at = [], -1
+    while True:
+        if not connection.poll(SILENCE):
+            child.kill()
+            return [*failures, f"{at}: nothing for {SILENCE:.0f} s"]
+        try:
+            kind, told = connection.recv()
+        except EOFError:
+            child.join()
+            return [*failures, f"{at}: the process ended with {child.exitcode}"]
+        if kind == "end":
+            return failures
+        if kind == "at":
+            at = told
+        elif kind == "wrong":
+            failures.append(told)
+        else:
+            outcomes[told] += 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
+    args = parser.parse_args()
+    started, outcomes = time.perf_counter(), Counter[str]()
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    child = context.Process(
+        target=serve, args=(theirs, args.seed, range(args.first, args.first + args.pictures)), daemon=True
+    )
+    child.start()
+    theirs.close()
+    failures = watch(ours, child, outcomes)
+    seconds = time.perf_counter() - started
+    print(f"{sum(outcomes.values()):,} mutants in {seconds:.0f} s: {dict(outcomes.most_common())}")
+    for failure in failures:
+        print(f"FAILED mutant {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

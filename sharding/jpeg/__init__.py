@@ -1,0 +1,1 @@
+"""What JPEGs are made of."""
