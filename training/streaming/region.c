@@ -98,22 +98,17 @@ static size_t aligned(size_t size) { return (size + 63) & ~(size_t)63; }
 
 /* Cuts the scratch memory into its parts; with `memory` NULL it only sums their sizes. */
 static size_t lay_out(region_context *region, uint8_t *memory) {
-    size_t mcus = (size_t)(region->mcu_right - region->mcu_left), band = (size_t)region->band, used = 0;
-    size_t blocks = band * mcus * (size_t)region->blocks;
+    size_t mcus = (size_t)(region->mcu_right - region->mcu_left), blocks = mcus * (size_t)region->blocks, used = 0;
     if (memory) region->coefficients = (int16_t *)memory;
     used += aligned(blocks * 128);
     if (memory) region->last = memory + used;
     used += aligned(blocks);
-    if (memory) region->streams = (bit_stream *)(memory + used);
-    used += aligned((band * mcus + 1) * sizeof(bit_stream));
-    if (memory) region->segments = (segment *)(memory + used);
-    used += aligned(band * mcus * sizeof(segment));
     for (int c = 0; c < region->count; c++) {
         component *part = &region->parts[c];
         part->from_x = region->mcu_left * part->h * part->size;
         part->stride = (int)aligned(mcus * (size_t)(part->h * part->size)) + 2 * MARGIN;
         if (memory) part->strip = memory + used + MARGIN;
-        used += (size_t)part->stride * (band * (size_t)(part->v * part->size) + 1) + MARGIN;
+        used += (size_t)part->stride * (size_t)(part->v * part->size + 1) + MARGIN;
         if (memory) part->upsampled = memory + used;
         used += aligned((size_t)part->expand_x * (size_t)part->stride);
     }
@@ -135,63 +130,38 @@ static int find_room(region_context *region) {
     return JPEG_OK;
 }
 
-/* Where intervals make up rows, a band is two rows if one has too few of them to keep both lanes busy. */
 static void plan_reading(region_context *region) {
     tile_reader *tiles = &region->tiles;
-    int64_t row = tiles->header.mcus_x, all = row * tiles->header.mcus_y;
+    int64_t all = (int64_t)tiles->header.mcus_x * tiles->header.mcus_y;
     tiles->mcus_each = tiles->header.interval ? tiles->header.interval : all;
     tiles->intervals = (all + tiles->mcus_each - 1) / tiles->mcus_each;
     tiles->scanned = (size_t)tiles->header.entropy;
     tiles->interval = 0;
-    tiles->unstuffed_used = 0;
-    region->stream_count = 0;
-    int64_t touched = (region->mcu_right - 1) / tiles->mcus_each - region->mcu_left / tiles->mcus_each + 1;
-    region->band = row % tiles->mcus_each == 0 && touched < 8 ? 2 : 1;
 }
 
-/* Adds the segments of MCUs [at, to), which lie in one row. Gives a reason. */
-static int find_segments(region_context *region, int64_t at, int64_t to, int *count) {
+/* Coefficients of the region's part of a row of MCUs. */
+static int read_row(region_context *region, int row) {
     tile_reader *tiles = &region->tiles;
+    int64_t base = (int64_t)row * tiles->header.mcus_x, at = base + region->mcu_left, to = base + region->mcu_right;
+    int16_t *blocks = region->coefficients;
+    uint8_t *last = region->last;
     for (int64_t end; at < to; at = end) {
         int64_t interval = at / tiles->mcus_each;
         end = (interval + 1) * tiles->mcus_each;
         if (end > to) end = to;
         if (interval >= tiles->interval) {
-            int reason = tiles_find(tiles, interval, &region->streams[region->stream_count++]);
+            int reason = tiles_find(tiles, interval, &region->stream);
             if (reason) return reason;
-            region->open_at = interval * tiles->mcus_each;
+            region->stream_at = interval * tiles->mcus_each;
         }
-        segment *added = &region->segments[(*count)++];
-        added->stream = &region->streams[region->stream_count - 1];
-        added->skip = at - region->open_at;
-        added->keep = end - at;
-        region->open_at = end;
+        int reason = decode_mcus(region, &region->stream, at - region->stream_at, NULL, NULL);
+        if (!reason) reason = decode_mcus(region, &region->stream, end - at, blocks, last);
+        if (reason) return reason;
+        region->stream_at = end;
+        blocks += (end - at) * region->blocks * 64;
+        last += (end - at) * region->blocks;
     }
     return JPEG_OK;
-}
-
-/* Coefficients of the region's part of MCU rows [row, end). */
-static int read_band(region_context *region, int row, int end) {
-    tile_reader *tiles = &region->tiles;
-    int64_t mcus = tiles->header.mcus_x, first = row * mcus + region->mcu_left;
-    int count = 0;
-    if (first / tiles->mcus_each >= tiles->interval) { /* no interval goes on from the band before */
-        region->stream_count = 0;
-        tiles->unstuffed_used = 0;
-    } else {
-        region->streams[0] = region->streams[region->stream_count - 1];
-        region->stream_count = 1;
-    }
-    for (; row < end; row++) {
-        int reason = find_segments(region, row * mcus + region->mcu_left, row * mcus + region->mcu_right, &count);
-        if (reason) return reason;
-    }
-    int64_t kept = 0;
-    for (int i = 0; i < count; kept += region->segments[i++].keep * region->blocks) {
-        region->segments[i].blocks = region->coefficients + 64 * kept;
-        region->segments[i].last = region->last + kept;
-    }
-    return decode_segments(region, region->segments, count);
 }
 
 static void fill_flat(const int16_t *block, const int16_t *quant, uint8_t *out, int stride) {
@@ -218,24 +188,21 @@ static void transform_blocks(const region_context *region, const component *part
     }
 }
 
-/* Samples of `count` rows of MCUs; the last row of the band before stays above them. */
-static void transform_band(region_context *region, int count) {
-    int mcus = region->mcu_right - region->mcu_left, first = 0;
+/* Samples of a row of MCUs; the last row of the one before stays above them. */
+static void transform_row(region_context *region) {
+    int first = 0;
     for (int c = 0; c < region->count; c++) {
         component *part = &region->parts[c];
         int rows = part->v * part->size;
         size_t stride = (size_t)part->stride;
-        memcpy(part->strip - MARGIN, part->strip - MARGIN + stride * (size_t)(rows * region->band), stride);
-        uint8_t *out = part->strip + stride;
-        for (int row = 0; row < count; row++)
-            for (int v = 0; v < part->v; v++, out += stride * (size_t)part->size)
-                transform_blocks(region, part, row * mcus * region->blocks + first + v * part->h, out);
-        first += part->h * part->v;
-        pad_strip(part, rows * count);
+        memcpy(part->strip - MARGIN, part->strip - MARGIN + stride * (size_t)rows, stride);
+        for (int v = 0; v < part->v; v++, first += part->h)
+            transform_blocks(region, part, first, part->strip + stride * (size_t)(v * part->size + 1));
+        pad_strip(part, rows);
     }
 }
 
-/* Writes pixel rows from `y` up to `end`, after the band that starts at MCU row `row` was transformed. */
+/* Writes pixel rows from `y` up to `end`, after MCU row `row` was transformed. */
 static void write_rows(const region_context *region, int row, int y, int end, uint8_t *out) {
     int left = region->out_left, right = region->out_right, width = right - left;
     for (; y < end; y++) {
@@ -254,12 +221,11 @@ static void write_rows(const region_context *region, int row, int y, int end, ui
 static int decode_box(region_context *region, uint8_t *out) {
     int height = region->max_v * region->scale, wait = 0, y = region->out_top;
     for (int c = 0; c < region->count; c++) wait |= region->parts[c].fancy_y;
-    for (int row = region->mcu_top, next; row < region->mcu_bottom; row = next) {
-        next = row + region->band < region->mcu_bottom ? row + region->band : region->mcu_bottom;
-        int reason = read_band(region, row, next);
+    for (int row = region->mcu_top; row < region->mcu_bottom; row++) {
+        int reason = read_row(region, row);
         if (reason) return reason;
-        transform_band(region, next - row);
-        int end = next < region->mcu_bottom ? next * height - wait : region->out_bottom;
+        transform_row(region);
+        int end = row + 1 < region->mcu_bottom ? (row + 1) * height - wait : region->out_bottom;
         if (end > region->out_bottom) end = region->out_bottom;
         if (end <= y) continue;
         write_rows(region, row, y, end, out);

@@ -9,7 +9,7 @@
 #include <immintrin.h>
 #endif
 
-#define LOOK 10        /* bits of a Huffman lookup for AC coefficients */
+#define LOOK 11        /* bits of a Huffman lookup for AC coefficients */
 #define LOOK_DC 9
 #define SLACK 4096     /* bytes that an MCU may read past its tile before that is noticed: 10 blocks x 64 x 31 bits */
 #define MOST_BLOCKS 10 /* of an MCU (T.81, B.2.3) */
@@ -43,14 +43,6 @@ typedef struct {
     int predicted[3];
 } bit_stream;
 
-/* MCUs of an interval to read over, and those to keep. Some of either. */
-typedef struct {
-    bit_stream *stream;
-    int64_t skip, keep;
-    int16_t *blocks; /* 64 coefficients each, in natural order */
-    uint8_t *last;
-} segment;
-
 typedef struct {
     const huffman *dc, *ac;
     int component;
@@ -76,17 +68,13 @@ typedef struct {
     size_t scanned;       /* offset that the search for markers has come to */
     int64_t interval;     /* which starts there */
     int64_t intervals, mcus_each;
-    uint8_t *unstuffed;   /* needed intervals of one MCU row, one after the other */
-    size_t unstuffed_used;
+    uint8_t *unstuffed;   /* the bytes of one interval */
 } tile_reader;
 
 typedef struct region_context {
     tile_reader tiles;
-    bit_stream *streams;  /* intervals of a band; the first one may go on from the band before */
-    segment *segments;
-    int64_t open_at;      /* MCU that the interval found last has come to */
-    int stream_count;
-    int band;             /* MCU rows decoded at once */
+    bit_stream stream;    /* the interval found last; it may go on in the next MCU row */
+    int64_t stream_at;    /* MCU that it has come to */
     block_plan plan[MOST_BLOCKS];
     component parts[3];
     int count, blocks;    /* components; blocks of an MCU */
@@ -117,7 +105,7 @@ static inline int extend(int value, int size) {
 }
 
 /* entropy.c */
-int decode_segments(const region_context *region, segment *segments, int count);
+int decode_mcus(const region_context *region, bit_stream *stream, int64_t count, int16_t *blocks, uint8_t *last);
 
 /* idct.c, idct_scaled.c */
 void idct_pair(const int16_t *a, const int16_t *b, const int16_t *quant, uint8_t *out, int stride);

@@ -50,7 +50,7 @@ static uint8_t *unstuff(const uint8_t *from, const uint8_t *to, uint8_t *out) {
     return out;
 }
 
-/* Opens an interval, not before the one opened last. */
+/* Opens an interval behind the one opened last, whose bytes it overwrites. */
 int tiles_find(tile_reader *tiles, int64_t interval, bit_stream *out) {
     for (;; tiles->interval++) {
         size_t start = tiles->scanned, end = next_marker(tiles->data, tiles->size, start);
@@ -59,11 +59,10 @@ int tiles_find(tile_reader *tiles, int64_t interval, bit_stream *out) {
             tiles->scanned = end + 2;
         }
         if (tiles->interval < interval) continue;
-        uint8_t *copy = tiles->unstuffed + tiles->unstuffed_used;
+        uint8_t *copy = tiles->unstuffed;
         memset(out, 0, sizeof *out);
         out->at = copy;
         out->end = unstuff(tiles->data + start, tiles->data + end, copy);
-        tiles->unstuffed_used += (size_t)(out->end - copy);
         tiles->interval++;
         return JPEG_OK;
     }
