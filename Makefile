@@ -58,8 +58,11 @@ eval: setup ## top-1 and top-5 of MODEL on the val split of SHARDS, a report and
 predict: setup ## the five likeliest classes of PICTURES by MODEL
 	$(BIN)/python -m inference predict $(MODEL) $(PICTURES) $(ARGS)
 
-bench: setup ## images/s of the loader alone on SHARDS
-	$(BIN)/python -m benchmarks.loader $(SHARDS) $(ARGS)
+bench: setup $(if $(filter $(SAMPLE),$(DATA)),sample) ## loaders, decoding, fidelity and packing on DATA, the quick set
+	$(BIN)/python -m benchmarks.fidelity $(DATA)
+	$(BIN)/python -m benchmarks.decode $(DATA)
+	$(BIN)/python -m benchmarks.pack $(DATA) --files 2000 --rounds 3
+	$(BIN)/python -m benchmarks.loader $(DATA) $(ARGS)
 
 test: setup ## run the tests that need no server
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not servers' $(ARGS)

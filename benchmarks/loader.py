@@ -1,54 +1,121 @@
-"""Images/s of the loader alone: from shards to uint8 batches, without a network.
+"""Images/s of loaders: ours and those peers that are installed, on the same pictures, in turns, against the seed's.
 
-    make bench SHARDS=build/in1k ARGS="--workers 0 1 2 --size 224 --seconds 20"
+    make bench DATA=path/to/pictures                      # the quick set: seed, torchvision, WebDataset, Tarn
+    python -m benchmarks.loader DATA --all --rounds 5 --python path/to/another/venv/bin/python --plot docs/loader.png
 
-Prints, for each number of workers, the median of the repeats and their range. The first batches are not counted.
+Random resized crops of 224 px and flips, batches of 64, one core and two. Each contender has a process of its own,
+pinned; they run one after the other, round after round; figures are medians, ratios are medians of same-round ratios.
+Then: seconds to the first batch in fresh processes, memory at batch 256, stored bytes. At the end the bars.
 """
 
 import argparse
-import itertools
 import statistics
-import time
+from pathlib import Path
+from typing import Any
 
-import torch
+from benchmarks.contender import CONTENDERS, Task
+from benchmarks.data import Data, bytes_of, prepared
+from benchmarks.machine import describe
+from benchmarks.report import Bar, keep, show
+from benchmarks.rounds import AbsentError, Runner, in_turns, ratio
 
-from sharding.manifest import read_manifest
-from training.streaming.loader import ShardLoader
-from training.streaming.plan import DataConfig, train_plan
-from training.world import World
+QUICK = ("seed", "torchvision-u8", "webdataset", "tarn", "tarn-exact", "tarn-fast", "tarn-plain", "tarn-small", "ffcv")
+Rows = dict[str, dict[str, Any]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("shards")
-    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("source", type=Path, help="a Kaggle tree or an ImageFolder tree")
+    parser.add_argument("--all", action="store_true", help="every peer")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of a turn (%(default)s)")
+    parser.add_argument("--python", action="append", default=[], help="another environment to look for peers in")
+    parser.add_argument("--json", type=Path, default=Path("build/bench/loader.json"), metavar="FILE")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png")
     args = parser.parse_args()
-    world = World(0, 1, 0, 1, torch.device("cpu"))
-    data = DataConfig(shards=args.shards, image_size=args.size, eval_resize=args.size)
-    manifest = read_manifest(args.shards)
-    plan = train_plan(data, manifest, world, 0, args.batch, None)
-    print(f"{args.shards}: {plan.samples} pictures an epoch, random resized crop to {args.size} px, batch {args.batch}")
-    for workers in args.workers:
-        rates = [
-            images_per_second(ShardLoader.of_plan(plan, manifest, "train", workers), args.seconds)
-            for _ in range(args.repeats)
-        ]
-        spread = f"{min(rates):.0f} to {max(rates):.0f}"
-        print(f"workers {workers}: {statistics.median(rates):.0f} images/s (median of {args.repeats}; {spread})")
+    data = prepared(args.source)
+    names = list(CONTENDERS) if args.all else list(QUICK)
+    print(f"{describe()}\n{args.rounds} rounds of {args.seconds:g} s, batches of 64, crops of 224 px, in turns\n")
+    one = measured(data, [(name, 1) for name in names], args)
+    both = measured(data, [("tarn", 1), *((name, 2) for name in names)], args)
+    sizes = bytes_of(data)
+    bars = [*speed_bars(one, both), *size_bars(sizes), *start_bars(data, args)]
+    print("\nBars")
+    show(bars)
+    keep(args.json, {"one core": one, "two cores": both, "bytes": sizes}, bars)
+    if args.plot:
+        from benchmarks.plot import plot
+
+        plot(one, both, args.plot)
 
 
-def images_per_second(loader: ShardLoader, seconds: float, warm_up: int = 4) -> float:
-    batches = (batch for epoch in itertools.count() for batch in loader.batches(epoch))
-    for _ in itertools.islice(batches, warm_up):
-        pass
-    seen, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        seen += len(next(batches).labels)
-    return seen / (time.perf_counter() - start)
+def measured(data: Data, wanted: list[tuple[str, int]], args: argparse.Namespace) -> Rows:
+    """Figures by contender; one that runs on fewer cores than the others has them in its name."""
+    runners: dict[str, Runner] = {}
+    most = max(cores for _, cores in wanted)
+    for name, cores in wanted:
+        label = name if cores == most else f"{name} on {cores} core"
+        try:
+            runners[label] = Runner(name, Task(str(data.pictures), str(data.packed), cores, 64), args.python)
+        except AbsentError as error:
+            print(f"left out on {cores}: {name}, {error}", flush=True)
+    rates = dict(zip(runners, in_turns(list(runners.values()), args.rounds, args.seconds), strict=True))
+    rows: Rows = {}
+    print(f"| {most} core{'s' * (most > 1)} | images/s | range | ratio to seed | RSS / PSS, MB | first batch, s |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, runner in runners.items():
+        rss, pss = runner.peak(1.0)
+        found = rates[name]
+        rows[name] = {
+            "rates": found, "rate": statistics.median(found), "ratio": ratio(found, rates["seed"]),
+            "rss": rss, "pss": pss, "first": runner.first,
+        }  # fmt: skip
+        print(
+            f"| {name} | {statistics.median(found):.0f} | {min(found):.0f} to {max(found):.0f} | "
+            f"{rows[name]['ratio']:.2f} | {rss / 1e6:.0f} / {pss / 1e6:.0f} | {runner.first:.2f} |",
+            flush=True,
+        )
+    for runner in runners.values():
+        runner.close()
+    print()
+    return rows
+
+
+def speed_bars(one: Rows, both: Rows) -> list[Bar]:
+    bars = [
+        Bar("one core, tiled, default fidelity, x seed", one["tarn"]["ratio"], ">=", 4),
+        Bar("one core, tiled, fast, x seed (aim 5.5)", one["tarn-fast"]["ratio"], ">=", 4.5),
+    ]
+    if "ffcv" in one:
+        value = ratio(one["tarn-small"]["rates"], one["ffcv"]["rates"])
+        bars.append(Bar("one core, --max-side 500 --quality 90, x FFCV's paper mode", value, ">=", 1.25))
+    scaled = ratio(both["tarn"]["rates"], both["tarn on 1 core"]["rates"])
+    return [*bars, Bar("two cores, x one core", scaled, ">=", 1.85)]
+
+
+def size_bars(sizes: dict[str, int]) -> list[Bar]:
+    return [
+        Bar("bytes of tiled pictures, x original", sizes["tiled"] / sizes["original"], "<=", 1.01),
+        Bar("bytes with --max-side 500 --quality 90, x original", sizes["small"] / sizes["original"], "<=", 0.65),
+    ]
+
+
+def start_bars(data: Data, args: argparse.Namespace) -> list[Bar]:
+    """Fresh processes: time to the first batch with two workers, and memory at batch 256."""
+    firsts, peak = [], (0.0, 0.0)
+    for number in range(5):
+        batch = 256 if number == 4 else 64
+        runner = Runner("tarn", Task(str(data.pictures), str(data.packed), 2, batch), args.python)
+        if batch == 256:
+            peak = runner.peak(3.0)
+        else:
+            firsts.append(runner.first)
+        runner.close()
+    told = f"{peak[1] / 1e6:.0f} MB proportional"
+    return [
+        Bar(f"first batch after constructing, worst of {len(firsts)}", max(firsts), "<=", 1.0, " s"),
+        Bar(f"memory at batch 256 with 2 workers, sum of RSS ({told})", peak[0] / 1e6, "<=", 1200, " MB"),
+    ]
 
 
 if __name__ == "__main__":

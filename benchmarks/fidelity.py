@@ -1,0 +1,85 @@
+"""How near our training crops come to torchvision's RandomResizedCrop(antialias=True), on the same boxes.
+
+    python -m benchmarks.fidelity DATA [--crops 2000]
+
+Reference: the original picture decoded by Pillow, torchvision's resized_crop, bilinear with antialiasing. Ours: from
+the tiled shards, as a worker makes them. PSNR in dB; crops that are identical count apart, and not in the mean.
+"""
+
+import argparse
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as vision
+
+from benchmarks.data import prepared
+from benchmarks.report import Bar, keep, show
+from sharding.jpeg.structure import tile
+from training.streaming.decode import FIDELITIES, PictureDecoder
+from training.streaming.geometry import UNIFORMS, Augmentation, resized_crop_box
+from training.streaming.randomness import sample_uniforms
+
+SIZE = 224
+STRAIGHT = Augmentation(flip=0.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--crops", type=int, default=1000)
+    parser.add_argument("--json", type=Path, default=Path("build/bench/fidelity.json"), metavar="FILE")
+    args = parser.parse_args()
+    files = prepared(args.source).files()
+    uniforms = sample_uniforms(7, 0, np.arange(args.crops), UNIFORMS)
+    decoders = {name: PictureDecoder(name) for name in FIDELITIES}
+    found: dict[str, list[float]] = {name: [] for name in FIDELITIES}
+    for number in range(args.crops):
+        data = files[number % len(files)].read_bytes()
+        expected, tiled = reference(data, uniforms[number]), tile(data)[0]
+        for name, decoder in decoders.items():
+            out = np.empty((SIZE, SIZE, 3), np.uint8)
+            decoder.train(memoryview(tiled), out, STRAIGHT, uniforms[number])
+            found[name].append(psnr(out, expected))
+    print(f"| fidelity | mean PSNR, dB | 5th percentile | worst | identical crops of {args.crops} |")
+    print("|---|---:|---:|---:|---:|")
+    told = {name: summary(values) for name, values in found.items()}
+    for name, (mean, fifth, worst, same) in told.items():
+        print(f"| {name} | {mean:.1f} | {fifth:.1f} | {worst:.1f} | {same} |")
+    mean, fifth, worst, _ = told["default"]
+    bars = [
+        Bar("default fidelity, mean PSNR", mean, ">=", 48, " dB"),
+        Bar(f"default fidelity, 5th percentile (worst {worst:.1f})", fifth, ">=", 38, " dB"),
+    ]
+    show(bars)
+    keep(args.json, {"fidelity": told}, bars)
+
+
+def reference(data: bytes, uniforms: NDArray[np.float64]) -> NDArray[np.uint8]:
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    left, top, right, bottom = resized_crop_box(*image.size, STRAIGHT, uniforms)
+    size = [SIZE, SIZE]
+    cut = vision.resized_crop(
+        image, top, left, bottom - top, right - left, size, InterpolationMode.BILINEAR, antialias=True
+    )
+    return np.asarray(cut)
+
+
+def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    error = float(np.mean((a.astype(np.float64) - b) ** 2))
+    return 10 * np.log10(255**2 / error) if error else np.inf
+
+
+def summary(values: list[float]) -> tuple[float, float, float, int]:
+    """Mean of the finite values, 5th percentile and worst of all, and how many are infinite."""
+    found = np.array(values)
+    finite = found[np.isfinite(found)]
+    mean = float(finite.mean()) if len(finite) else np.inf
+    return mean, float(np.sort(found)[len(found) // 20]), float(found.min()), int(np.isinf(found).sum())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Contenders measured in turns: each in a process of its own that waits while the others run."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+from dataclasses import asdict
+
+from benchmarks.contender import CONTENDERS, Task
+from benchmarks.machine import memory
+
+POLL = 0.2  # s between looks at memory
+
+
+class AbsentError(Exception):
+    """Why a contender does not take part."""
+
+
+class Runner:
+    """A contender at work. first: seconds from constructing its loader to its first batch. Raises AbsentError."""
+
+    def __init__(self, name: str, task: Task, pythons: list[str]) -> None:
+        self.name, self.task = name, task
+        python = python_with(name, pythons)
+        told = {"name": name, "task": asdict(task)}
+        command = [python, "-m", "benchmarks.contender"]
+        if CONTENDERS[name].prepare:
+            subprocess.run([*command, json.dumps({**told, "prepare": True})], check=True, capture_output=True)
+        self.process = subprocess.Popen(
+            [*command, json.dumps(told)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if name not in os.environ.get("BENCH_DEBUG", "") else None,
+            text=True,
+        )
+        self.first = self.answer()["first"]
+
+    def answer(self) -> dict[str, float]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            words = self.process.stderr.read().strip().splitlines() if self.process.stderr else []
+            raise AbsentError(f"ended: {words[-1] if words else self.process.wait()}")
+        return json.loads(line)  # type: ignore[no-any-return]
+
+    def rate(self, seconds: float) -> float:
+        """Images/s of one turn."""
+        assert self.process.stdin is not None
+        print(seconds, file=self.process.stdin, flush=True)
+        return self.answer()["rate"]
+
+    def peak(self, seconds: float) -> tuple[float, float]:
+        """The most resident and proportional memory of its processes during a turn, in bytes."""
+        seen, done = [memory(self.process.pid)], threading.Event()
+
+        def watch() -> None:
+            while not done.wait(POLL):
+                seen.append(memory(self.process.pid))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            self.rate(seconds)
+        finally:
+            done.set()
+            watcher.join()
+        return max(it[0] for it in seen), max(it[1] for it in seen)
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(30)
+
+
+def python_with(name: str, pythons: list[str]) -> str:
+    """The first interpreter that has all modules that a contender needs. Raises AbsentError."""
+    needs = CONTENDERS[name].needs
+    look = f"import importlib.util as u, sys; sys.exit(not all(u.find_spec(name.split('.')[0]) for name in {needs!r}))"
+    for python in (sys.executable, *pythons):
+        if subprocess.run([python, "-c", look], check=False, capture_output=True).returncode == 0:
+            return python
+    raise AbsentError(f"not installed ({', '.join(needs)})")
+
+
+def in_turns(runners: list[Runner], rounds: int, seconds: float) -> list[list[float]]:
+    """Images/s by runner and round; every other round the other way about, so that drift hits all alike."""
+    rates: list[list[float]] = [[] for _ in runners]
+    for number in range(rounds):
+        order = list(zip(runners, rates, strict=True))
+        for runner, found in order if number % 2 == 0 else reversed(order):
+            found.append(runner.rate(seconds))
+    return rates
+
+
+def ratio(ours: list[float], theirs: list[float]) -> float:
+    """The median of the ratios of the same rounds."""
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
