@@ -62,14 +62,14 @@ CONTENDERS = {
         prepare="benchmarks.peers:litdata_dataset",
     ),
     "spdl": Contender("SPDL, FFmpeg crop and bilinear scale (u8)", "benchmarks.native_peers:spdl", ("spdl", "spdl.io")),
-    "dali": Contender("DALI on the CPU, region decode, antialias (u8)", "benchmarks.native_peers:dali", ("nvidia.dali",)),
+    "dali": Contender("DALI on the CPU, region decode (u8)", "benchmarks.native_peers:dali", ("nvidia.dali",)),
     "ffcv": Contender(
         "FFCV, paper mode: longer side 500, q90, half raw (u8)", "benchmarks.native_peers:ffcv", ("ffcv", "torch"),
         "longer side at most 500, q90 4:2:0 or raw", "benchmarks.native_peers:ffcv_dataset",
     ),
     "tarn": Contender("Tarn, default fidelity (u8)", "benchmarks.ours:tarn", OURS, "tiled, same pixels"),
     "tarn-exact": Contender(
-        "Tarn, fidelity exact (u8)", "benchmarks.ours:tarn", OURS, "tiled, same pixels", options=(("fidelity", "exact"),)
+        "Tarn, exact (u8)", "benchmarks.ours:tarn", OURS, "tiled, same pixels", options=(("fidelity", "exact"),)
     ),
     "tarn-fast": Contender(
         "Tarn, fidelity fast (u8)", "benchmarks.ours:tarn", OURS, "tiled, same pixels", options=(("fidelity", "fast"),)

@@ -1,4 +1,4 @@
-"""The pictures of the benchmarks, and the same pictures packed in the ways that are compared. Made once, under build/bench."""
+"""The benchmarks' pictures, and the same packed in the ways that are compared. Made once, under build/bench."""
 
 import hashlib
 import subprocess

@@ -131,7 +131,8 @@ def main() -> None:
         **simple_ways(ways),
     }
     print(
-        f"{describe()}, {len(chosen)} pictures, {args.rounds} rounds\n\n| way | us a picture | images/s |\n|---|---:|---:|"
+        f"{describe()}, {len(chosen)} pictures, {args.rounds} rounds\n\n"
+        "| way | us a picture | images/s |\n|---|---:|---:|"
     )
     times: dict[str, list[float]] = {name: [] for name in table}
     for _ in range(args.rounds):
