@@ -88,7 +88,7 @@ INLINE int step(hot_state *s) {
 }
 
 INLINE void clear(int16_t *block) {
-#ifdef __AVX2__
+#ifdef REGION_AVX2
     for (int i = 0; i < 64; i += 16) _mm256_store_si256((__m256i *)(block + i), _mm256_setzero_si256());
 #else
     memset(block, 0, 128);

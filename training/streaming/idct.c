@@ -18,7 +18,7 @@
 #define SHIFT_1 11 /* 13 - 2 */
 #define SHIFT_2 18 /* 13 + 2 + 3 */
 
-#ifdef __AVX2__
+#ifdef REGION_AVX2
 
 #define PAIR(a, b) _mm256_set1_epi32((int)((uint32_t)(uint16_t)(int16_t)(a) | (uint32_t)(uint16_t)(int16_t)(b) << 16))
 
@@ -112,22 +112,30 @@ static inline int16_t saturated(int32_t value) {
     return (int16_t)(value > 32767 ? 32767 : value < -32768 ? -32768 : value);
 }
 
-/* Over columns of 8 x 8; the result is turned. */
+/* Over columns of 8 x 8; the result is turned. 32 bits that wrap. */
 static inline void pass(const int16_t *in, int16_t *out, const int shift) {
+#define TIMES(x, factor) ((uint32_t)(x) * (uint32_t)(factor))
     for (int c = 0; c < 8; c++, in++, out += 8) {
-        int32_t v1 = in[8], v2 = in[16], v3 = in[24], v5 = in[40], v6 = in[48], v7 = in[56], half = 1 << (shift - 1);
-        int32_t even0 = (int16_t)(in[0] + in[32]) * (1 << 13) + half, even1 = (int16_t)(in[0] - in[32]) * (1 << 13) + half;
-        int32_t even3 = v2 * (F_0_541 + F_0_765) + v6 * F_0_541, even2 = v2 * F_0_541 + v6 * (F_0_541 - F_1_847);
+        int32_t v1 = in[8], v2 = in[16], v3 = in[24], v5 = in[40], v6 = in[48], v7 = in[56];
         int32_t z3 = (int16_t)(v3 + v7), z4 = (int16_t)(v1 + v5);
-        int32_t z5 = z3 * (F_1_175 - F_1_961) + z4 * F_1_175, z6 = z3 * F_1_175 + z4 * (F_1_175 - F_0_390);
-        int32_t odd0 = v7 * (F_0_298 - F_0_899) - v1 * F_0_899 + z5, odd3 = v1 * (F_1_501 - F_0_899) - v7 * F_0_899 + z6;
-        int32_t odd1 = v5 * (F_2_053 - F_2_562) - v3 * F_2_562 + z6, odd2 = v3 * (F_3_072 - F_2_562) - v5 * F_2_562 + z5;
-        int32_t even[4] = {even0 + even3, even1 + even2, even1 - even2, even0 - even3}, odd[4] = {odd3, odd2, odd1, odd0};
+        uint32_t half = 1u << (shift - 1);
+        uint32_t even0 = TIMES((int16_t)(in[0] + in[32]), 1 << 13) + half;
+        uint32_t even1 = TIMES((int16_t)(in[0] - in[32]), 1 << 13) + half;
+        uint32_t even2 = TIMES(v2, F_0_541) + TIMES(v6, F_0_541 - F_1_847);
+        uint32_t even3 = TIMES(v2, F_0_541 + F_0_765) + TIMES(v6, F_0_541);
+        uint32_t z5 = TIMES(z3, F_1_175 - F_1_961) + TIMES(z4, F_1_175);
+        uint32_t z6 = TIMES(z3, F_1_175) + TIMES(z4, F_1_175 - F_0_390);
+        uint32_t odd0 = TIMES(v7, F_0_298 - F_0_899) - TIMES(v1, F_0_899) + z5;
+        uint32_t odd1 = TIMES(v5, F_2_053 - F_2_562) - TIMES(v3, F_2_562) + z6;
+        uint32_t odd2 = TIMES(v3, F_3_072 - F_2_562) - TIMES(v5, F_2_562) + z5;
+        uint32_t odd3 = TIMES(v1, F_1_501 - F_0_899) - TIMES(v7, F_0_899) + z6;
+        uint32_t even[4] = {even0 + even3, even1 + even2, even1 - even2, even0 - even3}, odd[4] = {odd3, odd2, odd1, odd0};
         for (int i = 0; i < 4; i++) {
-            out[i] = saturated((even[i] + odd[i]) >> shift);
-            out[7 - i] = saturated((even[i] - odd[i]) >> shift);
+            out[i] = saturated((int32_t)(even[i] + odd[i]) >> shift);
+            out[7 - i] = saturated((int32_t)(even[i] - odd[i]) >> shift);
         }
     }
+#undef TIMES
 }
 
 static void idct_one(const int16_t *block, const int16_t *quant, uint8_t *out, int stride) {

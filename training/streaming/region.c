@@ -177,8 +177,7 @@ static void transform_blocks(const region_context *region, const component *part
         int a = i / part->h * region->blocks + first + i % part->h, b = j / part->h * region->blocks + first + j % part->h;
         const int16_t *block_a = region->coefficients + 64 * (ptrdiff_t)a, *block_b = region->coefficients + 64 * (ptrdiff_t)b;
         if (size < 8) {
-            idct_scaled(block_a, part->quant, size, out, part->stride);
-            idct_scaled(block_b, part->quant, size, out + size, part->stride);
+            idct_scaled_pair(block_a, block_b, part->quant, size, out, part->stride);
         } else if (region->last[a] | region->last[b]) {
             idct_pair(block_a, block_b, part->quant, out, part->stride);
         } else {

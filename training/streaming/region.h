@@ -5,7 +5,8 @@
 
 #include "jpeg.h"
 
-#ifdef __AVX2__
+#if defined(__AVX2__) && !defined(REGION_PORTABLE)
+#define REGION_AVX2
 #include <immintrin.h>
 #endif
 
@@ -109,7 +110,7 @@ int decode_mcus(const region_context *region, bit_stream *stream, int64_t count,
 
 /* idct.c, idct_scaled.c */
 void idct_pair(const int16_t *a, const int16_t *b, const int16_t *quant, uint8_t *out, int stride);
-void idct_scaled(const int16_t *block, const int16_t *quant, int size, uint8_t *out, int stride);
+void idct_scaled_pair(const int16_t *a, const int16_t *b, const int16_t *quant, int size, uint8_t *out, int stride);
 
 /* rows.c */
 void pad_strip(const component *part, int rows);

@@ -24,8 +24,9 @@ SOURCES = (
 
 
 @functools.cache
-def library() -> ctypes.CDLL:
-    loaded = load_kernel(*SOURCES)
+def region_kernel(*defines: str) -> ctypes.CDLL:
+    """Compiled at the first use on a machine. REGION_PORTABLE: without intrinsics. Raises NoCompilerError."""
+    loaded = load_kernel(*SOURCES, defines=defines)
     pointer, size, integer = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
     loaded.region_new.restype = pointer
     loaded.region_new.argtypes = []
@@ -48,8 +49,8 @@ class Region:
 class RegionDecoder:
     """Decodes boxes, reusing its memory: one decoder a thread. Calls release the interpreter lock."""
 
-    def __init__(self) -> None:
-        self._library = library()
+    def __init__(self, *defines: str) -> None:
+        self._library = region_kernel(*defines)
         self._context = self._library.region_new()
         if not self._context:
             raise MemoryError("no memory for a JPEG decoder.")

@@ -58,7 +58,7 @@ const uint8_t *upsample_row(const component *part, int y, int first_row, int lef
 
 static inline uint8_t sample(int value) { return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value); }
 
-#ifdef __AVX2__
+#ifdef REGION_AVX2
 
 /* Three times 32 bytes to 32 pixels; in each lane 16 bytes of each colour become 48. */
 static inline __attribute__((always_inline)) void store_pixels(__m256i r, __m256i g, __m256i b, uint8_t *out) {

@@ -4,7 +4,7 @@
 
 /* Offset of the first marker at or behind `from` (an FF followed by neither 00 nor FF), or size. */
 static size_t next_marker(const uint8_t *data, size_t size, size_t from) {
-#ifdef __AVX2__
+#ifdef REGION_AVX2
     const __m256i ff = _mm256_set1_epi8(-1), zero = _mm256_setzero_si256();
     for (; from + 33 <= size; from += 32) {
         __m256i here = _mm256_loadu_si256((const __m256i *)(data + from));
@@ -28,7 +28,7 @@ static size_t next_marker(const uint8_t *data, size_t size, size_t from) {
  * bytes behind it are overwritten. */
 static uint8_t *unstuff(const uint8_t *from, const uint8_t *to, uint8_t *out) {
     while (from < to) {
-#ifdef __AVX2__
+#ifdef REGION_AVX2
         while (to - from >= 32) {
             __m256i here = _mm256_loadu_si256((const __m256i *)from);
             _mm256_storeu_si256((__m256i *)out, here);
