@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from servers.nginx import Nginx
 from servers.proxy import Proxy
 from servers.s3 import S3Server, shared
@@ -126,3 +127,7 @@ def pytest_configure() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+settings.register_profile("tarn", deadline=None)  # no test is timed: machines are shared
+settings.load_profile("tarn")
