@@ -7,13 +7,14 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 from sharding.jpeg.structure import Reason, tile
 from training.streaming.region import Region, RegionDecoder
@@ -35,13 +36,10 @@ def encode(image: Image.Image, sampling: str, **options: object) -> bytes:
     picture shows something else, of as many MCUs.
     """
     written = {"4:4:0": "4:2:2", "4:1:1": "4:2:0", "1x4": "4:2:0"}.get(sampling, sampling)
+    kind = {"grey": {}, "RGB": {"keep_rgb": True}}.get(sampling, {"subsampling": written})
     out = io.BytesIO()
-    if sampling == "grey":
-        image.convert("L").save(out, "JPEG", **options)
-    elif sampling == "RGB":
-        image.save(out, "JPEG", keep_rgb=True, **options)
-    else:
-        image.save(out, "JPEG", subsampling=written, **options)
+    with patch.object(ImageFile, "MAXBLOCK", 1 << 22):  # Pillow's own guess leaves no room for many markers
+        (image.convert("L") if sampling == "grey" else image).save(out, "JPEG", **kind, **options)
     if written == sampling:
         return out.getvalue()
     told, (width, height) = bytearray(out.getvalue()), image.size
