@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sharding.errors import UsageError
 from training.ranks import Ranks
+from training.rendezvous import fresh_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,10 @@ def joined_world(device: str = "auto", timeout_minutes: int = 30) -> Iterator[Wo
         yield world
         return
     backend = "nccl" if world.device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=timedelta(minutes=timeout_minutes))
+    timeout = timedelta(minutes=timeout_minutes)
+    store, rank, size = next(dist.rendezvous("env://", timeout=timeout))
+    store = fresh_store(store, rank, size, timeout.total_seconds())
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
     try:
         yield replace(world, control=dist.new_group(backend="gloo"))
     finally:
