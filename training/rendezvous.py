@@ -1,15 +1,15 @@
 """Where ranks find each other: a part of the store that nobody used before.
 
-torchrun keeps one store for all starts of its ranks. Ranks that it starts again could read there the addresses of those
-that died, and wait for them (https://github.com/pytorch/pytorch/issues/135712). The number of the restart would not tell
-starts apart either: every host counts its own.
+torchrun keeps one store for all starts of its ranks. Ranks that it starts again could read the addresses of those that
+died there, and wait for them (https://github.com/pytorch/pytorch/issues/135712). The number of the restart would not
+tell starts apart: every host counts its own.
 """
 
 import time
 import uuid
 from datetime import timedelta
 
-from torch.distributed import DistStoreError, PrefixStore, Store
+from torch.distributed import DistStoreError, PrefixStore, Store  # type: ignore[attr-defined]
 
 from sharding.errors import TarnError
 
@@ -30,7 +30,9 @@ def fresh_store(store: Store, rank: int, size: int, patience: float) -> Store:
     try:
         store.wait([f"welcome/{own}"], timedelta(seconds=patience))
     except DistStoreError as error:
-        raise TarnError(f"rank {rank} of {size} waited {patience:g} s for rank 0: see why that did not start.") from error
+        raise TarnError(
+            f"rank {rank} of {size} waited {patience:g} s for rank 0: see why that did not start."
+        ) from error
     part = store.get(f"welcome/{own}").decode()
     store.set(f"{part}/here/{rank}", "")
     return PrefixStore(part, store)

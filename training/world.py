@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from sharding.errors import UsageError
 from training.ranks import Ranks
@@ -72,7 +73,7 @@ def joined_world(device: str = "auto", timeout_minutes: int = 30) -> Iterator[Wo
         return
     backend = "nccl" if world.device.type == "cuda" else "gloo"
     timeout = timedelta(minutes=timeout_minutes)
-    store, rank, size = next(dist.rendezvous("env://", timeout=timeout))
+    store, rank, size = next(rendezvous("env://", timeout=timeout))
     store = fresh_store(store, rank, size, timeout.total_seconds())
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
     try:

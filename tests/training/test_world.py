@@ -26,7 +26,7 @@ with joined_world("cpu", timeout_minutes=1) as world:
         if world.rank == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         world.barrier()
-    print("sum", total.item(), world.gather(world.rank), flush=True)
+    open(f"rank-{world.rank}", "w").write(f"{total.item()} {world.gather(world.rank)}")
 """
 
 
@@ -38,11 +38,11 @@ def test_ranks_that_are_started_again_meet_each_other_and_not_the_dead(tmp_path:
             sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1",
             "--monitor-interval=0.1", str(script),
         ],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         timeout=240,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
-    assert done.stdout.count("sum 3.0 [0, 1]") == 2
+    assert [(tmp_path / f"rank-{rank}").read_text() for rank in (0, 1)] == ["3.0 [0, 1]"] * 2
 
 
 def test_ranks_that_do_not_come_are_named() -> None:
