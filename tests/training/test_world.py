@@ -38,8 +38,8 @@ def test_ranks_that_are_started_again_meet_each_other_and_not_the_dead(tmp_path:
             sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1",
             "--monitor-interval=0.1", str(script),
         ],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        timeout=240,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, timeout=240,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
     assert [(tmp_path / f"rank-{rank}").read_text() for rank in (0, 1)] == ["3.0 [0, 1]"] * 2
