@@ -111,7 +111,8 @@ def run_pack(args: argparse.Namespace) -> int:
     manifest, written = pack(args.source, args.root, config)
     for name, split in manifest.splits.items():
         told = f"packed in {time.perf_counter() - started:.1f} s" if name in written else "up to date"
-        print(f"{name:>6}: {split.samples:,} pictures, {len(split.shards)} shards, {split.bytes:,} bytes, {told}")
+        shards = f"{len(split.shards):,} shard{'s' * (len(split.shards) != 1)}"
+        print(f"{name:>6}: {split.samples:,} pictures, {shards}, {split.bytes:,} bytes, {told}")
         if not args.no_tile and (left := split.packed.get("left_untiled")):
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in left.items())
             print(f"        stored as they are, not tiled: {reasons}")
