@@ -1,17 +1,19 @@
 """Contenders measured in turns: each in a process of its own that waits while the others run."""
 
 import json
-import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import asdict
+from multiprocessing.connection import wait
 
 from benchmarks.contender import CONTENDERS, Task
 from benchmarks.machine import memory
 
 POLL = 0.2  # s between looks at memory
+PATIENCE = 60.0  # s for an answer
 
 
 class AbsentError(Exception):
@@ -28,21 +30,22 @@ class Runner:
         command = [python, "-m", "benchmarks.contender"]
         if CONTENDERS[name].prepare:
             subprocess.run([*command, json.dumps({**told, "prepare": True})], check=True, capture_output=True)
+        self.complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115  (as long as the process)
         self.process = subprocess.Popen(
             [*command, json.dumps(told)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if name not in os.environ.get("BENCH_DEBUG", "") else None,
-            text=True,
-        )
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.complaints, text=True,
+        )  # fmt: skip
         self.first = self.answer()["first"]
 
     def answer(self) -> dict[str, float]:
         assert self.process.stdout is not None
+        if not wait([self.process.stdout], timeout=PATIENCE):  # type: ignore[list-item]
+            self.process.kill()
         line = self.process.stdout.readline()
         if not line:
-            words = self.process.stderr.read().strip().splitlines() if self.process.stderr else []
-            raise AbsentError(f"ended: {words[-1] if words else self.process.wait()}")
+            self.complaints.seek(0)
+            words = self.complaints.read().strip().splitlines()
+            raise AbsentError(f"ended or was ended, exit code {self.process.wait()}: {words[-1] if words else ''}")
         return json.loads(line)  # type: ignore[no-any-return]
 
     def rate(self, seconds: float) -> float:
@@ -77,7 +80,7 @@ class Runner:
 def python_with(name: str, pythons: list[str]) -> str:
     """The first interpreter that has all modules that a contender needs. Raises AbsentError."""
     needs = CONTENDERS[name].needs
-    look = f"import importlib.util as u, sys; sys.exit(not all(u.find_spec(name.split('.')[0]) for name in {needs!r}))"
+    look = f"import importlib.util as u, sys; sys.exit(not all(u.find_spec(name) for name in {needs!r}))"
     for python in (sys.executable, *pythons):
         if subprocess.run([python, "-c", look], check=False, capture_output=True).returncode == 0:
             return python
