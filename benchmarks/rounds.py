@@ -1,6 +1,9 @@
 """Contenders measured in turns: each in a process of its own that waits while the others run."""
 
+import contextlib
 import json
+import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -10,7 +13,7 @@ from dataclasses import asdict
 from multiprocessing.connection import wait
 
 from benchmarks.contender import CONTENDERS, Task
-from benchmarks.machine import memory
+from benchmarks.machine import memory, tree
 
 POLL = 0.2  # s between looks at memory
 PATIENCE = 60.0  # s for an answer
@@ -36,6 +39,13 @@ class Runner:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.complaints, text=True,
         )  # fmt: skip
         self.first = self.answer()["first"]
+        self.signal(signal.SIGSTOP)
+
+    def signal(self, number: signal.Signals) -> None:
+        """To all of its processes. Between turns they are stopped, for some prepare batches long after their turn."""
+        for process in tree(self.process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, number)
 
     def answer(self) -> dict[str, float]:
         assert self.process.stdout is not None
@@ -51,8 +61,11 @@ class Runner:
     def rate(self, seconds: float) -> float:
         """Images/s of one turn."""
         assert self.process.stdin is not None
+        self.signal(signal.SIGCONT)
         print(seconds, file=self.process.stdin, flush=True)
-        return self.answer()["rate"]
+        told = self.answer()["rate"]
+        self.signal(signal.SIGSTOP)
+        return told
 
     def peak(self, seconds: float) -> tuple[float, float]:
         """The most resident and proportional memory of its processes during a turn, in bytes."""
@@ -73,6 +86,7 @@ class Runner:
 
     def close(self) -> None:
         assert self.process.stdin is not None
+        self.signal(signal.SIGCONT)
         self.process.stdin.close()
         self.process.wait(30)
 
