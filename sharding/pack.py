@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sharding import storage
+from sharding.cores import available_cores
 from sharding.errors import TarnError, UsageError
 from sharding.foreign.target import SOURCE as INDEXED
 from sharding.manifest import Manifest, Split, read_manifest
@@ -27,18 +28,27 @@ STAGING = ".staging-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackConfig:
-    """split: train, val or all. shard_size: bytes of the pictures as they are at the source. workers: processes."""
+    """split: train, val or all. shard_size: bytes of the pictures as they are at the source.
+
+    workers: shards at a time; None: as many as there are cores, one where pictures are kept as they are, for a shard
+    then waits for the disk and the checksums.
+    """
 
     split: str = "all"
     shard_size: int = 100_000_000
-    workers: int = 1
+    workers: int | None = None
     seed: int = 0
     preparation: Preparation = field(default_factory=Preparation)
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
+        if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers={self.workers} must be at least 1.")
+
+    @property
+    def threads(self) -> int:
+        keeps = not (self.preparation.tile or self.preparation.encodes)
+        return self.workers or (1 if keeps else available_cores())
 
 
 def pack(source: Path, root: str, config: PackConfig) -> tuple[Manifest, list[str]]:
@@ -66,7 +76,7 @@ def pack(source: Path, root: str, config: PackConfig) -> tuple[Manifest, list[st
             for split in todo
             for number, pictures in enumerate(plans[split])
         ]
-        written = write_shards(tasks, config.workers, source)
+        written = write_shards(tasks, config.threads, source)
         of_split = {
             split: [it for it, task in zip(written, tasks, strict=True) if task.name.startswith(f"{split}/")]
             for split in todo
@@ -192,9 +202,9 @@ def is_alive(process: int) -> bool:
     return process != os.getpid()
 
 
-def write_shards(tasks: list[Task], workers: int, source: Path) -> list[Written]:
+def write_shards(tasks: list[Task], threads: int, source: Path) -> list[Written]:
     """In the order of the tasks. Raises TarnError that counts and names unreadable pictures."""
-    problems, written = Problems(), write_all(tasks, workers)
+    problems, written = Problems(), write_all(tasks, threads)
     for part in written:
         for path, problem in part.damaged:
             problems.add("unreadable pictures", f"{path}: {problem}")

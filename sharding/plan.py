@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sharding.archive import BLOCK, padded
 from sharding.errors import UsageError
 from sharding.sources import Picture
 
-BLOCK = 512  # a tar is made of blocks of so many bytes
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 
 
@@ -45,10 +45,6 @@ def plan_shards(pictures: Sequence[Picture], shard_size: int, seed: int) -> list
 def tar_bytes(picture: Picture) -> int:
     """Two headers, the label's block, and the picture padded to blocks."""
     return 3 * BLOCK + padded(picture.size)
-
-
-def padded(size: int) -> int:
-    return -(-size // BLOCK) * BLOCK
 
 
 def digest(shards: Sequence[Sequence[Picture]]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.cores import available_cores
+from sharding.cores import available_cores
 
 
 @dataclass(frozen=True, slots=True)

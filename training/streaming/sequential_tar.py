@@ -9,11 +9,11 @@ from typing import Any
 import fsspec.compression
 
 from sharding import storage
+from sharding.archive import BLOCK
 from sharding.errors import TarnError
 from sharding.foreign.headers import COMPRESSED, DamageError, parse
 from sharding.foreign.samples import PICTURES
 from sharding.foreign.tar import Stream, walk
-from sharding.plan import BLOCK
 from training.streaming.sequential_bytes import PIECE, StreamError
 
 ENDINGS = (*PICTURES, "cls", "json")

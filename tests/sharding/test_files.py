@@ -1,0 +1,43 @@
+import hashlib
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+
+from sharding.files import SummedFile, read_file
+
+
+def test_a_file_and_its_sums_are_of_the_same_bytes(tmp_path: Path) -> None:
+    groups = [[bytes([number]) * (1000 * number), b"", b"tail"] for number in range(40)]
+    with SummedFile(tmp_path / "file") as file:
+        for group in groups:
+            file.write(group, alone=group[0])
+    data = b"".join(piece for group in groups for piece in group)
+    assert (tmp_path / "file").read_bytes() == data == read_file(tmp_path / "file")
+    assert file.sha256.hexdigest() == hashlib.sha256(data).hexdigest()
+    assert file.crcs == [zlib.crc32(group[0]) for group in groups]
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from sharding.files import SummedFile
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+with SummedFile(Path(sys.argv[1])) as file:
+    file.write([b"x" * 3000, b"y" * 3000])
+"""
+
+
+def test_a_write_that_is_cut_short_is_an_error_and_leaves_no_thread_waiting(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL, str(tmp_path / "file")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "OSError: [Errno 27]" in done.stderr
+
+
+def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_file(tmp_path / "nothing")
