@@ -152,6 +152,21 @@ def test_the_first_batch_comes_before_any_shard_is_whole(remote: str, proxy: Pro
     one.close()
 
 
+def test_no_shard_is_asked_for_before_the_pictures_of_the_first_batch(
+    remote: str, proxy: Proxy, tmp_path: Path
+) -> None:
+    proxy.delay = 0.3  # the fetcher is there before they are
+    one = loader(remote, cache=str(tmp_path / "cache"))
+    next(iter(one))
+    whole = {f"bytes=0-{info.bytes - 1}" for info in read_manifest(remote).split("train").shards}
+    deadline = time.monotonic() + 60
+    while not whole.intersection(asked := [request.range for request in proxy.log if request.path.endswith(".tar")]):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    one.close()
+    assert not whole.intersection(asked[:24])
+
+
 def test_a_warm_cache_asks_for_nothing(remote: str, proxy: Proxy, expected: Batches, tmp_path: Path) -> None:
     first = loader(remote, cache=str(tmp_path / "cache"))
     assert batches(first) == expected

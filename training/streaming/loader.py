@@ -211,8 +211,8 @@ class ShardLoader(EpochIteration):
         if self.is_open or step >= self.plan.steps:
             return None
         self.is_open = True
-        traffic = self.fetching.traffic if self.fetching else None
-        opening, counters = read_opening(self.plan, epoch, step, traffic, len(self.crew.workers) + 1, self.reader)
+        number = len(self.crew.workers) + 1
+        opening, counters = read_opening(self.plan, epoch, step, self.fetching, number, self.reader)
         self.counters.update(counters)
         self.reader = None
         return opening

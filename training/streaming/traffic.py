@@ -9,8 +9,11 @@ from training.streaming.plan import StreamPlan
 from training.streaming.shared import mapped, page_aligned
 
 UNKNOWN, COMING = 0, 1  # what the fetcher says of a shard
-EAGER_BYTES, EAGER_SHARE = 128 * 2**20, 0.02  # by range at a start: at most so many bytes, and this part of the split
-RANGE_SHARE = 0.05  # of the bytes fetched as shards may be read by range besides, so that little comes twice
+# A sample read by range whose shard is coming is a sample that comes twice: it keeps batches coming at a start, later
+# it only takes the link from the shards.
+EAGER_BYTES = 128 * 2**20  # may be read so at once,
+RANGE_SHARE = 0.05  # and besides this part of what came as shards,
+MOST_SHARE = 0.01  # but by all ranks together no more than this part of the split
 
 
 class Traffic:
@@ -22,14 +25,20 @@ class Traffic:
         if os.fstat(file).st_size < size:
             os.ftruncate(file, size)
         memory = mapped(file, size)
-        self.file, self.eager = file, eager_bytes(plan)
+        self.file, self.most = file, most_bytes(plan)
         self.moved: NDArray[np.int64] = np.frombuffer(memory, np.int64, processes)
         self.state: NDArray[np.uint8] = np.frombuffer(memory, np.uint8, shards, offset=at)
 
     def may_read_by_range(self) -> bool:
         """Whether reading a shard's samples singly, though the shard is coming, still wastes little."""
-        return int(self.moved[1:].sum()) < self.eager + RANGE_SHARE * int(self.moved[0])
+        return int(self.moved[1:].sum()) < min(self.most, EAGER_BYTES + RANGE_SHARE * int(self.moved[0]))
 
 
 def eager_bytes(plan: StreamPlan) -> int:
-    return int(min(EAGER_BYTES, EAGER_SHARE * sum(shard.bytes for shard in plan.shards)))
+    """That a rank may read by range at once."""
+    return min(EAGER_BYTES, most_bytes(plan))
+
+
+def most_bytes(plan: StreamPlan) -> int:
+    """That a rank may read by range of shards that are coming."""
+    return int(MOST_SHARE * sum(shard.bytes for shard in plan.shards) / plan.ranks.size)
