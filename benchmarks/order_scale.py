@@ -56,6 +56,7 @@ def locate(count: int, lanes: int, active: int, epoch: int) -> bool:
 def plan_of(sizes: NDArray[np.int64], rank: int, ranks: int, train: bool) -> StreamPlan:
     return StreamPlan(
         root="",
+        tars="",
         shards=tuple(ShardInfo(f"{number}.tar", int(size), 0, "", "") for number, size in enumerate(sizes)),
         seed=0,
         global_batch=BATCH,
