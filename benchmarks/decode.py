@@ -22,15 +22,17 @@ from torchvision.transforms import v2
 from benchmarks.data import prepared
 from benchmarks.machine import describe, pin
 from sharding.jpeg.structure import picture_size, tile
+from training.preprocessing import Preprocessing
 from training.streaming.decode import PictureDecoder, dct_scale
 from training.streaming.geometry import UNIFORMS, Augmentation, resized_crop_box
-from training.streaming.pictures import decode_train
+from training.streaming.pictures import decode_eval, decode_train
 from training.streaming.randomness import sample_uniforms
 from training.streaming.region import RegionDecoder
 from training.streaming.resize import Filter, Resizer
 
 SIZE = 224
 CROP = Augmentation()
+CENTRE = Preprocessing(crop=SIZE)
 Way = Callable[[int], object]
 
 
@@ -72,6 +74,13 @@ class Ways:
             self.resizer.resize(source, (0, 0, width, height), self.out, filter)
 
         return run
+
+    def evaluation(self, tiled: bool = True) -> Way:
+        pictures, decoder = self.tiled if tiled else self.pictures, self.decoders["default"]
+        return lambda number: decoder.evaluate(memoryview(pictures[number]), self.out, CENTRE)
+
+    def pillow_evaluation(self, number: int) -> object:
+        return decode_eval(memoryview(self.tiled[number]), CENTRE.resize, CENTRE.crop)
 
     def pillow(self, number: int) -> object:
         return decode_train(memoryview(self.pictures[number]), SIZE, CROP, self.uniforms[number], True)
@@ -124,6 +133,9 @@ def main() -> None:
         "  of it: resize, bilinear": ways.resize(Filter.BILINEAR),
         "Tarn exact, all": ways.whole("exact"),
         "Tarn default, not tiled": ways.whole("default", tiled=False),
+        "Tarn evaluation, all": ways.evaluation(),
+        "Tarn evaluation, not tiled": ways.evaluation(tiled=False),
+        "Pillow, evaluation": ways.pillow_evaluation,
         "Pillow, torchvision's arithmetic": ways.pillow,
         "Pillow, decode only": ways.pillow_decode,
         "torchvision decode_jpeg and v2": ways.vision,

@@ -1,5 +1,6 @@
 """Pictures in, the likeliest classes out, in batches."""
 
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from inference.artifact import Loaded
 from inference.pictures import NamedPicture
 from sharding.errors import TarnError, UsageError
 from training.augment import normalise
-from training.streaming.pictures import BrokenPictureError, Pixels, decode_eval
+from training.streaming.decode import PictureDecoder
+from training.streaming.pictures import BrokenPictureError, Pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +44,28 @@ class Predictor:
             raise UsageError(f"--top={top} and --batch-size={batch_size} must be at least 1.")
         self.loaded, self.device, self.batch_size = loaded, device, batch_size
         self.top = min(top, len(loaded.classes))
+        self.own = threading.local()  # a decoder for each thread
         self.model = loaded.model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def predict(self, pictures: Iterable[NamedPicture]) -> Iterator[Prediction]:
         """In the order of the pictures. A broken one gives an error, the others go on."""
         pictures = iter(pictures)
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor(initializer=self.equip) as pool:
             while batch := list(islice(pictures, self.batch_size)):
                 decoded = list(pool.map(self.decode, batch))
                 yield from self.score([picture.name for picture in batch], decoded)
 
+    def equip(self) -> None:
+        self.own.decoder = PictureDecoder()
+
     def decode(self, picture: NamedPicture) -> Pixels | str:
         """crop x crop x 3 uint8, or what is wrong with the picture."""
-        crop = self.loaded.preprocessing
+        decoder: PictureDecoder = self.own.decoder
+        side = self.loaded.preprocessing.crop
+        pixels = np.empty((side, side, 3), np.uint8)
         try:
-            return decode_eval(picture.read(), crop.resize, crop.crop)
+            decoder.evaluate(memoryview(picture.read()), pixels, self.loaded.preprocessing)
+            return pixels
         except (TarnError, BrokenPictureError) as error:
             return str(error)
 

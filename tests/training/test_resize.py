@@ -11,6 +11,7 @@ from PIL import Image
 
 from sharding.errors import TarnError
 from training.streaming.resize import Filter, Resizer, exact_filter
+from training.streaming.stretch import window_stretch
 
 Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -72,6 +73,41 @@ def test_boxes_come_out_as_if_cropped_first(
     expected = by_pillow(pixels, box, (w, h))
     assert np.array_equal(exactly(pixels, box, (w, h)), expected)
     assert difference(resized(pixels, box, (w, h), Filter.ANTIALIAS), expected) <= 1
+
+
+def windowed(pixels: Pixels, size: tuple[int, int], start: tuple[int, int], out: Pixels, kind: Filter) -> None:
+    """Fills out with the window of the resized picture that begins at start, given no px that it does not need."""
+    height, width = pixels.shape[:2]
+    across, right = window_stretch(width, size[0], start[0], out.shape[1])
+    down, bottom = window_stretch(height, size[1], start[1], out.shape[0])
+    Resizer().resample(pixels[down.origin : bottom, across.origin : right], across, down, out, kind)
+
+
+@settings(max_examples=80, deadline=None)
+@given(sides, sides, sides, sides, st.integers(0, 1000), st.data())
+def test_windows_come_out_as_if_cut_out_of_the_whole_picture_resized(
+    width: int, height: int, w: int, h: int, seed: int, data: st.DataObject
+) -> None:
+    pixels = draw(seed, height, width)
+    left, top = data.draw(st.integers(0, w - 1)), data.draw(st.integers(0, h - 1))
+    right, bottom = data.draw(st.integers(left + 1, w)), data.draw(st.integers(top + 1, h))
+    expected = by_pillow(pixels, (0, 0, width, height), (w, h))[top:bottom, left:right]
+    out = np.empty((bottom - top, right - left, 3), np.uint8)
+    windowed(pixels, (w, h), (left, top), out, exact_filter(width, height, w, h))
+    assert np.array_equal(out, expected)
+    windowed(pixels, (w, h), (left, top), out, Filter.ANTIALIAS)
+    assert difference(out, expected) <= 1
+
+
+def test_a_window_that_needs_more_than_is_given_is_refused() -> None:
+    pixels, out = np.zeros((100, 100, 3), np.uint8), np.empty((20, 20, 3), np.uint8)
+    (across, right), (down, bottom) = window_stretch(100, 40, 10, 20), window_stretch(100, 40, 10, 20)
+    for kind in Filter:
+        Resizer().resample(pixels[down.origin : bottom, across.origin : right], across, down, out, kind)
+        with pytest.raises(TarnError, match="all that the target needs"):
+            Resizer().resample(pixels[down.origin : bottom, across.origin : right - 3], across, down, out, kind)
+        with pytest.raises(TarnError, match="all that the target needs"):
+            Resizer().resample(pixels[down.origin : bottom - 3, across.origin : right], across, down, out, kind)
 
 
 def plain_bilinear(pixels: Pixels, w: int, h: int) -> NDArray[np.float64]:
@@ -139,6 +175,8 @@ def test_nothing_else_is_read(kind: Filter, at_end: bool) -> None:
         for box in ((0, 0, width, height), (width / 2, height / 2, width / 2, height / 2)):
             for target in ((224, 224), (7, 5)):
                 resized(pixels, box, target, kind)
+        for start in (0, 90):
+            windowed(pixels, (97, 97), (start, start), np.empty((7, 7, 3), np.uint8), kind)
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,20 @@ from sharding.errors import UsageError
 from sharding.jpeg.structure import Reason, picture_size
 from sharding.kernel import NoCompilerError
 from training.preprocessing import Preprocessing
-from training.streaming.geometry import Augmentation, is_flipped, resized_crop_box
+from training.streaming.geometry import (
+    Augmentation,
+    Box,
+    centre_start,
+    is_flipped,
+    resized_crop_box,
+    resized_sides,
+)
 from training.streaming.pictures import MOST_BYTES, MOST_PIXELS, Pixels, decode_eval, decode_train
-from training.streaming.region import RegionDecoder
+from training.streaming.region import Region, RegionDecoder
 from training.streaming.resize import Filter, Resizer, exact_filter
+from training.streaming.stretch import LARGEST_SIDE, window_stretch
 
+END_OF_JPEG = b"\xff\xd9"  # without it a picture may be cut off where no crop shows: that is for Pillow to judge
 FIDELITIES = {"exact": Filter.EXACT, "default": Filter.ANTIALIAS, "fast": Filter.BILINEAR}
 
 
@@ -32,8 +41,9 @@ def check_decode(told: str, fidelity: str, key: str) -> None:
 class PictureDecoder:
     """Decodes picture after picture in memory of its own: one for each thread.
 
-    fidelity: exact (torchvision's RandomResizedCrop on Pillow pictures, bit for bit), default (antialiased as well, a
-    crop of twice its target's size or more being decoded at half size), fast (bilinear without antialiasing).
+    fidelity: that of training crops: exact (torchvision's RandomResizedCrop on Pillow pictures, bit for bit), default
+    (antialiased as well, a crop of twice its target's size or more being decoded at half size), fast (bilinear without
+    antialiasing). Evaluation is always exact.
     """
 
     def __init__(self, fidelity: str = "default") -> None:
@@ -55,28 +65,56 @@ class PictureDecoder:
         out[...] = decode_train(data, len(out), augmentation, uniforms, self.exact)
 
     def evaluate(self, data: memoryview, out: Pixels, preprocessing: Preprocessing) -> None:
-        """Writes crop x crop x 3 pixels. Raises BrokenPictureError."""
+        """Writes crop x crop x 3 pixels, those of decode_eval. Raises BrokenPictureError."""
+        if self.native and self.centre(data, out, preprocessing):
+            return
         out[...] = decode_eval(data, preprocessing.resize, preprocessing.crop)
 
     def crop(self, data: memoryview, out: Pixels, augmentation: Augmentation, uniforms: NDArray[np.float64]) -> bool:
         """Whether this picture could be cropped without decoding all of it."""
         width, height = picture_size(data)
-        if not 0 < width * height <= MOST_PIXELS or len(data) > MOST_BYTES:
+        if not 0 < width * height <= MOST_PIXELS:
             return False
         left, top, right, bottom = box = resized_crop_box(width, height, augmentation, uniforms)
         scale = 8 if self.exact else dct_scale(min(right - left, bottom - top), len(out))
+        region = self.region(data, box, scale)
+        if region is None:
+            return False
+        part = scale / 8
+        inside = (left * part - region.left, top * part - region.top, (right - left) * part, (bottom - top) * part)
+        rows, columns = region.pixels.shape[:2]
+        chosen = exact_filter(columns, rows, len(out), len(out)) if self.exact else self.filter
+        self.resizer.resize(region.pixels, inside, out, chosen, is_flipped(augmentation, uniforms))
+        return True
+
+    def centre(self, data: memoryview, out: Pixels, preprocessing: Preprocessing) -> bool:
+        """Whether this picture's centre could be resized as part of the whole without decoding all of it."""
+        width, height = picture_size(data)
+        if not 0 < width * height <= MOST_PIXELS or data[-2:] != END_OF_JPEG:
+            return False
+        sides, crop = resized_sides(width, height, preprocessing.resize), preprocessing.crop
+        if max(sides) > LARGEST_SIDE:
+            return False
+        across, right = window_stretch(width, sides[0], centre_start(sides[0], crop), crop)
+        down, bottom = window_stretch(height, sides[1], centre_start(sides[1], crop), crop)
+        region = self.region(data, (across.origin, down.origin, right, bottom), 8)
+        if region is None:
+            return False
+        self.resizer.resample(region.pixels, across, down, out, exact_filter(width, height, *sides))
+        return True
+
+    def region(self, data: memoryview, box: Box, scale: int) -> Region | None:
+        """The box at scale / 8, valid until the next one; None where the region decoder leaves it to others."""
+        left, top, right, bottom = box
         room = 3 * (-(-(right - left) * scale // 8) + 1) * (-(-(bottom - top) * scale // 8) + 1)
+        if len(data) > MOST_BYTES:
+            return None
         if room > len(self.pixels):
             self.pixels = np.empty(2 * room, np.uint8)
         reason, (x, y, columns, rows) = self.regions.decode_into(np.frombuffer(data, np.uint8), box, scale, self.pixels)
         if reason != Reason.OK:
-            return False
-        region = self.pixels[: rows * columns * 3].reshape(rows, columns, 3)
-        part = scale / 8
-        inside = (left * part - x, top * part - y, (right - left) * part, (bottom - top) * part)
-        chosen = exact_filter(columns, rows, len(out), len(out)) if self.exact else self.filter
-        self.resizer.resize(region, inside, out, chosen, is_flipped(augmentation, uniforms))
-        return True
+            return None
+        return Region(self.pixels[: rows * columns * 3].reshape(rows, columns, 3), x, y)
 
 
 def dct_scale(side: int, target: int) -> int:

@@ -67,5 +67,17 @@ def central_box(width: int, height: int, ratio: tuple[float, float]) -> Box:
     return left, top, left + w, top + h
 
 
+def resized_sides(width: int, height: int, shorter: int) -> tuple[int, int]:
+    """Width and height once the shorter side is `shorter` px: torchvision's Resize."""
+    if width <= height:
+        return shorter, int(shorter * height / width)
+    return int(shorter * width / height), shorter
+
+
+def centre_start(side: int, crop: int) -> int:
+    """First px of `crop` px in the middle of a side; below 0 where it is shorter: torchvision's CenterCrop."""
+    return round((side - crop) / 2.0)
+
+
 def is_flipped(augmentation: Augmentation, uniforms: NDArray[np.float64]) -> bool:
     return bool(uniforms[-1] < augmentation.flip)

@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.streaming.geometry import ATTEMPTS, Augmentation, Box, is_flipped, resized_crop_box
+from training.streaming.geometry import (
+    ATTEMPTS,
+    Augmentation,
+    Box,
+    centre_start,
+    is_flipped,
+    resized_crop_box,
+    resized_sides,
+)
 
 Bytes = bytes | memoryview
 Pixels = NDArray[np.uint8]
@@ -57,16 +65,12 @@ def decode_eval(data: Bytes, resize: int, crop: int) -> Pixels:
 
 
 def resize_shorter(image: Image.Image, size: int) -> Image.Image:
-    width, height = image.size
-    if min(width, height) == size:
-        return image
-    if width <= height:
-        return image.resize((size, int(size * height / width)), Image.Resampling.BILINEAR)
-    return image.resize((int(size * width / height), size), Image.Resampling.BILINEAR)
+    sides = resized_sides(*image.size, size)
+    return image if image.size == sides else image.resize(sides, Image.Resampling.BILINEAR)
 
 
 def centre_crop(image: Image.Image, size: int) -> Image.Image:
-    left, top = round((image.width - size) / 2.0), round((image.height - size) / 2.0)
+    left, top = centre_start(image.width, size), centre_start(image.height, size)
     return image.crop((left, top, left + size, top + size))
 
 

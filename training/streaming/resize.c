@@ -1,4 +1,4 @@
-/* A box of an RGB picture, resized, mirrored where asked, and written once into its place in a batch.
+/* A box of an RGB picture, or a window of a resized one, mirrored where asked, and written once into its place in a batch.
 
    Rows are taken in bands of 32. A band is transposed, so that a column is a line of 32 bytes; columns are blended to
    the target's columns, three lines a pixel; the outcome is transposed back; and target rows are blended out of finished
@@ -17,8 +17,14 @@ struct resizer {
 struct picture {
     const uint8_t *pixels;
     ptrdiff_t stride;
-    int width, height;   /* of the box, px */
+    int width, height;   /* of what is given, px */
     int readable_height; /* rows; at least 16 of them, of at least 32 bytes */
+};
+
+struct target {
+    uint8_t *pixels;
+    ptrdiff_t stride;
+    int width, height;
 };
 
 struct plan {
@@ -171,63 +177,64 @@ static void forget_rows(struct plan *plan, int first, int end) {
     plan->base = first;
 }
 
-static enum status resize_box(struct resizer *resizer, struct picture picture, double left, double right, double top,
-                              double bottom, uint8_t *out, ptrdiff_t out_stride, int out_width, int out_height,
-                              enum filter filter, int flip) {
+static enum status resize_picture(struct resizer *resizer, struct picture picture, const struct stretch *across,
+                                  const struct stretch *down, struct target out, enum filter filter, int flip) {
     struct plan plan = {0};
-    plan.across.room = most_taps(filter, left, right, picture.width, out_width);
-    plan.down.room = most_taps(filter, top, bottom, picture.height, out_height);
+    plan.across.room = most_taps(filter, across);
+    plan.down.room = most_taps(filter, down);
     plan.exact = filter == EXACT || plan.across.room > MOST_FAST_TAPS || plan.down.room > MOST_FAST_TAPS;
     plan.across.exact = plan.down.exact = plan.exact;
-    enum status status = make_room(resizer, &plan, picture.width, picture.height, out_width, out_height);
+    enum status status = make_room(resizer, &plan, picture.width, picture.height, out.width, out.height);
     if (status != DONE) return status;
-    fill_axis(&plan.across, filter, left, right, picture.width, out_width, plan.unrounded);
-    fill_axis(&plan.down, filter, top, bottom, picture.height, out_height, plan.unrounded);
+    if (!fill_axis(&plan.across, filter, across, picture.width, out.width, plan.unrounded) ||
+        !fill_axis(&plan.down, filter, down, picture.height, out.height, plan.unrounded))
+        return BAD_ARGUMENTS;
     widen(&picture, &plan);
     for (int row = 0, made = 0; row < picture.height; row += LINE) {
         int rows = row + LINE < picture.height ? row + LINE : picture.height;
-        resize_band(&picture, &plan, row, out_width, flip);
-        for (; made < out_height && plan.down.first[made] + plan.down.needed[made] <= rows; made++)
-            make_row(&plan, made, out + made * out_stride, 3 * out_width);
+        resize_band(&picture, &plan, row, out.width, flip);
+        for (; made < out.height && plan.down.first[made] + plan.down.needed[made] <= rows; made++)
+            make_row(&plan, made, out.pixels + made * out.stride, 3 * out.width);
         int kept = rows - UNIT; /* which the last band may write again */
-        if (made < out_height && plan.down.first[made] < kept) kept = plan.down.first[made];
+        if (made < out.height && plan.down.first[made] < kept) kept = plan.down.first[made];
         forget_rows(&plan, kept, rows);
     }
     return DONE;
 }
 
 /* Pillow's order from version 13 on where rows are much reduced: their number first, through a picture of its own. */
-static enum status resize_down_first(struct resizer *resizer, struct picture picture, double left, double right,
-                                     double top, double bottom, uint8_t *out, ptrdiff_t out_stride, int out_width,
-                                     int out_height, int flip) {
-    uint8_t *lower = malloc((size_t)3 * picture.width * out_height);
+static enum status resize_down_first(struct resizer *resizer, struct picture picture, const struct stretch *across,
+                                     const struct stretch *down, struct target out, int flip) {
+    int width = picture.width, height = out.height;
+    uint8_t *lower = malloc((size_t)3 * width * height);
     if (!lower) return NO_MEMORY;
-    struct picture between = {lower, (ptrdiff_t)3 * picture.width, picture.width, out_height, 0};
-    enum status status = resize_box(resizer, picture, 0, picture.width, top, bottom, lower, between.stride,
-                                    picture.width, out_height, EXACT, 0);
-    if (status == DONE)
-        status = resize_box(resizer, between, left, right, 0, out_height, out, out_stride, out_width, out_height,
-                            EXACT, flip);
+    struct picture between = {lower, (ptrdiff_t)3 * width, width, height, 0};
+    struct target shrunk = {lower, between.stride, width, height};
+    struct stretch as_wide = {0, width, width, width, 0, 0}, as_tall = {0, height, height, height, 0, 0};
+    enum status status = resize_picture(resizer, picture, &as_wide, down, shrunk, EXACT, 0);
+    if (status == DONE) status = resize_picture(resizer, between, across, &as_tall, out, EXACT, flip);
     free(lower);
     return status;
 }
 
-/* Resizes [left, left + width) x [top, top + height) of a source picture (uint8, RGB, rows `source_stride` bytes apart)
-   to out_width x out_height pixels at `out`. A box may begin and end within pixels; only pixels it touches are read.
-   Returns 0; 1 where the box is empty or not within the picture, or a size or filter is none; 2 without memory. */
+static int is_sound(const struct stretch *stretch, int given, int made) {
+    return stretch->from >= 0 && stretch->from < stretch->to && stretch->to <= stretch->source &&
+           stretch->source <= LARGEST_SIDE && stretch->size <= LARGEST_SIDE && stretch->first >= 0 && made >= 1 &&
+           made <= stretch->size - stretch->first && stretch->origin >= 0 && stretch->origin <= LARGEST_SIDE &&
+           given >= 1 && given <= LARGEST_SIDE;
+}
+
+/* Stretches a source picture (uint8, RGB, rows `source_stride` bytes apart) to out_width x out_height pixels at `out`.
+   Returns 0; 1 where a stretch is none or needs pixels that are not given, or a size or filter is none; 2 without
+   memory. */
 int resize_rgb(struct resizer *resizer, const uint8_t *source, ptrdiff_t source_stride, int source_width,
-               int source_height, double left, double top, double width, double height, uint8_t *out,
+               int source_height, const struct stretch *across, const struct stretch *down, uint8_t *out,
                ptrdiff_t out_stride, int out_width, int out_height, int filter, int flip) {
-    double right = left + width, bottom = top + height;
-    if (!(left >= 0 && top >= 0 && width > 0 && height > 0 && right <= source_width && bottom <= source_height) ||
-        source_width > LARGEST_SIDE || source_height > LARGEST_SIDE || out_width < 1 || out_height < 1 ||
-        out_width > LARGEST_SIDE || out_height > LARGEST_SIDE || filter < ANTIALIAS || filter > EXACT_DOWN_FIRST)
+    struct picture picture = {source, source_stride, source_width, source_height, 0};
+    struct target target = {out, out_stride, out_width, out_height};
+    if (!is_sound(across, source_width, out_width) || !is_sound(down, source_height, out_height) ||
+        filter < ANTIALIAS || filter > EXACT_DOWN_FIRST)
         return BAD_ARGUMENTS;
-    int begin = (int)left, top_row = (int)top;
-    struct picture picture = {source + top_row * source_stride + 3 * (ptrdiff_t)begin, source_stride,
-                              (int)ceil(right) - begin, (int)ceil(bottom) - top_row, 0};
-    left -= begin, right -= begin, top -= top_row, bottom -= top_row;
-    if (filter == EXACT_DOWN_FIRST)
-        return resize_down_first(resizer, picture, left, right, top, bottom, out, out_stride, out_width, out_height, flip);
-    return resize_box(resizer, picture, left, right, top, bottom, out, out_stride, out_width, out_height, filter, flip);
+    if (filter == EXACT_DOWN_FIRST) return resize_down_first(resizer, picture, across, down, target, flip);
+    return resize_picture(resizer, picture, across, down, target, filter, flip);
 }

@@ -1,7 +1,8 @@
-"""Resizing boxes of decoded pictures straight into a batch (the work is done in resize.c)."""
+"""Resizing boxes and windows of decoded pictures straight into a batch (the work is done in resize.c)."""
 
 import ctypes
 import functools
+import math
 from enum import IntEnum
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from sharding.errors import TarnError
 from sharding.kernel import load_kernel
+from training.streaming.stretch import LARGEST_SIDE, Stretch, box_stretch
 
 
 class Filter(IntEnum):
@@ -28,13 +30,13 @@ class Filter(IntEnum):
 def resize_kernel(*defines: str) -> ctypes.CDLL:
     """Compiled at the first use on a machine. RESIZE_PORTABLE: without intrinsics. Raises NoCompilerError."""
     kernel = load_kernel(Path(__file__).with_name("resize.c"), defines=defines)
-    pointer, size, whole, real = ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int, ctypes.c_double
+    pointer, size, whole, stretch = ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int, ctypes.POINTER(Stretch)
     kernel.resizer_new.restype, kernel.resizer_new.argtypes = pointer, []
     kernel.resizer_free.restype, kernel.resizer_free.argtypes = None, [pointer]
     kernel.resize_rgb.restype = whole
     kernel.resize_rgb.argtypes = [
         *(pointer, pointer, size, whole, whole),  # memory; source, its row stride, width and height
-        *(real, real, real, real),  # box: left, top, width, height
+        *(stretch, stretch),  # across, down
         *(pointer, size, whole, whole),  # target, its row stride, width and height
         *(whole, whole),  # filter, flip
     ]
@@ -83,9 +85,33 @@ class Resizer:
     ) -> None:
         """Fills target (H x W x 3, uint8) with the box (left, top, width, height; px) of source (h x w x 3, uint8).
 
-        Rows of either may lie apart, pixels and channels may not. A box may begin and end within pixels; pixels it does
-        not touch have no part in the outcome, as if the picture had been cropped first. The interpreter lock is
-        released meanwhile. Raises TarnError for a box that is empty or not within source.
+        A box may begin and end within pixels; pixels it does not touch have no part in the outcome, as if the picture
+        had been cropped first. Raises TarnError for a box that is empty or not within source. Else as resample().
+        """
+        left, top, width, height = box
+        right, bottom = left + width, top + height
+        if not (0 <= left < right <= source.shape[1] and 0 <= top < bottom <= source.shape[0]):
+            raise TarnError(
+                f"The box (left, top, width, height) {box} cannot be resized: it must hold pixels, and lie within the "
+                f"picture of {source.shape[1]} x {source.shape[0]} px."
+            )
+        touched = source[int(top) : math.ceil(bottom), int(left) : math.ceil(right)]
+        across, down = box_stretch(left, width, target.shape[1]), box_stretch(top, height, target.shape[0])
+        self.resample(touched, across, down, target, filter, flip)
+
+    def resample(
+        self,
+        source: NDArray[np.uint8],
+        across: Stretch,
+        down: Stretch,
+        target: NDArray[np.uint8],
+        filter: Filter,
+        flip: bool = False,
+    ) -> None:
+        """Fills target (H x W x 3, uint8) by stretching source (h x w x 3, uint8), the pixels given, both ways.
+
+        Rows of either may lie apart, pixels and channels may not. The interpreter lock is released meanwhile. Raises
+        TarnError for stretches that are none, or need pixels that are not given.
         """
         for name, pixels in (("source", source), ("target", target)):
             if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or pixels.strides[1:] != (3, 1):
@@ -98,15 +124,14 @@ class Resizer:
         height, width = source.shape[:2]
         status = self._kernel.resize_rgb(
             *(self._memory, source.ctypes.data, source.strides[0], width, height),
-            *box,
+            *(across, down),
             *(target.ctypes.data, target.strides[0], target.shape[1], target.shape[0]),
             *(int(filter), flip),
         )
         if status == 2:
-            raise MemoryError(f"no memory to resize a box of {box[2]:g} x {box[3]:g} px")
+            raise MemoryError(f"no memory to resize {width} x {height} px")
         if status:
             raise TarnError(
-                f"The box (left, top, width, height) {box} cannot be resized from {width} x {height} px to "
-                f"{target.shape[1]} x {target.shape[0]}: it must hold pixels, lie within the picture, and sides be at "
-                "most 1,048,576 px."
+                f"{width} x {height} px cannot be resized to {target.shape[1]} x {target.shape[0]}: both must hold "
+                f"pixels, all that the target needs must be given, and sides be at most {LARGEST_SIDE:,} px."
             )

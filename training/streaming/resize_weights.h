@@ -12,20 +12,28 @@
 enum filter { ANTIALIAS, EXACT, BILINEAR, EXACT_DOWN_FIRST };
 enum { EXACT_BITS = 22, MOST_FAST_TAPS = 32 }; /* more taps than that would add up too many rounding errors */
 
+/* One axis of a resizing: [from, to) of `source` pixels, beyond which nothing is, becomes `size` target pixels. */
+struct stretch {
+    double from, to;
+    int source, size;
+    int first;  /* target pixel that is made first: a window of them may be */
+    int origin; /* source pixel at which the pixels that are given begin: those of a window suffice */
+};
+
 struct axis {
     int taps;          /* of each target pixel; those it does not need weigh 0 */
     int room;          /* what is laid out for them */
     int exact;         /* weights are of 22 bits, else of 16, each twice in its 32 bits for the broadcast */
-    int identity;      /* target pixel i is source pixel i */
-    int32_t *first;    /* [size] source pixel of the first tap */
+    int identity;      /* target pixel i is given pixel i */
+    int32_t *first;    /* [size] given pixel of the first tap */
     int32_t *needed;   /* [size] taps of a weight above 0, all of them at the beginning */
     uint32_t *weights; /* [size][room] */
 };
 
-static int most_taps(enum filter filter, double from, double to, int source, int size) {
-    double scale = ((float)to - (float)from) / size;
+static int most_taps(enum filter filter, const struct stretch *stretch) {
+    double scale = ((float)stretch->to - (float)stretch->from) / stretch->size;
     int taps = filter == BILINEAR ? 2 : 2 * (int)ceil(scale < 1 ? 1 : scale) + 1;
-    return taps < source ? taps : source;
+    return taps < stretch->source ? taps : stretch->source;
 }
 
 static double triangle(double x) {
@@ -74,13 +82,13 @@ static inline void store_fast(uint32_t *out, const double *weights, double sum, 
 }
 
 /* All target pixels get as many taps: those with fewer get some of weight 0, before theirs at the picture's end. */
-static void fill_up(struct axis *axis, int source, int size) {
+static void fill_up(struct axis *axis, int given, int size) {
     axis->taps = 1;
     for (int place = 0; place < size; place++)
         if (axis->needed[place] > axis->taps) axis->taps = axis->needed[place];
     for (int place = 0; place < size; place++) {
         uint32_t *weights = axis->weights + (size_t)place * axis->room;
-        int shift = axis->first[place] + axis->taps - source;
+        int shift = axis->first[place] + axis->taps - given;
         for (int k = axis->needed[place]; k < axis->taps; k++) weights[k] = 0;
         if (shift <= 0) continue;
         for (int k = axis->taps - 1; k >= 0; k--) weights[k] = k >= shift ? weights[k - shift] : 0;
@@ -89,23 +97,29 @@ static void fill_up(struct axis *axis, int source, int size) {
     }
 }
 
-/* Weights of an axis of `source` pixels, of which [from, to) becomes `size` pixels; `unrounded` has room for a pixel's. */
-static void fill_axis(struct axis *axis, enum filter filter, double from, double to, int source, int size,
-                      double *unrounded) {
-    float begin = (float)from, end = (float)to;
-    double scale = (double)(end - begin) / size, reach = scale < 1 ? 1 : scale, inverse = 1 / reach, sum = 1;
-    axis->identity = begin == 0 && end == (float)size && source == size;
-    for (int place = 0; place < size; place++) {
-        uint32_t *weights = axis->weights + (size_t)place * axis->room;
-        int *first = &axis->first[place];
+/* Weights of `size` target pixels of a stretch, over `given` pixels; `unrounded` has room for a pixel's. Returns whether
+   all pixels that have a part are among those given. */
+static int fill_axis(struct axis *axis, enum filter filter, const struct stretch *stretch, int given, int size,
+                     double *unrounded) {
+    float begin = (float)stretch->from, end = (float)stretch->to;
+    double scale = (double)(end - begin) / stretch->size, reach = scale < 1 ? 1 : scale, inverse = 1 / reach, sum = 1;
+    int source = stretch->source;
+    axis->identity = begin == 0 && end == (float)stretch->size && source == stretch->size &&
+                     stretch->first == stretch->origin;
+    for (int made = 0; made < size; made++) {
+        uint32_t *weights = axis->weights + (size_t)made * axis->room;
+        int first, place = stretch->first + made;
         int count = filter == BILINEAR
-                        ? bilinear_taps(begin, scale, source, place, first, unrounded)
-                        : triangle_taps(begin, scale, reach, inverse, source, place, first, unrounded, &sum);
+                        ? bilinear_taps(begin, scale, source, place, &first, unrounded)
+                        : triangle_taps(begin, scale, reach, inverse, source, place, &first, unrounded, &sum);
+        if (first < stretch->origin || first + count > stretch->origin + given) return 0;
         if (axis->exact) store_exact(weights, unrounded, sum, count);
         else store_fast(weights, unrounded, sum, count);
-        axis->needed[place] = count;
+        axis->first[made] = first - stretch->origin;
+        axis->needed[made] = count;
     }
-    fill_up(axis, source, size);
+    fill_up(axis, given, size);
+    return 1;
 }
 
 #endif
