@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+SHARDS = ("--shard-size", "10MB")  # so many that WebDataset's workers have about equally many
 VARIANTS = {
     "tiled": (),
     "plain": ("--no-tile",),
@@ -36,7 +37,7 @@ def prepared(source: Path) -> Data:
     data = Data(pictures, Path("build/bench") / name)
     for variant, options in VARIANTS.items():
         command = [sys.executable, "-m", "sharding", "pack", str(source), data.shards(variant), "--split", "train"]
-        subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*command, *SHARDS, *options], check=True, stdout=subprocess.DEVNULL)
     return data
 
 
