@@ -72,7 +72,9 @@ def endpoint_of(args: argparse.Namespace) -> Iterator[str]:
 
 
 def upload(args: argparse.Namespace) -> None:
-    store = fsspec.core.url_to_fs(args.url)[0]
+    store, bucket = fsspec.core.url_to_fs(args.url)[0], args.url.split("/")[2]
+    if args.url.startswith("s3://") and not store.exists(bucket):
+        store.call_s3("create_bucket", Bucket=bucket)
     if not store.exists(f"{args.url}/manifest.json"):
         for path in sorted(Path(args.local).rglob("*.*"), key=lambda path: path.name == "manifest.json"):
             store.put_file(str(path), f"{args.url}/{path.relative_to(args.local)}")
