@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -84,9 +85,11 @@ def _opened(descriptor: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _end_with_guard() -> None:
+def _end_with(guard: int) -> None:
     """Between fork and exec: even a SIGKILL of the guard ends its servers, which end their workers."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != guard:  # it was killed before this was told
+        os._exit(1)
 
 
 def _launch(command: list[str], log: Path) -> subprocess.Popen[bytes]:
@@ -97,7 +100,7 @@ def _launch(command: list[str], log: Path) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=_end_with_guard,
+            preexec_fn=partial(_end_with, os.getpid()),
         )
 
 
