@@ -11,6 +11,7 @@ the bars.
 
 import argparse
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,8 @@ def main() -> None:
     data = prepared(args.source)
     names = list(CONTENDERS) if args.all else list(QUICK)
     print(f"{describe()}\n{args.rounds} rounds of {args.seconds:g} s, batches of 64, crops of 224 px, in turns\n")
-    one = measured(data, [(name, 1) for name in names], args)
-    both = measured(data, [(name, 2) for name in (CONTENDERS if args.all else QUICK_ON_TWO)], args)
+    one = measured(data, names, 1, args)
+    both = measured(data, names if args.all else QUICK_ON_TWO, 2, args)
     sizes = bytes_of(data)
     bars = [*speed_bars(one), scaling_bar(data, args), *size_bars(sizes), *start_bars(data, args)]
     print("\nBars")
@@ -51,18 +52,17 @@ def main() -> None:
         plot(one, both, args.plot)
 
 
-def measured(data: Data, wanted: list[tuple[str, int]], args: argparse.Namespace) -> Rows:
-    """Figures by contender, all on the same number of cores."""
+def measured(data: Data, names: Sequence[str], cores: int, args: argparse.Namespace) -> Rows:
+    """Figures by contender."""
     runners: dict[str, Runner] = {}
-    most = max(cores for _, cores in wanted)
-    for name, cores in wanted:
+    for name in names:
         try:
             runners[name] = Runner(name, Task(str(data.pictures), str(data.packed), cores, 64), args.python)
         except AbsentError as error:
             print(f"left out on {cores}: {name}, {error}", flush=True)
     rates = dict(zip(runners, in_turns(list(runners.values()), args.rounds, args.seconds), strict=True))
     rows: Rows = {}
-    print(f"| {most} core{'s' * (most > 1)} | images/s | range | ratio to seed | RSS / PSS, MB | first batch, s |")
+    print(f"| {cores} core{'s' * (cores > 1)} | images/s | range | ratio to seed | RSS / PSS, MB | first batch, s |")
     print("|---|---:|---:|---:|---:|---:|")
     for name, runner in runners.items():
         rss, pss = runner.peak(1.0)
