@@ -9,6 +9,8 @@ from queue import Queue
 from types import TracebackType
 
 WAITING = 16  # groups of pieces that may wait to be summed
+ENOUGH = 1 << 18  # bytes that are written at once: small files come together
+MOST_PIECES = 1000  # that the system takes at once (IOV_MAX is 1024)
 
 
 class SummedFile:
@@ -17,7 +19,10 @@ class SummedFile:
     def __init__(self, path: Path) -> None:
         self.file, self.sha256 = path.open("wb", buffering=0), hashlib.sha256()
         self.crcs: list[int] = []
-        self.written: Queue[tuple[list[bytes], bytes | None] | None] = Queue(WAITING)
+        self.pieces: list[bytes] = []
+        self.alone: list[bytes] = []
+        self.bytes = 0
+        self.written: Queue[tuple[list[bytes], list[bytes]] | None] = Queue(WAITING)
         self.thread = threading.Thread(target=self.sum_up, name="tarn-sums")
         self.thread.start()
 
@@ -29,25 +34,38 @@ class SummedFile:
             pieces, alone = told
             for piece in pieces:
                 self.sha256.update(piece)
-            if alone is not None:
-                self.crcs.append(zlib.crc32(alone))
+            self.crcs += map(zlib.crc32, alone)
 
     def write(self, pieces: list[bytes], alone: bytes | None = None) -> None:
-        """All pieces, in one call of the system where it takes them all. alone: what to tell the CRC-32 of.
+        """Few pieces, one behind the other. alone: what to tell the CRC-32 of. Raises OSError."""
+        if len(self.pieces) + len(pieces) > MOST_PIECES:
+            self.flush()
+        self.pieces += pieces
+        self.bytes += sum(map(len, pieces))
+        if alone is not None:
+            self.alone.append(alone)
+        if self.bytes >= ENOUGH:
+            self.flush()
 
-        Raises OSError.
-        """
+    def flush(self) -> None:
+        """Writes what has come together, in one call of the system where it takes it all. Raises OSError."""
+        pieces, alone, size = self.pieces, self.alone, self.bytes
+        self.pieces, self.alone, self.bytes = [], [], 0
         self.written.put((pieces, alone))
         taken = os.writev(self.file.fileno(), pieces)
-        if taken < sum(map(len, pieces)):
+        if taken < size:
             rest = memoryview(b"".join(pieces))[taken:]
             while rest:
                 rest = rest[self.file.write(rest) :]
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.written.put(None)
-        self.thread.join()
-        self.file.close()
+        try:
+            if error is None and self.pieces:
+                self.flush()
+        finally:
+            self.written.put(None)
+            self.thread.join()
+            self.file.close()
 
 
 def read_file(path: Path) -> bytes:

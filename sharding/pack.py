@@ -30,13 +30,13 @@ STAGING = ".staging-"
 class PackConfig:
     """split: train, val or all. shard_size: bytes of the pictures as they are at the source.
 
-    workers: shards at a time; None: as many as there are cores, one where pictures are kept as they are, for a shard
-    then waits for the disk and the checksums.
+    workers: processes; None: as many as there are cores, one where pictures are kept as they are, for the disk and the
+    checksums then take the time.
     """
 
     split: str = "all"
     shard_size: int = 100_000_000
-    workers: int | None = None
+    workers: int | None = 1
     seed: int = 0
     preparation: Preparation = field(default_factory=Preparation)
     overwrite: bool = False
@@ -46,7 +46,7 @@ class PackConfig:
             raise UsageError(f"--workers={self.workers} must be at least 1.")
 
     @property
-    def threads(self) -> int:
+    def processes(self) -> int:
         keeps = not (self.preparation.tile or self.preparation.encodes)
         return self.workers or (1 if keeps else available_cores())
 
@@ -76,7 +76,7 @@ def pack(source: Path, root: str, config: PackConfig) -> tuple[Manifest, list[st
             for split in todo
             for number, pictures in enumerate(plans[split])
         ]
-        written = write_shards(tasks, config.threads, source)
+        written = write_shards(tasks, config.processes, source)
         of_split = {
             split: [it for it, task in zip(written, tasks, strict=True) if task.name.startswith(f"{split}/")]
             for split in todo
@@ -202,9 +202,9 @@ def is_alive(process: int) -> bool:
     return process != os.getpid()
 
 
-def write_shards(tasks: list[Task], threads: int, source: Path) -> list[Written]:
+def write_shards(tasks: list[Task], processes: int, source: Path) -> list[Written]:
     """In the order of the tasks. Raises TarnError that counts and names unreadable pictures."""
-    problems, written = Problems(), write_all(tasks, threads)
+    problems, written = Problems(), write_all(tasks, processes)
     for part in written:
         for path, problem in part.damaged:
             problems.add("unreadable pictures", f"{path}: {problem}")
