@@ -19,12 +19,11 @@ from typing import Any
 import torch
 import torch.distributed
 
-from sharding import storage
 from sharding.errors import UsageError
 from sharding.manifest import Manifest, read_manifest
 from sharding.plan import parse_size
 from sharding.remote.clients import build_client
-from sharding.remote.persistence import Patience, Reader
+from sharding.remote.persistence import Reader
 from training.preprocessing import Preprocessing
 from training.ranks import Ranks
 from training.streaming.access import DEADLINE, resolve_access
@@ -37,7 +36,7 @@ from training.streaming.fetching import Fetching
 from training.streaming.geometry import Augmentation
 from training.streaming.iteration import Batch, EpochIteration
 from training.streaming.memory_limit import check_room, memory_limit
-from training.streaming.opening import CONNECTIONS, read_opening
+from training.streaming.opening import early_reader, read_opening
 from training.streaming.page_locked import build_registrar
 from training.streaming.plan import PREFETCH, StreamPlan, start_state
 from training.streaming.pool import Lent, WorkerPool
@@ -272,17 +271,6 @@ class ShardLoader(EpochIteration):
     def close(self) -> None:
         """Ends the processes; so does the end of the program, or of the loader's last user."""
         self.crew.close()
-
-
-def early_reader(url: str, options: Mapping[str, Any], client: str, deadline: float) -> Reader | None:
-    """Of a store, with its connections being opened while the manifest is read. Raises UsageError for an unknown
-    client."""
-    if storage.local_path(url) is not None:
-        return None
-    patience = Patience(deadline=deadline)
-    reader = Reader(url, build_client(url, options, client, patience.silence), patience)
-    reader.open_connections("manifest.json", CONNECTIONS)
-    return reader
 
 
 def ranks_of(rank: int | None, world_size: int | None) -> Ranks:

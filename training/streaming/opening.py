@@ -2,8 +2,12 @@
 still starting, and before anything else is asked of the store."""
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
-from sharding.remote.persistence import Reader
+from sharding import storage
+from sharding.remote.clients import build_client
+from sharding.remote.persistence import Patience, Reader
 from training.streaming.fetching import Fetching
 from training.streaming.plan import StreamPlan
 from training.streaming.remote_source import RemoteSource
@@ -27,3 +31,14 @@ def read_opening(
     if fetching is not None:
         fetching.start()  # the workers have been started by now, and the pictures take a while to come
     return source.read_ahead(list(zip(shards.tolist(), places.tolist(), strict=True))), source.counters
+
+
+def early_reader(url: str, options: Mapping[str, Any], client: str, deadline: float) -> Reader | None:
+    """Of a store, with its connections being opened while the manifest is read. Raises UsageError for an unknown
+    client."""
+    if storage.local_path(url) is not None:
+        return None
+    patience = Patience(deadline=deadline)
+    reader = Reader(url, build_client(url, options, client, patience.silence), patience)
+    reader.open_connections("manifest.json", CONNECTIONS)
+    return reader
