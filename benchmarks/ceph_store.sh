@@ -35,6 +35,7 @@ osd_pool_default_pg_num = 4
 osd_pool_default_pgp_num = 4
 osd_crush_chooseleaf_type = 0
 osd_crush_update_on_start = false
+osd_class_update_on_start = false
 mon_allow_pool_size_one = true
 mon_max_pg_per_osd = 1000
 osd_objectstore = memstore
@@ -70,7 +71,7 @@ CONF
 case $command in
   start)
     start >&2
-    echo "export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=bench AWS_SECRET_ACCESS_KEY=benchsecret AWS_REGION=us-east-1"
+    echo "export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=bench AWS_SECRET_ACCESS_KEY=benchsecret AWS_REGION=us-east-1 AWS_ALLOW_HTTP=true"
     ;;
   stop) stop ;;
   *) echo "start or stop, not $command" >&2; exit 2 ;;
