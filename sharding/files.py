@@ -23,7 +23,8 @@ class SummedFile:
         self.alone: list[bytes] = []
         self.bytes = 0
         self.written: Queue[tuple[list[bytes], list[bytes]] | None] = Queue(WAITING)
-        self.thread = threading.Thread(target=self.sum_up, name="tarn-sums")
+        # a daemon: a signal may strike before the file is entered, and then nobody tells the thread to end
+        self.thread = threading.Thread(target=self.sum_up, name="tarn-sums", daemon=True)
         self.thread.start()
 
     def __enter__(self) -> "SummedFile":

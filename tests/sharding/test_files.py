@@ -38,6 +38,21 @@ def test_a_write_that_is_cut_short_is_an_error_and_leaves_no_thread_waiting(tmp_
     assert "OSError: [Errno 27]" in done.stderr
 
 
+STRUCK = """
+import sys
+from pathlib import Path
+from sharding.files import SummedFile
+SummedFile(Path(sys.argv[1]))
+raise KeyboardInterrupt
+"""
+
+
+def test_a_signal_before_the_file_is_entered_leaves_no_thread_waiting(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STRUCK, str(tmp_path / "file")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert "KeyboardInterrupt" in done.stderr
+
+
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_file(tmp_path / "nothing")

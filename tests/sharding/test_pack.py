@@ -300,7 +300,10 @@ def test_a_pack_that_is_killed_publishes_nothing_and_can_be_run_again(
         assert process.poll() is None
         time.sleep(0.001)
     os.kill(process.pid, number)
-    process.communicate()
+    try:
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number]
     assert not list(out.rglob("manifest.json"))
     assert number == signal.SIGKILL or not out.exists()
