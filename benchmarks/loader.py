@@ -18,7 +18,6 @@ from typing import Any
 from benchmarks.contender import CONTENDERS, Task
 from benchmarks.data import Data, bytes_of, prepared
 from benchmarks.machine import describe
-from benchmarks.repeated import repeated
 from benchmarks.report import Bar, keep, show
 from benchmarks.rounds import AbsentError, Runner, in_turns, ratio
 
@@ -95,13 +94,8 @@ def speed_bars(one: Rows) -> list[Bar]:
 
 
 def scaling_bar(data: Data, args: argparse.Namespace) -> Bar:
-    """One core and two in direct alternation, since the speed of a shared machine drifts.
-
-    The pictures four times over: an epoch of 1,000 takes a quarter of a second, and cores wait where one ends.
-    """
-    folder = data.packed / "repeated"
-    repeated(data.pictures, 4 * len(data.files()), folder / "tiled", "--shard-size", "10MB")
-    runners = [Runner("tarn", Task(str(data.pictures), str(folder), cores, 64), args.python) for cores in (1, 2)]
+    """One core and two in direct alternation, since the speed of a shared machine drifts."""
+    runners = [Runner("tarn", Task(str(data.pictures), str(data.packed), cores, 64), args.python) for cores in (1, 2)]
     one, two = in_turns(runners, 2 * args.rounds + 1, args.seconds)
     for runner in runners:
         runner.close()

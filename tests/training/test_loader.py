@@ -143,6 +143,39 @@ def test_batches_that_are_kept_are_not_written_over(shards: Path) -> None:
     one.close()
 
 
+def test_the_next_epoch_is_begun_while_this_one_ends_and_nothing_is_made_twice(shards: Path) -> None:
+    one, alone = loader(shards, num_workers=2), loader(shards)
+    assert one.pool is not None
+    for epoch in range(3):
+        assert seen(one) == seen(alone)
+        assert one.state_dict() == alone.state_dict()
+        begun = [place for place, _ in one.pool.early]
+        assert begun == [(epoch + 1, step, 0) for step in range(one.pool.ahead - 1)]
+        assert one.pool.tickets == 1 + (epoch + 1) * len(one) + len(begun)
+    one.close()
+
+
+def test_what_was_begun_early_is_dropped_where_something_else_is_asked_for(shards: Path) -> None:
+    one = loader(shards, num_workers=2)
+    assert one.pool is not None
+    for epoch in (0, 7, 2, 3, 3):
+        one.set_epoch(epoch)
+        if epoch == one.epoch:
+            one.load_state_dict(loader_at(shards, epoch).state_dict())
+        assert seen(one) == seen(loader_at(shards, epoch))
+    assert len(one.pool.slots.maps) <= 3 * one.pool.ahead
+    one.close()
+
+
+def test_evaluation_begins_nothing_early(shards: Path) -> None:
+    one = loader(shards, split="val", train=False, num_workers=1)
+    list(one)
+    assert one.pool is not None
+    assert not one.pool.early
+    assert one.pool.tickets == 1 + len(one)
+    one.close()
+
+
 def test_a_killed_worker_is_told_at_once(shards: Path) -> None:
     one = loader(shards, num_workers=2)
     batches = iter(one)

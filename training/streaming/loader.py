@@ -8,7 +8,6 @@ for epoch in range(loader.epoch, 90):
         state = loader.state_dict()          # a few plain values, for the checkpoint
 """
 
-import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -191,19 +190,19 @@ class ShardLoader(EpochIteration):
 
     def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
         """Every part of every step from first_step to the epoch's end; the state is left alone."""
-        places = (
-            (epoch, step, part) for step in range(first_step, self.plan.steps) for part in range(self.parts(step))
-        )
         self.look()
         opening = self.opening(epoch, first_step)
         if self.fetching is not None:
             self.fetching.stand_at(epoch, first_step)
         at = first_step
-        for (_, step, part), lent in self.made(places, opening):
+        for (_, step, part), lent in self.made(epoch, first_step, opening):
             if step != at and self.fetching is not None:
                 self.fetching.stand_at(epoch, step)
             at = step
             yield self.batch(lent, step, part == self.parts(step) - 1)
+
+    def places(self, epoch: int, first_step: int = 0) -> Iterator[Place]:
+        return ((epoch, step, part) for step in range(first_step, self.plan.steps) for part in range(self.parts(step)))
 
     def opening(self, epoch: int, step: int) -> Opening | None:
         """Of this loader's very first batch, nothing of others."""
@@ -229,10 +228,12 @@ class ShardLoader(EpochIteration):
         batch = Batch(images, labels, step, last, made.keys)
         return batch.pin_memory() if self.pin_memory and self.decoder is None else batch
 
-    def made(self, places: Iterator[Place], opening: Opening | None) -> Iterator[tuple[Place, Lent]]:
+    def made(self, epoch: int, first_step: int, opening: Opening | None) -> Iterator[tuple[Place, Lent]]:
+        places = self.places(epoch, first_step)
         if self.pool is not None:
-            first, second = itertools.tee(places)
-            yield from zip(second, self.pool.batches(first, self.look, opening), strict=False)
+            following = self.places(epoch + 1) if self.plan.train else ()  # who evaluates seldom goes on at once
+            ready = self.pool.batches(self.places(epoch, first_step), self.look, opening, following)
+            yield from zip(places, ready, strict=False)
             return
         assert self.maker is not None
         rows, side = self.plan.rows, self.plan.image_size

@@ -61,10 +61,11 @@ class WorkerPool:
         self.crew, self.children = crew, crew.workers
         self.slots = Slots(crew.slots_file, plan.rows, plan.image_size, registrar)
         self.ahead = batches_ahead(plan.prefetch, self.slots.bytes, len(self.children))
-        self.tickets = 0
+        self.tickets = 1
         self.round = 0
         self.limit = plan.access.patience.deadline * 2 + LONGEST_JOB
         self.assemblies: dict[int, Assembly] = {}
+        self.early: deque[tuple[Place, int]] = deque()  # with tickets: begun for an iteration that is yet to come
         self.waiting: deque[Job] = deque()
         self.loads: dict[int, list[Job]] = {number: [] for number in range(len(self.children))}
         for number, child in enumerate(self.children, 1):
@@ -79,19 +80,24 @@ class WorkerPool:
             )
             child.send(setup)
 
-    def batches(self, places: Iterable[Place], look: Look, opening: Opening | None = None) -> Iterator[Lent]:
+    def batches(
+        self, places: Iterable[Place], look: Look, opening: Opening | None = None, following: Iterable[Place] = ()
+    ) -> Iterator[Lent]:
         """Raises TarnError for what a process could not read, or where one ended.
 
-        look: called while waiting. opening: of the first place.
+        look: called while waiting. opening: of the first place. following: what the next iteration will begin with,
+        in all likelihood; no process idles where one ends and the next begins.
         """
         self.round += 1
-        this_round, coming = self.round, iter(places)
+        this_round, coming, later = self.round, iter(places), iter(following)
         wanted: deque[int] = deque()  # tickets, in the order of the places
         try:
             while True:
                 for place in itertools.islice(coming, self.ahead - len(wanted)):
-                    wanted.append(self.begin(place, opening))
+                    wanted.append(self.begun_early(place) or self.begin(place, opening))
                     opening = None
+                for place in itertools.islice(later, max(0, self.ahead - len(wanted) - len(self.early))):
+                    self.early.append((place, self.begin(place, None)))
                 self.hand_out()
                 if not wanted:
                     return
@@ -110,6 +116,17 @@ class WorkerPool:
     def bytes_ahead(self) -> int:
         """The most that batches in the making take."""
         return self.ahead * self.slots.bytes
+
+    def begun_early(self, place: Place) -> int:
+        """Its ticket; 0 where another place was expected, and then all that was begun early is dropped."""
+        if not self.early:
+            return 0
+        expected, ticket = self.early.popleft()
+        if expected == place:
+            return ticket
+        self.abandon([ticket, *(ticket for _, ticket in self.early)])
+        self.early.clear()
+        return 0
 
     def begin(self, place: Place, opening: Opening | None) -> int:
         ticket, self.tickets = self.tickets, self.tickets + 1
