@@ -21,6 +21,7 @@ from sharding.remote.persistence import Patience, RemoteError, patiently
 FORMAT = "tarn-shards"
 VERSION = 1
 MAGIC = b"TARNIDX2"
+HEADER = 16  # bytes of an index before its records
 RECORD = np.dtype([("offset", "<u8"), ("size", "<u4"), ("label", "<i4"), ("crc32", "<u4")])
 
 
@@ -38,6 +39,11 @@ class ShardInfo:
     @property
     def index_name(self) -> str:
         return self.name.removesuffix(".tar") + ".idx"
+
+    @property
+    def index_size(self) -> int:
+        """Bytes of the index."""
+        return HEADER + RECORD.itemsize * self.samples
 
 
 @dataclass(frozen=True)
@@ -126,9 +132,9 @@ def index_bytes(records: NDArray[np.void]) -> bytes:
 
 def parse_index(raw: bytes, where: str) -> NDArray[np.void]:
     """Records of dtype RECORD, read-only. Raises TarnError, naming where, for anything else than a whole index."""
-    if raw[:8] != MAGIC or len(raw) != 16 + RECORD.itemsize * int.from_bytes(raw[8:16], "little"):
+    if raw[:8] != MAGIC or len(raw) != HEADER + RECORD.itemsize * int.from_bytes(raw[8:16], "little"):
         raise TarnError(f"{where} is not a whole shard index ({len(raw)} bytes): pack the dataset again.")
-    return np.frombuffer(raw, RECORD, offset=16)
+    return np.frombuffer(raw, RECORD, offset=HEADER)
 
 
 def read_manifest(root: str, options: storage.Options = storage.NONE, client: Client | None = None) -> Manifest:

@@ -14,6 +14,7 @@ from sharding import storage
 from sharding.cores import available_cores
 from sharding.errors import TarnError, UsageError
 from sharding.foreign.target import SOURCE as INDEXED
+from sharding.gathered import gathered_name, publish_gathered
 from sharding.manifest import Manifest, Split, read_manifest
 from sharding.plan import digest, plan_shards
 from sharding.preparation import Preparation
@@ -220,12 +221,15 @@ def publish(root: str, staging: Path, found: Source, before: Manifest | None, sp
     if before is not None and (replaced or not kept):
         kept = {split: there for split, there in kept.items() if split not in splits}
         storage.publish(url, replace(before, classes=found.classes, splits=kept).to_json().encode())
-    for new in splits.values():
+    for split, new in splits.items():
+        publish_gathered(root, split, new, lambda shard: (staging / shard.index_name).read_bytes())
         for shard in new.shards:
             for name in (shard.name, shard.index_name):
                 storage.publish_file(staging / name, storage.join(root, name))
     wanted = {shard.name for there in (*kept.values(), *splits.values()) for shard in there.shards}
-    for old in before.splits.values() if before is not None else ():
+    for split, old in before.splits.items() if before is not None else ():
+        if split not in kept and split not in splits:
+            storage.remove(storage.join(root, gathered_name(split)))
         for shard in old.shards:
             if shard.name not in wanted:
                 storage.remove(storage.join(root, shard.name))

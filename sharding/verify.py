@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from sharding import storage
 from sharding.errors import TarnError
 from sharding.foreign.check import check_indexed, is_indexed
+from sharding.gathered import check_gathered
 from sharding.manifest import Manifest, ShardInfo, parse_index
 from sharding.progress import progress_bar
 
@@ -19,6 +20,8 @@ def verify(root: str, manifest: Manifest) -> list[str]:
     with progress_bar(total, "verifying", "B") as bar:
         for name, split in manifest.splits.items():
             keys: set[str] = set()
+            problem = check_gathered(root, name, split)
+            problems += [problem] if problem is not None else []
             if is_indexed(split):
                 problems += check_indexed(root, manifest, split, bar.update)
                 continue

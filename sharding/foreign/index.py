@@ -17,6 +17,7 @@ from sharding.foreign.layout import Layout, find_layout
 from sharding.foreign.samples import repeated
 from sharding.foreign.scan import Scan, scan_all
 from sharding.foreign.target import SOURCE, find_target, is_current, read_earlier, refuse_unwritable
+from sharding.gathered import gathered_name, publish_gathered
 from sharding.manifest import ClassInfo, Manifest, ShardInfo, Split, index_bytes
 from sharding.sources import Problems
 
@@ -118,6 +119,10 @@ def publish(root: str, manifest: Manifest, indexes: Mapping[str, bytes], before:
         storage.remove(url)
         for name in {tar.index_name for split in before.splits.values() for tar in split.shards} - indexes.keys():
             storage.remove(storage.join(root, name))
+        for gone in before.splits.keys() - manifest.splits.keys():
+            storage.remove(storage.join(root, gathered_name(gone)))
     with ThreadPoolExecutor(WRITING) as pool:
         list(pool.map(lambda name: storage.publish(storage.join(root, name), indexes[name]), indexes))
+    for name, split in manifest.splits.items():
+        publish_gathered(root, name, split, lambda shard: indexes[shard.index_name])
     storage.publish(url, manifest.to_json().encode())

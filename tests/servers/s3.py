@@ -22,7 +22,8 @@ class S3Server:
         self.programs = swift.install()
         file = folder / "ports.json"
         if not file.exists():
-            ports = dict(zip(swift.SERVERS, guard.free_ports(len(swift.SERVERS)), strict=True))
+            names = (*swift.SERVERS, "memcached")
+            ports = dict(zip(names, guard.free_ports(len(names)), strict=True))
             swift.configure(self.programs, folder / "etc", folder / "disks", ports)
             file.write_text(json.dumps(ports))
         self.ports: dict[str, int] = json.loads(file.read_text())
@@ -45,11 +46,7 @@ class S3Server:
         }
 
     def start(self) -> None:
-        commands = {
-            name: [str(self.programs / f"swift-{name}-server"), str(self.folder / "etc" / f"{name}-server.conf"), "-v"]
-            for name in swift.SERVERS
-        }
-        guard.start(commands, self.folder, self.owner)
+        guard.start(swift.commands(self.programs, self.folder / "etc", self.ports), self.folder, self.owner)
         guard.wait_for(self.running, self.folder)
 
     def stop(self) -> None:
@@ -62,7 +59,7 @@ class S3Server:
     def running(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.endpoint}/healthcheck", timeout=5):
-                return all(guard.listens(port) for port in self.ports.values())
+                return all(guard.listens(self.ports[name]) for name in swift.SERVERS)
         except OSError:
             return False
 

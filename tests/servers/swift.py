@@ -13,6 +13,9 @@ VERSION = "2.38.3"
 KEY, SECRET, REGION = "test:tester", "testing", "us-east-1"
 SERVERS = ("account", "container", "object", "proxy")
 
+# Every Swift that is in use has it; without, each request asks after its account and its bucket anew.
+MEMCACHED = shutil.which("memcached")
+
 _HOME = Path(__file__).parents[2] / "build" / f"swift-{VERSION}"
 
 # Readers in parallel are served in parallel only by several workers.
@@ -97,18 +100,30 @@ def _install_into(home: Path) -> None:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
 
 
+def commands(programs: Path, etc: Path, ports: dict[str, int]) -> dict[str, list[str]]:
+    """Of all that runs, by name."""
+    servers = {
+        name: [str(programs / f"swift-{name}-server"), str(etc / f"{name}-server.conf"), "-v"] for name in SERVERS
+    }
+    cache = [str(MEMCACHED), "-l", "127.0.0.1", "-p", str(ports["memcached"]), "-U", "0", "-u", getpass.getuser()]
+    return ({"memcached": cache} if MEMCACHED else {}) | servers
+
+
 def configure(programs: Path, etc: Path, disks: Path, ports: dict[str, int]) -> None:
-    """Write what the four servers read: one region, one zone, one disk, one copy."""
+    """Write what the servers read: one region, one zone, one disk, one copy."""
     etc.mkdir(parents=True)
     (disks / "disk").mkdir(parents=True)
     (etc / "swift.conf").write_text(
         "[swift-hash]\nswift_hash_path_prefix = tarn\nswift_hash_path_suffix = tarn\n"
         "[storage-policy:0]\nname = default\ndefault = yes\n"
     )
-    filters = "".join(f"[filter:{name}]\nuse = egg:swift#{name}\n{options}\n" for name, options in _FILTERS.items())
+    used = dict(_FILTERS)
+    if MEMCACHED:
+        used = {"memcache": f"memcache_servers = 127.0.0.1:{ports['memcached']}"} | used
+    filters = "".join(f"[filter:{name}]\nuse = egg:swift#{name}\n{options}\n" for name, options in used.items())
     for name in SERVERS:
         app = f"{name}-server"
-        pipeline = " ".join([*_FILTERS, app]) if name == "proxy" else app
+        pipeline = " ".join([*used, app]) if name == "proxy" else app
         options = {"object": _OBJECT_OPTIONS, "proxy": _PROXY_OPTIONS}.get(name, "")
         (etc / f"{app}.conf").write_text(
             f"[DEFAULT]\nbind_ip = 127.0.0.1\nbind_port = {ports[name]}\nuser = {getpass.getuser()}\n"

@@ -14,7 +14,7 @@ from servers.s3 import S3Server
 from sharding.__main__ import main as sharding_main
 from sharding.errors import TarnError
 from sharding.manifest import read_manifest
-from training.streaming import ShardLoader
+from training.streaming import Batch, ShardLoader
 
 Batches = list[tuple[tuple[str, ...], bytes]]
 
@@ -24,8 +24,12 @@ def loader(url: str, **more: Any) -> ShardLoader:
     return ShardLoader(url, **{**settings, **more})
 
 
+def seen(batch: Batch) -> tuple[tuple[str, ...], bytes]:
+    return batch.keys, batch.images.numpy().tobytes()
+
+
 def batches(one: ShardLoader) -> Batches:
-    found = [(batch.keys, batch.images.numpy().tobytes()) for batch in one]
+    found = [seen(batch) for batch in one]
     one.close()
     return found
 
@@ -165,6 +169,32 @@ def test_no_shard_is_asked_for_before_the_pictures_of_the_first_batch(
         time.sleep(0.02)
     one.close()
     assert not whole.intersection(asked[:24])
+
+
+def test_the_first_batch_takes_its_indexes_from_the_one_file_that_has_them_all(
+    remote: str, proxy: Proxy, expected: Batches, tmp_path: Path
+) -> None:
+    one = loader(remote, cache=str(tmp_path / "cache"))
+    assert seen(next(iter(one))) == expected[0]
+    asked = [request.path.rsplit("/", 1)[1] for request in proxy.log]
+    assert asked.count("train.indexes") == 1
+    assert not [name for name in asked if name.endswith(".idx")]
+    one.close()
+
+
+@pytest.mark.parametrize("damage", ["missing", "of another packing", "unreachable"])
+def test_without_a_right_file_of_all_indexes_each_is_read(
+    remote: str, proxy: Proxy, s3: S3Server, shards: Path, expected: Batches, tmp_path: Path, damage: str
+) -> None:
+    if damage == "missing":
+        s3.delete(f"{remote}/train.indexes")
+    elif damage == "unreachable":
+        proxy.fault("status", times=100, code=500, match="train.indexes")
+    else:
+        s3.put(f"{remote}/train.indexes", (shards / "train.indexes").read_bytes()[::-1])
+    one = loader(remote, cache=str(tmp_path / "cache"))
+    assert batches(one) == expected
+    assert [request for request in proxy.log if request.path.endswith(".idx")]
 
 
 def test_a_warm_cache_asks_for_nothing(remote: str, proxy: Proxy, expected: Batches, tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from sharding.errors import UsageError
 from sharding.manifest import Manifest, read_manifest
 from sharding.plan import parse_size
 from sharding.remote.clients import build_client
-from sharding.remote.persistence import Reader
 from training.preprocessing import Preprocessing
 from training.ranks import Ranks
 from training.streaming.access import DEADLINE, resolve_access
@@ -35,7 +34,7 @@ from training.streaming.fetching import Fetching
 from training.streaming.geometry import Augmentation
 from training.streaming.iteration import Batch, EpochIteration
 from training.streaming.memory_limit import check_room, memory_limit
-from training.streaming.opening import early_reader, read_opening
+from training.streaming.opening import Start, early_start, read_opening
 from training.streaming.page_locked import build_registrar
 from training.streaming.plan import PREFETCH, StreamPlan, start_state
 from training.streaming.pool import Lent, WorkerPool
@@ -102,8 +101,8 @@ class ShardLoader(EpochIteration):
         ranks, options = ranks_of(rank, world_size), dict(storage_options or {})
         crew = Crew(worker_count(num_workers, ranks))
         try:
-            reader = early_reader(url, options, client, deadline)
-            manifest = read_manifest(url, options, reader.client if reader else None)
+            start = early_start(url, split, options, client, deadline)
+            manifest = read_manifest(url, options, start.reader.client if start else None)
             tars = manifest.shards_root(url)
             access = resolve_access(tars, options, client, cache, cache_limit, deadline)
             shards = manifest.split(split).shards
@@ -130,7 +129,7 @@ class ShardLoader(EpochIteration):
             )
             ledger = Path(bad_sample_ledger) if bad_sample_ledger else None
             where = torch.device(device) if device is not None else None
-            self.setup(plan, manifest, split, crew, pin_memory, ledger, where, reader)
+            self.setup(plan, manifest, split, crew, pin_memory, ledger, where, start)
         except BaseException:
             crew.close()
             raise
@@ -160,7 +159,7 @@ class ShardLoader(EpochIteration):
         pin_memory: bool,
         ledger: Path | None,
         device: torch.device | None,
-        reader: Reader | None = None,
+        start: Start | None = None,
     ) -> None:
         if not plan.is_local:
             build_client(plan.tars, plan.access.options, plan.access.client)  # a mistake is told here, in one sentence
@@ -173,12 +172,14 @@ class ShardLoader(EpochIteration):
         self.ledger = Ledger(ledger, plan.bad_samples.budget)
         self.counters: Counter[str] = Counter()
         self.fetching = Fetching(plan, crew) if plan.access.cache is not None else None
-        self.reader, self.is_open = reader, plan.is_local or not crew.workers
+        self.start, self.is_open = start, plan.is_local or not crew.workers
         traffic = self.fetching.traffic if self.fetching else None
         self.pool = WorkerPool(plan, crew, traffic, self.note, registrar) if crew.workers else None
         if self.pool is not None:
             self.warnings += check_room(self.pool.bytes_ahead, plan.ranks.local_size, memory_limit())
-        self.maker = None if crew.workers else BatchMaker(plan, build_source(plan, traffic, 1, reader))
+        self.maker = (
+            None if crew.workers else BatchMaker(plan, build_source(plan, traffic, 1, start.reader if start else None))
+        )
 
     def __len__(self) -> int:
         """Batches of a whole epoch; equal on all ranks, unless a micro_batch divides their shares unequally."""
@@ -210,9 +211,9 @@ class ShardLoader(EpochIteration):
             return None
         self.is_open = True
         number = len(self.crew.workers) + 1
-        opening, counters = read_opening(self.plan, epoch, step, self.fetching, number, self.reader)
+        opening, counters = read_opening(self.plan, epoch, step, self.fetching, number, self.start)
         self.counters.update(counters)
-        self.reader = None
+        self.start = None
         return opening
 
     def batch(self, lent: Lent, step: int, last: bool) -> Batch:

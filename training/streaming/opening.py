@@ -3,9 +3,13 @@ still starting, and before anything else is asked of the store."""
 
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 from sharding import storage
+from sharding.gathered import gathered_name, right_parts
+from sharding.manifest import ShardInfo
 from sharding.remote.clients import build_client
 from sharding.remote.persistence import Patience, Reader
 from training.streaming.fetching import Fetching
@@ -14,31 +18,49 @@ from training.streaming.remote_source import RemoteSource
 from training.streaming.sources import Opening
 
 CONNECTIONS = 16  # opened while the manifest is read
+LONGEST_WAIT = 2.0  # s for the gathered indexes, beyond the manifest: one by one they need no longer
 
 
-def read_opening(
-    plan: StreamPlan, epoch: int, step: int, fetching: Fetching | None, number: int, reader: Reader | None
-) -> tuple[Opening, Counter[str]]:
-    """Of the first part of a step, what the cache does not hold; and what happened on the way.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What was asked of a store before anything of the dataset was known. coming: the split's gathered indexes."""
 
-    number: of this process in the traffic. reader: of the tars' root, with its connections open, if there is one.
-    The fetcher starts meanwhile. Raises TarnError for what cannot be read.
-    """
-    traffic = fetching.traffic if fetching else None
-    source = RemoteSource(plan.root, plan.tars, plan.shards, plan.access, traffic, number, reader)
-    shards, places = plan.order(epoch).locate(plan.positions(step)[0])
-    source.load_indexes(set(shards.tolist()))
-    if fetching is not None:
-        fetching.start()  # the workers have been started by now, and the pictures take a while to come
-    return source.read_ahead(list(zip(shards.tolist(), places.tolist(), strict=True))), source.counters
+    reader: Reader
+    coming: Future[bytes]
+
+    def indexes(self, shards: tuple[ShardInfo, ...]) -> dict[int, bytes]:
+        """By shard; none where the split is too large for them, or they do not come: then they are read one by one."""
+        try:
+            return right_parts(self.coming.result(LONGEST_WAIT), shards)
+        except Exception:  # a timeout, or what the client raises; what is wrong for good, reading one by one tells
+            return {}
 
 
-def early_reader(url: str, options: Mapping[str, Any], client: str, deadline: float) -> Reader | None:
+def early_start(url: str, split: str, options: Mapping[str, Any], client: str, deadline: float) -> Start | None:
     """Of a store, with its connections being opened while the manifest is read. Raises UsageError for an unknown
     client."""
     if storage.local_path(url) is not None:
         return None
     patience = Patience(deadline=deadline)
     reader = Reader(url, build_client(url, options, client, patience.silence), patience)
-    reader.open_connections("manifest.json", CONNECTIONS)
-    return reader
+    coming = reader.threads.submit(lambda: reader.client.whole(gathered_name(split)))
+    reader.open_connections("manifest.json", CONNECTIONS - 2)
+    return Start(reader, coming)
+
+
+def read_opening(
+    plan: StreamPlan, epoch: int, step: int, fetching: Fetching | None, number: int, start: Start | None
+) -> tuple[Opening, Counter[str]]:
+    """Of the first part of a step, what the cache does not hold; and what happened on the way.
+
+    number: of this process in the traffic. start: at the manifest's root, if there is one. The fetcher starts
+    meanwhile. Raises TarnError for what cannot be read.
+    """
+    traffic = fetching.traffic if fetching else None
+    reader, known = (start.reader, start.indexes(plan.shards)) if start else (None, {})
+    source = RemoteSource(plan.root, plan.tars, plan.shards, plan.access, traffic, number, reader)
+    shards, places = plan.order(epoch).locate(plan.positions(step)[0])
+    source.load_indexes(set(shards.tolist()), known)
+    if fetching is not None:
+        fetching.start()  # the workers have been started by now, and the pictures take a while to come
+    return source.read_ahead(list(zip(shards.tolist(), places.tolist(), strict=True))), source.counters

@@ -4,14 +4,14 @@ import hashlib
 import os
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sharding import storage
 from sharding.errors import TarnError
-from sharding.manifest import RECORD, ShardInfo
+from sharding.manifest import ShardInfo
 from sharding.remote.clients import build_client
 from sharding.remote.persistence import Reader
 from training.streaming.access import Access
@@ -22,6 +22,8 @@ from training.streaming.traffic import COMING, Traffic
 POLL = 0.005  # s
 LONGEST_WAIT = 60.0  # s for a shard that is on its way; then its samples are read by range
 WRONG_BYTES_ATTEMPTS = 3
+
+NOTHING: Mapping[int, bytes] = {}
 
 Record = tuple[int, int, int, int]  # offset, size, label, crc32
 Range = tuple[str, int, int]  # name, start, end
@@ -143,24 +145,29 @@ class RemoteSource(Source):
             return None
         return raw if len(raw) == HEADER + size else None
 
-    def load_indexes(self, shards: set[int]) -> None:
-        """All that are not known yet, at once: from the cache, else from where they lie, and into the cache."""
-        wanted = sorted(shard for shard in shards if shard not in self.indexes)
+    def load_indexes(self, shards: set[int], known: Mapping[int, bytes] = NOTHING) -> None:
+        """All that are not here yet, at once: from the cache, else from where they lie, and into the cache.
+
+        known: index files that were read and checked already, by shard.
+        """
         missing = []
-        for shard in wanted:
+        for shard in sorted(shards - self.indexes.keys()):
             raw = self.cached_index(self.shards[shard])
             if raw is None:
                 missing.append(shard)
             else:
                 self.indexes[shard] = self.parsed(shard, raw)
-        infos = [self.shards[shard] for shard in missing]
+        asked = [shard for shard in missing if shard not in known]
+        infos = [self.shards[shard] for shard in asked]
         raws = self.checked(
             self.index_reader,
-            [(info.index_name, 0, index_size(info)) for info in infos],
+            [(info.index_name, 0, info.index_size) for info in infos],
             lambda at, raw: hashlib.sha256(raw).hexdigest() == infos[at].index_sha256,
             "SHA-256 of the manifest",
         )
-        for shard, raw in zip(missing, raws, strict=True):
+        read = dict(zip(asked, raws, strict=True))
+        for shard in missing:
+            raw = read.get(shard) or known[shard]
             self.indexes[shard] = self.parsed(shard, raw)
             if self.cache is not None:
                 self.cache.keep(self.shards[shard].index_sha256, raw)
@@ -170,8 +177,4 @@ class RemoteSource(Source):
         return checked_index(raw, storage.join(self.root, info.index_name), info)
 
     def cached_index(self, info: ShardInfo) -> bytes | None:
-        return self.cache.read_whole(info.index_sha256, index_size(info)) if self.cache is not None else None
-
-
-def index_size(info: ShardInfo) -> int:
-    return 16 + RECORD.itemsize * info.samples
+        return self.cache.read_whole(info.index_sha256, info.index_size) if self.cache is not None else None

@@ -119,6 +119,8 @@ def test_a_store_is_listed_read_and_written(store: str, tmp_path: Path) -> None:
         "my-train-0001.idx",
         "my-train-0002.idx",
         "my-val-0000.idx",
+        "train.indexes",
+        "val.indexes",
     ]
     assert verify(store, read_manifest(store)) == []
     assert index(store, IndexConfig()).fresh is False

@@ -24,7 +24,8 @@ def test_a_source_that_is_only_read_gets_index_and_manifest_elsewhere(tmp_path: 
     manifest = read_manifest(str(out))
     assert manifest == done.manifest
     assert manifest.data_root == manifest.shards_root(str(out)) == str(root)
-    assert sorted(contents(out)) == ["manifest.json", *(f"my-train-000{n}.idx" for n in range(3)), "my-val-0000.idx"]
+    indexes = [*(f"my-train-000{n}.idx" for n in range(3)), "my-val-0000.idx"]
+    assert sorted(contents(out)) == ["manifest.json", *indexes, "train.indexes", "val.indexes"]
     assert [key for key, *_ in pictures_by_index(done)["train"]] == list(samples(range(25)))
     assert verify(str(out), manifest) == []
     assert "train: 25 pictures in 3 shards" in stats(str(out), manifest)

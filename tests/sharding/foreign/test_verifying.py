@@ -38,5 +38,6 @@ def test_verify_finds_an_index_that_is_not_of_its_tar(tmp_path: Path) -> None:
     val = manifest.split("val")
     shard = replace(val.shards[0], index_sha256=hashlib.sha256(raw).hexdigest())
     forged = Split((shard,), val.packed)
-    (told,) = verify(str(root), Manifest(manifest.classes, {"val": forged}))
+    gathered, told = verify(str(root), Manifest(manifest.classes, {"val": forged}))
+    assert "val.indexes does not hold the indexes" in gathered
     assert "does not hold the places and labels" in told
