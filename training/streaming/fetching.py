@@ -12,8 +12,8 @@ from training.streaming.traffic import COMING, Traffic
 class Fetching:
     """counters, warnings: what it told so far; the latter are for the taking.
 
-    Its process may be started before the rank stands anywhere: until then it asks the store for nothing, so that the
-    loader's first batch has the link for itself.
+    Its process starts when the rank first stands somewhere: the loader's first batch is here by then, which had the link
+    and the cores for itself.
     """
 
     def __init__(self, plan: StreamPlan, crew: Crew) -> None:
@@ -25,20 +25,15 @@ class Fetching:
         self.counters: Counter[str] = Counter()
         self.warnings: list[str] = []
 
-    def start(self) -> Child:
-        """The process, started unless it runs already."""
+    def stand_at(self, epoch: int, step: int) -> None:
+        """The rank is about to read this step."""
         if self.child is None:
             self.child = self.crew.start_fetcher()
             self.child.send((self.plan, self.crew.traffic_file, self.processes))
-        return self.child
-
-    def stand_at(self, epoch: int, step: int) -> None:
-        """The rank is about to read this step."""
-        child = self.start()
         try:
-            child.connection.send((epoch, step))
+            self.child.connection.send((epoch, step))
         except ConnectionError as error:
-            raise TarnError(self.obituary(child)) from error
+            raise TarnError(self.obituary(self.child)) from error
 
     def listen(self) -> None:
         """Takes in what the fetcher sent. Raises TarnError where it found something that no waiting mends."""

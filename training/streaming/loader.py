@@ -211,7 +211,8 @@ class ShardLoader(EpochIteration):
             return None
         self.is_open = True
         number = len(self.crew.workers) + 1
-        opening, counters = read_opening(self.plan, epoch, step, self.fetching, number, self.start)
+        traffic = self.fetching.traffic if self.fetching else None
+        opening, counters = read_opening(self.plan, epoch, step, traffic, number, self.start)
         self.counters.update(counters)
         self.start = None
         return opening

@@ -12,12 +12,12 @@ from sharding.gathered import gathered_name, right_parts
 from sharding.manifest import ShardInfo
 from sharding.remote.clients import build_client
 from sharding.remote.persistence import Patience, Reader
-from training.streaming.fetching import Fetching
 from training.streaming.plan import StreamPlan
 from training.streaming.remote_source import RemoteSource
 from training.streaming.sources import Opening
+from training.streaming.traffic import Traffic
 
-CONNECTIONS = 16  # opened while the manifest is read
+CONNECTIONS = 8  # opened while the manifest is read
 LONGEST_WAIT = 2.0  # s for the gathered indexes, beyond the manifest: one by one they need no longer
 
 
@@ -49,18 +49,15 @@ def early_start(url: str, split: str, options: Mapping[str, Any], client: str, d
 
 
 def read_opening(
-    plan: StreamPlan, epoch: int, step: int, fetching: Fetching | None, number: int, start: Start | None
+    plan: StreamPlan, epoch: int, step: int, traffic: Traffic | None, number: int, start: Start | None
 ) -> tuple[Opening, Counter[str]]:
     """Of the first part of a step, what the cache does not hold; and what happened on the way.
 
-    number: of this process in the traffic. start: at the manifest's root, if there is one. The fetcher starts
-    meanwhile. Raises TarnError for what cannot be read.
+    number: of this process in the traffic. start: at the manifest's root, if there is one. Raises TarnError for what
+    cannot be read.
     """
-    traffic = fetching.traffic if fetching else None
     reader, known = (start.reader, start.indexes(plan.shards)) if start else (None, {})
     source = RemoteSource(plan.root, plan.tars, plan.shards, plan.access, traffic, number, reader)
     shards, places = plan.order(epoch).locate(plan.positions(step)[0])
     source.load_indexes(set(shards.tolist()), known)
-    if fetching is not None:
-        fetching.start()  # the workers have been started by now, and the pictures take a while to come
     return source.read_ahead(list(zip(shards.tolist(), places.tolist(), strict=True))), source.counters
