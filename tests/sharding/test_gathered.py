@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from sharding import gathered
 from sharding.gathered import right_parts
@@ -49,3 +50,13 @@ def test_a_split_that_grew_too_large_for_it_leaves_none_behind(
     monkeypatch.setattr(gathered, "LARGEST", (out / "val.indexes").stat().st_size)
     pack(pictures, str(out), replace(SMALL, seed=1, overwrite=True))
     assert sorted(path.name for path in out.glob("*.indexes")) == ["val.indexes"]
+
+
+def test_a_split_that_goes_takes_it_along(pictures: Path, tmp_path: Path) -> None:
+    out, other = tmp_path / "out", tmp_path / "in" / "train" / "cat"
+    pack(pictures, str(out), SMALL)
+    other.mkdir(parents=True)
+    Image.new("RGB", (40, 40)).save(other / "a.jpg")
+    pack(tmp_path / "in", str(out), replace(SMALL, split="train", overwrite=True))
+    assert sorted(path.name for path in out.glob("*.indexes")) == ["train.indexes"]
+    assert verify(str(out), read_manifest(str(out))) == []

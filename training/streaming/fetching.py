@@ -12,8 +12,8 @@ from training.streaming.traffic import COMING, Traffic
 class Fetching:
     """counters, warnings: what it told so far; the latter are for the taking.
 
-    Its process starts when the rank first stands somewhere: the loader's first batch is here by then, which had the link
-    and the cores for itself.
+    Its process starts when the rank first stands somewhere: by then the loader's first batch is here, which had the
+    link and the cores for itself.
     """
 
     def __init__(self, plan: StreamPlan, crew: Crew) -> None:
