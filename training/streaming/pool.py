@@ -61,7 +61,7 @@ class WorkerPool:
         self.crew, self.children = crew, crew.workers
         self.slots = Slots(crew.slots_file, plan.rows, plan.image_size, registrar)
         self.ahead = batches_ahead(plan.prefetch, self.slots.bytes, len(self.children))
-        self.tickets = 1
+        self.tickets = 0
         self.round = 0
         self.limit = plan.access.patience.deadline * 2 + LONGEST_JOB
         self.assemblies: dict[int, Assembly] = {}
@@ -94,7 +94,7 @@ class WorkerPool:
         try:
             while True:
                 for place in itertools.islice(coming, self.ahead - len(wanted)):
-                    wanted.append(self.begun_early(place) or self.begin(place, opening))
+                    wanted.append(self.begin_unless_early(place, opening))
                     opening = None
                 for place in itertools.islice(later, max(0, self.ahead - len(wanted) - len(self.early))):
                     self.early.append((place, self.begin(place, None)))
@@ -117,16 +117,14 @@ class WorkerPool:
         """The most that batches in the making take."""
         return self.ahead * self.slots.bytes
 
-    def begun_early(self, place: Place) -> int:
-        """Its ticket; 0 where another place was expected, and then all that was begun early is dropped."""
-        if not self.early:
-            return 0
-        expected, ticket = self.early.popleft()
-        if expected == place:
-            return ticket
-        self.abandon([ticket, *(ticket for _, ticket in self.early)])
-        self.early.clear()
-        return 0
+    def begin_unless_early(self, place: Place, opening: Opening | None) -> int:
+        """The ticket. Where another place was expected, all that was begun early is dropped."""
+        if self.early and self.early[0][0] == place:
+            return self.early.popleft()[1]
+        if self.early:
+            self.abandon(ticket for _, ticket in self.early)
+            self.early.clear()
+        return self.begin(place, opening)
 
     def begin(self, place: Place, opening: Opening | None) -> int:
         ticket, self.tickets = self.tickets, self.tickets + 1
