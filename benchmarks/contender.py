@@ -45,7 +45,7 @@ class Contender:
     options: tuple[tuple[str, str], ...] = ()
 
 
-OURS = ("torch", "training.streaming")
+OURS = ("torch", "tarn.training.streaming")
 TORCH = ("torch", "torchvision")
 CONTENDERS = {
     "seed": Contender("torchvision ImageFolder, PIL, ToTensor, Normalize (f32)", "benchmarks.peers:seed", TORCH),

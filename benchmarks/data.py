@@ -43,8 +43,8 @@ def prepared(source: Path) -> Data:
 
 def bytes_of(data: Data) -> dict[str, int]:
     """Bytes of the pictures alone, without a tar's headers: as they were (`original`), and of each variant."""
-    from sharding import storage
-    from sharding.manifest import parse_index, read_manifest
+    from tarn.sharding import storage
+    from tarn.sharding.format.manifest import parse_index, read_manifest
 
     found = {"original": sum(path.stat().st_size for path in data.files())}
     for variant in VARIANTS:

@@ -21,14 +21,14 @@ from torchvision.transforms import v2
 
 from benchmarks.data import prepared
 from benchmarks.machine import describe, pin
-from sharding.jpeg.structure import picture_size, tile
-from training.preprocessing import Preprocessing
-from training.streaming.decode import PictureDecoder, dct_scale
-from training.streaming.geometry import UNIFORMS, Augmentation, resized_crop_box
-from training.streaming.pictures import decode_eval, decode_train
-from training.streaming.randomness import sample_uniforms
-from training.streaming.region import RegionDecoder
-from training.streaming.resize import Filter, Resizer
+from tarn.sharding.jpeg.structure import picture_size, tile
+from tarn.training.pixels.decode import PictureDecoder, dct_scale
+from tarn.training.pixels.geometry import UNIFORMS, Augmentation, resized_crop_box
+from tarn.training.pixels.jpeg.region import RegionDecoder
+from tarn.training.pixels.pictures import decode_eval, decode_train
+from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.pixels.resize.resize import Filter, Resizer
+from tarn.training.streaming.randomness import sample_uniforms
 
 SIZE = 224
 CROP = Augmentation()

@@ -18,10 +18,10 @@ from torchvision.transforms import functional as vision
 
 from benchmarks.data import prepared
 from benchmarks.report import Bar, keep, show
-from sharding.jpeg.structure import tile
-from training.streaming.decode import FIDELITIES, PictureDecoder
-from training.streaming.geometry import UNIFORMS, Augmentation, resized_crop_box
-from training.streaming.randomness import sample_uniforms
+from tarn.sharding.jpeg.structure import tile
+from tarn.training.pixels.decode import FIDELITIES, PictureDecoder
+from tarn.training.pixels.geometry import UNIFORMS, Augmentation, resized_crop_box
+from tarn.training.streaming.randomness import sample_uniforms
 
 SIZE = 224
 STRAIGHT = Augmentation(flip=0.0)

@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sharding.jpeg.structure import Cutter, Reason, Region, tile
-from training.streaming.region import RegionDecoder
+from tarn.sharding.jpeg.structure import Cutter, Reason, Region, tile
+from tarn.training.pixels.jpeg.region import RegionDecoder
 
 PAGE = mmap.PAGESIZE
 SPECIAL = (0x00, 0xFF, 0xC0, 0xC4, 0xD0, 0xD3, 0xD7, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD, 0x7F, 0x80)

@@ -22,9 +22,9 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from training.augment import normalise
-from training.model import build_model
-from training.streaming import Batch, ShardLoader
+from tarn.training.model.resnet import build_model
+from tarn.training.pixels.normalisation import normalise
+from tarn.training.streaming import Batch, ShardLoader
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BAR = 0.99

@@ -21,8 +21,8 @@ from benchmarks.data import prepared
 from benchmarks.machine import describe, pin
 from benchmarks.report import Bar, keep, show
 from benchmarks.resize import draw_box
-from sharding.jpeg.structure import Box, Cutter, Reason, Region, tile
-from training.streaming.region import RegionDecoder
+from tarn.sharding.jpeg.structure import Box, Cutter, Reason, Region, tile
+from tarn.training.pixels.jpeg.region import RegionDecoder
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from webdataset.writer import TarWriter
 
-from training.streaming import ShardLoader
+from tarn.training.streaming import ShardLoader
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
 
 def ragged(packed: Path, folder: Path, samples: int) -> int:
     """Writes tars of 1 to 40 samples and indexes them; returns their number."""
-    from sharding.__main__ import main as sharding
+    from tarn.sharding.__main__ import main as sharding
 
     rng, found = np.random.default_rng(0), []
     for path in sorted((packed / "train").glob("*.tar")):

@@ -19,12 +19,12 @@ import sys  # noqa: E402
 import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-from sharding.manifest import ShardInfo  # noqa: E402
-from training.preprocessing import Preprocessing  # noqa: E402
-from training.ranks import Ranks  # noqa: E402
-from training.streaming.geometry import Augmentation  # noqa: E402
-from training.streaming.order import EpochOrder  # noqa: E402
-from training.streaming.plan import StreamPlan  # noqa: E402
+from tarn.sharding.format.manifest import ShardInfo  # noqa: E402
+from tarn.training.pixels.geometry import Augmentation  # noqa: E402
+from tarn.training.pixels.preprocessing import Preprocessing  # noqa: E402
+from tarn.training.streaming.order import EpochOrder  # noqa: E402
+from tarn.training.streaming.plan import StreamPlan  # noqa: E402
+from tarn.training.world.ranks import Ranks  # noqa: E402
 
 IMPORTS = time.perf_counter() - BEGIN
 SECONDS, MEGABYTES = 1.0, 300.0

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator
 
 from benchmarks.contender import Task
-from training.streaming import ShardLoader
+from tarn.training.streaming import ShardLoader
 
 
 def tarn(task: Task, variant: str = "tiled", fidelity: str = "default") -> Iterator[int]:

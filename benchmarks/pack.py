@@ -78,8 +78,8 @@ def turn(way: str, tree: Path) -> dict[str, float]:
     OUT.mkdir(parents=True)
     if way == "shardwriter":
         return {"seconds": shardwriter(tree)}
-    from sharding.pack import PackConfig, pack
-    from sharding.preparation import Preparation
+    from tarn.sharding.packing.pack import PackConfig, pack
+    from tarn.sharding.packing.preparation import Preparation
 
     if way == "plain":
         config = PackConfig(split="train", preparation=Preparation(tile=0))

@@ -20,8 +20,8 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from benchmarks.resize import draw_box
-from sharding.jpeg.structure import Cutter, Region, tile
-from training.streaming.region import RegionDecoder
+from tarn.sharding.jpeg.structure import Cutter, Region, tile
+from tarn.training.pixels.jpeg.region import RegionDecoder
 
 Pixels = NDArray[np.uint8]
 

@@ -28,7 +28,7 @@ import fsspec
 
 from benchmarks.link import link_to
 from benchmarks.static_store import BUCKET, static_store
-from sharding.manifest import read_manifest
+from tarn.sharding.format.manifest import read_manifest
 
 BATCH, PARALLEL = 64, 8
 
@@ -123,7 +123,7 @@ def median(args: argparse.Namespace, endpoint: str, *jobs: str) -> Any:
 
 def small_get(args: argparse.Namespace) -> dict[str, float]:
     """A request on a connection that is open, as those of a running loader are."""
-    from sharding.remote.clients import ObstoreClient
+    from tarn.sharding.storage.clients import ObstoreClient
 
     client, times = ObstoreClient(args.url, {}), []
     for _ in range(6):
@@ -143,7 +143,7 @@ def decode(args: argparse.Namespace) -> dict[str, float]:
 
 
 def time_of_first(url: str) -> float:
-    from training.streaming import ShardLoader
+    from tarn.training.streaming import ShardLoader
 
     with tempfile.TemporaryDirectory() as cache:
         started = time.perf_counter()
@@ -156,7 +156,7 @@ def time_of_first(url: str) -> float:
 
 def bare(args: argparse.Namespace) -> dict[str, float]:
     """All shards by the client that the loader uses, 8 at a time, the bytes thrown away."""
-    from sharding.remote.clients import ObstoreClient
+    from tarn.sharding.storage.clients import ObstoreClient
 
     client, shards = ObstoreClient(args.url, {}), read_manifest(args.local).split("train").shards
     started = time.perf_counter()
@@ -183,7 +183,7 @@ def local_epoch(args: argparse.Namespace) -> dict[str, float]:
 
 def epoch(args: argparse.Namespace, url: str, cache: str) -> tuple[float, float]:
     """Images/s without the first batch, and bytes/s of the split's shards over the whole epoch."""
-    from training.streaming import ShardLoader
+    from tarn.training.streaming import ShardLoader
 
     started = time.perf_counter()
     loader = ShardLoader(url, global_batch=BATCH, image_size=args.size, num_workers=2, cache=cache, active_shards=8)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.transforms.v2 import functional
 
-from training.streaming.resize import Filter, Resizer
+from tarn.training.pixels.resize.resize import Filter, Resizer
 
 Pixels = NDArray[np.uint8]
 Resize = Callable[[Pixels, tuple[int, int, int, int]], object]

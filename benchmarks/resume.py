@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def start(shards: str, consumed: int) -> dict[str, float]:
-    from training.streaming import ShardLoader
+    from tarn.training.streaming import ShardLoader
 
     started = time.perf_counter()
     loader = ShardLoader(shards, global_batch=BATCH, num_workers=2)
@@ -58,7 +58,7 @@ def start(shards: str, consumed: int) -> dict[str, float]:
 
 def same_rest(shards: Path) -> bool:
     """By keys, at 16 px so that it takes seconds."""
-    from training.streaming import ShardLoader
+    from tarn.training.streaming import ShardLoader
 
     whole, rest = (
         ShardLoader(str(shards), global_batch=BATCH, num_workers=2, keys=True, image_size=16) for _ in range(2)

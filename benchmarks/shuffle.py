@@ -17,7 +17,7 @@ import webdataset
 from numpy.typing import NDArray
 from webdataset import filters
 
-from training.streaming.order import EpochOrder
+from tarn.training.streaming.order import EpochOrder
 
 try:
     from streaming.base.shuffle import get_shuffle

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from inference.artifact import load
-from inference.pictures import find_pictures
-from inference.predictor import Prediction, Predictor
-from inference.report import FORMATS
-from sharding.errors import TarnError
-from training.world import choose_device
+from tarn.inference.artifact import load
+from tarn.inference.pictures import find_pictures
+from tarn.inference.predictor import Prediction, Predictor
+from tarn.inference.report import FORMATS
+from tarn.sharding.errors import TarnError
+from tarn.training.world.world import choose_device
 
 
 def main(words: list[str] | None = None) -> int:

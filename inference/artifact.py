@@ -8,15 +8,15 @@ from typing import Any
 
 import torch
 
-from sharding.errors import TarnError
-from sharding.manifest import ClassInfo
-from training.artifact import Artifact
-from training.model import ResNet
-from training.preprocessing import Preprocessing
+from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import ClassInfo
+from tarn.training.export.artifact import Artifact
+from tarn.training.model.resnet import ResNet
+from tarn.training.pixels.preprocessing import Preprocessing
 
 # What pickle may call to rebuild our module: nothing here runs code that the file brings along.
 ALLOWED = {
-    "training.model": {"ResNet", "BasicBlock", "Bottleneck"},
+    "tarn.training.model.resnet": {"ResNet", "BasicBlock", "Bottleneck"},
     "torch.nn.modules.conv": {"Conv2d"},
     "torch.nn.modules.batchnorm": {"BatchNorm2d"},
     "torch.nn.modules.activation": {"ReLU"},

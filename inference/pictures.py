@@ -9,9 +9,9 @@ from typing import IO, Any
 
 import fsspec
 
-from sharding import storage
-from sharding.errors import TarnError, UsageError
-from sharding.sources.folder import EXTENSIONS, pictures_below
+from tarn.sharding import storage
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.sources.folder import EXTENSIONS, pictures_below
 
 MOST_BYTES = 512 * 2**20  # of a member: a header that claims more is damaged or hostile
 

@@ -9,12 +9,12 @@ from itertools import islice
 import numpy as np
 import torch
 
-from inference.artifact import Loaded
-from inference.pictures import NamedPicture
-from sharding.errors import TarnError, UsageError
-from training.augment import normalise
-from training.streaming.decode import PictureDecoder
-from training.streaming.pictures import BrokenPictureError, Pixels
+from tarn.inference.artifact import Loaded
+from tarn.inference.pictures import NamedPicture
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.training.pixels.decode import PictureDecoder
+from tarn.training.pixels.normalisation import normalise
+from tarn.training.pixels.pictures import BrokenPictureError, Pixels
 
 
 @dataclass(frozen=True, slots=True)

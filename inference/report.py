@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import TextIO
 
-from inference.predictor import Prediction
+from tarn.inference.predictor import Prediction
 
 NAME_WIDTH = 32
 

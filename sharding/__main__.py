@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from sharding import sample
-from sharding.errors import TarnError
-from sharding.manifest import read_manifest
+from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import read_manifest
+from tarn.sharding.sample import sample
 
 
 def main(words: list[str] | None = None) -> int:
@@ -87,10 +87,10 @@ def run_sample(args: argparse.Namespace) -> int:
 
 
 def run_pack(args: argparse.Namespace) -> int:
-    from sharding.jpeg.structure import SIDE
-    from sharding.pack import PackConfig, pack
-    from sharding.plan import parse_size
-    from sharding.preparation import Preparation
+    from tarn.sharding.jpeg.structure import SIDE
+    from tarn.sharding.packing.pack import PackConfig, pack
+    from tarn.sharding.packing.preparation import Preparation
+    from tarn.sharding.sizes import parse_size
 
     preparation = Preparation(
         tile=0 if args.no_tile else SIDE,
@@ -121,7 +121,7 @@ def run_pack(args: argparse.Namespace) -> int:
 
 
 def run_index(args: argparse.Namespace) -> int:
-    from sharding.foreign.index import IndexConfig, index
+    from tarn.sharding.foreign.index import IndexConfig, index
 
     config = IndexConfig(
         out=args.out,
@@ -141,7 +141,7 @@ def run_index(args: argparse.Namespace) -> int:
 
 
 def run_verify(args: argparse.Namespace) -> int:
-    from sharding.verify import verify
+    from tarn.sharding.verify import verify
 
     manifest = read_manifest(args.root)
     problems = verify(args.root, manifest)
@@ -153,7 +153,7 @@ def run_verify(args: argparse.Namespace) -> int:
 
 
 def run_stats(args: argparse.Namespace) -> int:
-    from sharding.stats import stats
+    from tarn.sharding.stats import stats
 
     print(stats(args.root, read_manifest(args.root)))
     return 0

@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from sharding.errors import TarnError
+from tarn.sharding.errors import TarnError
 
 FLAGS = ("-std=c11", "-O3", "-shared", "-fPIC", "-fno-math-errno", "-fno-sanitize=undefined", "-Wall", "-Wextra")
 NATIVE = {"zig": "-mcpu=native", "cc": "-march=native"}

@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from sharding import storage
-from sharding.inspection import BROKEN, describe
-from sharding.manifest import Manifest, Split, parse_index
+from tarn.sharding import storage
+from tarn.sharding.format.manifest import Manifest, Split, parse_index
+from tarn.sharding.packing.inspection import BROKEN, describe
 
 LOOKED_AT = 2000  # pictures whose headers are read; counts and bytes are of all
 BAR = 40

@@ -5,12 +5,12 @@ import io
 import tarfile
 from collections.abc import Iterator
 
-from sharding import storage
-from sharding.errors import TarnError
-from sharding.foreign.check import check_indexed, is_indexed
-from sharding.gathered import check_gathered
-from sharding.manifest import Manifest, ShardInfo, parse_index
-from sharding.progress import progress_bar
+from tarn.sharding import storage
+from tarn.sharding.errors import TarnError
+from tarn.sharding.foreign.check import check_indexed, is_indexed
+from tarn.sharding.format.gathered import check_gathered
+from tarn.sharding.format.manifest import Manifest, ShardInfo, parse_index
+from tarn.sharding.progress import progress_bar
 
 
 def verify(root: str, manifest: Manifest) -> list[str]:

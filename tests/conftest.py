@@ -11,8 +11,8 @@ from servers.nginx import Nginx
 from servers.proxy import Proxy
 from servers.s3 import S3Server, shared
 
-from sharding.pack import PackConfig, pack
-from sharding.sample import SampleConfig, draw_sample
+from tarn.sharding.packing.pack import PackConfig, pack
+from tarn.sharding.sample.sample import SampleConfig, draw_sample
 
 
 @pytest.fixture(scope="session")

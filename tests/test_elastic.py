@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from servers.s3 import S3Server
 
-from training.ranks import Ranks
+from tarn.training.world.ranks import Ranks
 
 BATCH, LANES, STEPS = 20, 4, 12
 RUN = [

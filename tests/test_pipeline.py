@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.__main__ import main
+from tarn.training.__main__ import main
 
 PIPELINE = [
     "--model.arch=resnet18",

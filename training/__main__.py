@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sharding.errors import TarnError
-from training.planning import add_arguments
+from tarn.sharding.errors import TarnError
+from tarn.training.forecast.planning import add_arguments
 
 
 def main(words: list[str] | None = None) -> int:
@@ -54,24 +54,24 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def run_fit(args: argparse.Namespace, overrides: list[str]) -> int:
-    from training.coercion import load_config
-    from training.config import RunConfig
-    from training.fit import fit
+    from tarn.training.coercion import load_config
+    from tarn.training.run.config import RunConfig
+    from tarn.training.run.fit import fit
 
     return fit(load_config(RunConfig, args.config, overrides))
 
 
 def run_plan(args: argparse.Namespace, overrides: list[str]) -> int:
-    from training.coercion import load_config
-    from training.config import RunConfig
-    from training.planning import plan_text
+    from tarn.training.coercion import load_config
+    from tarn.training.forecast.planning import plan_text
+    from tarn.training.run.config import RunConfig
 
     print(plan_text(load_config(RunConfig, args.config, overrides), args))
     return 0
 
 
 def run_evaluate(args: argparse.Namespace, rest: list[str]) -> int:
-    from training.scoring import score_model
+    from tarn.training.evaluation.scoring import score_model
 
     with tqdm(desc="evaluate", unit="img", leave=False, disable=None) as bar:
         report = score_model(args, bar.update)
@@ -81,7 +81,7 @@ def run_evaluate(args: argparse.Namespace, rest: list[str]) -> int:
 
 
 def run_export(args: argparse.Namespace, rest: list[str]) -> int:
-    from training.snapshot import export_checkpoint
+    from tarn.training.run.snapshot import export_checkpoint
 
     for path in export_checkpoint(args.checkpoint, args.out):
         print(path)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from sharding.errors import UsageError
+from tarn.sharding.errors import UsageError
 
 T = TypeVar("T")
 

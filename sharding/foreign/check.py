@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from sharding import storage
-from sharding.errors import TarnError
-from sharding.foreign.classes import numbers_of
-from sharding.foreign.layout import Tar, size_of
-from sharding.foreign.samples import repeated
-from sharding.foreign.scan import Scan, pieces, reader_of, scan
-from sharding.foreign.target import SOURCE
-from sharding.manifest import Manifest, ShardInfo, Split, parse_index
+from tarn.sharding import storage
+from tarn.sharding.errors import TarnError
+from tarn.sharding.foreign.classes import numbers_of
+from tarn.sharding.foreign.layout import Tar, size_of
+from tarn.sharding.foreign.samples import repeated
+from tarn.sharding.foreign.scan import Scan, pieces, reader_of, scan
+from tarn.sharding.foreign.target import SOURCE
+from tarn.sharding.format.manifest import Manifest, ShardInfo, Split, parse_index
 
 
 def is_indexed(split: Split) -> bool:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sharding.errors import TarnError
-from sharding.foreign.headers import shown
-from sharding.foreign.labels import CONFLICT, Label, Names
-from sharding.foreign.samples import Samples
-from sharding.manifest import ClassInfo
-from sharding.sources import Problems
+from tarn.sharding.errors import TarnError
+from tarn.sharding.foreign.headers import shown
+from tarn.sharding.foreign.labels import CONFLICT, Label, Names
+from tarn.sharding.foreign.samples import Samples
+from tarn.sharding.format.manifest import ClassInfo
+from tarn.sharding.sources import Problems
 
 MOST_CLASSES = 1_000_000
 Tars = Mapping[str, Samples]  # by the tar's name

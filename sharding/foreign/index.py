@@ -9,17 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from sharding import storage
-from sharding.errors import UsageError
-from sharding.foreign.classes import classes_of, numbers_of, read_classes
-from sharding.foreign.labels import Label
-from sharding.foreign.layout import Layout, find_layout
-from sharding.foreign.samples import repeated
-from sharding.foreign.scan import Scan, scan_all
-from sharding.foreign.target import SOURCE, find_target, is_current, read_earlier, refuse_unwritable
-from sharding.gathered import gathered_name, publish_gathered
-from sharding.manifest import ClassInfo, Manifest, ShardInfo, Split, index_bytes
-from sharding.sources import Problems
+from tarn.sharding import storage
+from tarn.sharding.errors import UsageError
+from tarn.sharding.foreign.classes import classes_of, numbers_of, read_classes
+from tarn.sharding.foreign.labels import Label
+from tarn.sharding.foreign.layout import Layout, find_layout
+from tarn.sharding.foreign.samples import repeated
+from tarn.sharding.foreign.scan import Scan, scan_all
+from tarn.sharding.foreign.target import SOURCE, find_target, is_current, read_earlier, refuse_unwritable
+from tarn.sharding.format.gathered import gathered_name, publish_gathered
+from tarn.sharding.format.manifest import ClassInfo, Manifest, ShardInfo, Split, index_bytes
+from tarn.sharding.sources import Problems
 
 WRITING = 16  # index files written at a time
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sharding import storage
-from sharding.errors import TarnError
+from tarn.sharding import storage
+from tarn.sharding.errors import TarnError
 
 NAME = "_info.json"
 SYNONYMS = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}

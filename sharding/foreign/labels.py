@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sharding.foreign.tar import Member
+from tarn.sharding.foreign.tar import Member
 
 NUMBERS, SYNSETS, TEXTS = ("label", "cls", "class_id"), ("wnid", "synset"), ("text", "class_name")  # keys of the json
 MOST_BYTES = 2**20  # of a cls or json member

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from sharding import storage
-from sharding.errors import TarnError, UsageError
-from sharding.foreign.info import Info, read_info
-from sharding.foreign.names import COMPRESSED, chosen, from_pattern, is_pattern, is_web, listing, split_of
-from sharding.remote.persistence import Patience, patiently
+from tarn.sharding import storage
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.foreign.info import Info, read_info
+from tarn.sharding.foreign.names import COMPRESSED, chosen, from_pattern, is_pattern, is_web, listing, split_of
+from tarn.sharding.storage.persistence import Patience, patiently
 
 ASKING = 16  # sizes asked for at a time
 

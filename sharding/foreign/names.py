@@ -4,10 +4,10 @@ import fnmatch
 import re
 from collections.abc import Sequence
 
-from sharding import storage
-from sharding.errors import TarnError, UsageError
-from sharding.remote.clients import scheme_of
-from sharding.remote.persistence import Patience, patiently
+from tarn.sharding import storage
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.storage.persistence import Patience, patiently
+from tarn.sharding.storage.urls import scheme_of
 
 DEPTH = 3  # folders and file: <root>/a/b/x.tar
 MOST_NAMES = 1_000_000

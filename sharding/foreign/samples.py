@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sharding.foreign.headers import shown
-from sharding.foreign.labels import Label, Names, label_of, read_json, text_of, wnid_of
-from sharding.foreign.tar import Member
-from sharding.manifest import RECORD
+from tarn.sharding.foreign.headers import shown
+from tarn.sharding.foreign.labels import Label, Names, label_of, read_json, text_of, wnid_of
+from tarn.sharding.foreign.tar import Member
+from tarn.sharding.format.manifest import RECORD
 
 PICTURES = ("jpg", "jpeg", "png", "webp")
 

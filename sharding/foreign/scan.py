@@ -7,16 +7,16 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
-from sharding import storage
-from sharding.errors import TarnError
-from sharding.foreign.headers import DamageError
-from sharding.foreign.labels import wanted
-from sharding.foreign.layout import Tar
-from sharding.foreign.samples import Samples, collect
-from sharding.foreign.tar import Stream, walk
-from sharding.progress import progress_bar
-from sharding.remote.clients import build_client
-from sharding.remote.persistence import Reader
+from tarn.sharding import storage
+from tarn.sharding.errors import TarnError
+from tarn.sharding.foreign.headers import DamageError
+from tarn.sharding.foreign.labels import wanted
+from tarn.sharding.foreign.layout import Tar
+from tarn.sharding.foreign.samples import Samples, collect
+from tarn.sharding.foreign.tar import Stream, walk
+from tarn.sharding.progress import progress_bar
+from tarn.sharding.storage.clients import build_client
+from tarn.sharding.storage.persistence import Reader
 
 PIECE = 2 * 2**20  # bytes of a local file at a time
 

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from sharding.archive import BLOCK, padded
-from sharding.foreign.headers import DamageError, Header, decimal, parse, pax_records, shown, text
+from tarn.sharding.foreign.headers import DamageError, Header, decimal, parse, pax_records, shown, text
+from tarn.sharding.format.archive import BLOCK, padded
 
 ZEROS = bytes(BLOCK)
 MOST_BYTES = 512 * 2**20  # of a member

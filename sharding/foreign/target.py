@@ -3,11 +3,11 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-from sharding import storage
-from sharding.errors import TarnError, UsageError
-from sharding.foreign.layout import Layout, absolute
-from sharding.foreign.names import is_web
-from sharding.manifest import MAGIC, Manifest, read_manifest
+from tarn.sharding import storage
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.foreign.layout import Layout, absolute
+from tarn.sharding.foreign.names import is_web
+from tarn.sharding.format.manifest import MAGIC, Manifest, read_manifest
 
 SOURCE = "tars"  # in Split.packed, of splits that were indexed and not packed
 ASKING = 16  # files asked for at a time

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from sharding.kernel import load_kernel
+from tarn.sharding.kernel import load_kernel
 
 Bytes = bytes | bytearray | memoryview
 Box = tuple[int, int, int, int]

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sharding.errors import TarnError
-from sharding.manifest import ClassInfo
+from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import ClassInfo
 
 SHOWN = 10
 

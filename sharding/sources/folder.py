@@ -4,10 +4,10 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from sharding.errors import TarnError
-from sharding.manifest import ClassInfo
-from sharding.sources import Picture, Problems, Source
-from sharding.sources.keys import unique_keys
+from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import ClassInfo
+from tarn.sharding.sources import Picture, Problems, Source
+from tarn.sharding.sources.keys import unique_keys
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 FOLDERS = {"train": ("train",), "val": ("val", "test")}

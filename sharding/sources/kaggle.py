@@ -4,11 +4,11 @@ import csv
 from collections import Counter
 from pathlib import Path
 
-from sharding.errors import TarnError
-from sharding.manifest import ClassInfo
-from sharding.sources import Picture, Problems, Source
-from sharding.sources.folder import class_folders, listed, pictures_below
-from sharding.sources.keys import unique_keys
+from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import ClassInfo
+from tarn.sharding.sources import Picture, Problems, Source
+from tarn.sharding.sources.folder import class_folders, listed, pictures_below
+from tarn.sharding.sources.keys import unique_keys
 
 PICTURES = Path("ILSVRC", "Data", "CLS-LOC")
 SOLUTION, SYNSETS = "LOC_val_solution.csv", "LOC_synset_mapping.txt"

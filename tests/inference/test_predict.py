@@ -10,14 +10,14 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2 as transforms
 
-from inference.__main__ import main
-from inference.artifact import load
-from sharding.errors import TarnError
-from sharding.manifest import read_manifest
-from training.artifact import Artifact
-from training.export import publish
-from training.model import build_model
-from training.preprocessing import Preprocessing
+from tarn.inference.__main__ import main
+from tarn.inference.artifact import load
+from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import read_manifest
+from tarn.training.export.artifact import Artifact
+from tarn.training.export.publish import publish
+from tarn.training.model.resnet import build_model
+from tarn.training.pixels.preprocessing import Preprocessing
 
 
 @pytest.fixture(scope="module")

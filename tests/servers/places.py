@@ -7,8 +7,8 @@ import pytest
 
 from servers.nginx import Nginx
 from servers.s3 import S3Server
-from sharding.foreign.index import IndexConfig, index
-from sharding.manifest import read_manifest
+from tarn.sharding.foreign.index import IndexConfig, index
+from tarn.sharding.format.manifest import read_manifest
 
 PATTERN = "web-{train-00000{0..2},val-00000{0..1}}.tar"
 

@@ -6,7 +6,7 @@ import tarfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sharding.archive import closing, entry
+from tarn.sharding.format.archive import closing, entry
 
 KEYS = st.text("abcXYZ019_-/", min_size=1, max_size=90).filter(lambda key: key.strip("/") == key and "//" not in key)
 PICTURES = st.lists(

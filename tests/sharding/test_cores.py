@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sharding.cores import available_cores
+from tarn.sharding.cores import available_cores
 
 SEEN = len(os.sched_getaffinity(0))
 

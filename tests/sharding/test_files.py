@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sharding.files import SummedFile, read_file
+from tarn.sharding.packing.files import SummedFile, read_file
 
 
 def test_a_file_and_its_sums_are_of_the_same_bytes(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_a_file_and_its_sums_are_of_the_same_bytes(tmp_path: Path) -> None:
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from sharding.files import SummedFile
+from tarn.sharding.packing.files import SummedFile
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 with SummedFile(Path(sys.argv[1])) as file:
@@ -41,7 +41,7 @@ def test_a_write_that_is_cut_short_is_an_error_and_leaves_no_thread_waiting(tmp_
 STRUCK = """
 import sys
 from pathlib import Path
-from sharding.files import SummedFile
+from tarn.sharding.packing.files import SummedFile
 SummedFile(Path(sys.argv[1]))
 raise KeyboardInterrupt
 """

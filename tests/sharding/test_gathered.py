@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sharding import gathered
-from sharding.gathered import right_parts
-from sharding.manifest import read_manifest
-from sharding.pack import PackConfig, pack
-from sharding.verify import verify
+from tarn.sharding.format import gathered
+from tarn.sharding.format.gathered import right_parts
+from tarn.sharding.format.manifest import read_manifest
+from tarn.sharding.packing.pack import PackConfig, pack
+from tarn.sharding.verify import verify
 
 SMALL = PackConfig(shard_size=1_000_000)
 

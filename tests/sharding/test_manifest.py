@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from sharding.errors import TarnError
-from sharding.manifest import RECORD, ClassInfo, Manifest, ShardInfo, Split, index_bytes, parse_index
+from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import RECORD, ClassInfo, Manifest, ShardInfo, Split, index_bytes, parse_index
 
 SHARD = ShardInfo("train/train-000000.tar", 2, 4096, "ab" * 32, "cd" * 32)
 MANIFEST = Manifest((ClassInfo("n01", "tench, Tinca tinca"),), {"train": Split((SHARD,), {"seed": 1})})

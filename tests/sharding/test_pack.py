@@ -19,13 +19,14 @@ from hypothesis import strategies as st
 from jpegs import pixels
 from PIL import Image
 
-from sharding.errors import TarnError, UsageError
-from sharding.manifest import read_manifest
-from sharding.pack import PackConfig, pack
-from sharding.plan import parse_size, plan_shards, tar_bytes
-from sharding.preparation import Preparation
-from sharding.sources import Picture
-from sharding.verify import verify
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.format.manifest import read_manifest
+from tarn.sharding.packing.pack import PackConfig, pack
+from tarn.sharding.packing.plan import plan_shards, tar_bytes
+from tarn.sharding.packing.preparation import Preparation
+from tarn.sharding.sizes import parse_size
+from tarn.sharding.sources import Picture
+from tarn.sharding.verify import verify
 
 SMALL = PackConfig(shard_size=1_000_000)
 VAL = Path("ILSVRC", "Data", "CLS-LOC", "val")

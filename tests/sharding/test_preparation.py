@@ -6,11 +6,11 @@ import pytest
 from jpegs import by_pillow, jpeg, pixels
 from PIL import Image
 
-from sharding import preparation
-from sharding.errors import TarnError, UsageError
-from sharding.jpeg.structure import Reason, tile
-from sharding.preparation import DamagedError, Preparation, prepare
-from sharding.sources import Picture
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.jpeg.structure import Reason, tile
+from tarn.sharding.packing import preparation
+from tarn.sharding.packing.preparation import DamagedError, Preparation, prepare
+from tarn.sharding.sources import Picture
 
 PICTURE = Picture("key", Path("some/picture.JPEG"), 0, 0)
 

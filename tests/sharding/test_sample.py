@@ -6,9 +6,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
-from sharding.drawing import draw
-from sharding.errors import UsageError
-from sharding.sample import CLASSES, WNIDS, SampleConfig, draw_sample
+from tarn.sharding.errors import UsageError
+from tarn.sharding.sample.drawing import draw
+from tarn.sharding.sample.sample import CLASSES, WNIDS, SampleConfig, draw_sample
 
 TINY = SampleConfig(train_per_class=2, val_per_class=1)
 
@@ -77,7 +77,7 @@ def test_an_interrupted_drawing_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     def stop(job: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sharding.sample.draw_one", stop)
+    monkeypatch.setattr("tarn.sharding.sample.sample.draw_one", stop)
     with pytest.raises(KeyboardInterrupt):
         draw_sample(tmp_path / "s", TINY, 1)
     assert list(tmp_path.iterdir()) == []

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from training.streaming.cache import NoRoomError, ShardCache, WrongBytesError
-from training.streaming.claims import Claims
+from tarn.training.streaming.remote.cache import NoRoomError, ShardCache, WrongBytesError
+from tarn.training.streaming.remote.claims import Claims
 
 
 def shard(number: int, size: int = 1000) -> tuple[str, bytes]:
@@ -122,8 +122,8 @@ def start(code: str, folder: Path) -> subprocess.Popen[str]:
     head = f"""
 import hashlib, sys, time
 from pathlib import Path
-from training.streaming.cache import ShardCache
-from training.streaming.claims import Claims
+from tarn.training.streaming.remote.cache import ShardCache
+from tarn.training.streaming.remote.claims import Claims
 folder = Path({str(folder)!r})
 claims, cache = Claims(folder), ShardCache(folder, 10**9)
 """

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sharding.errors import TarnError
-from training import checkpoint
+from tarn.sharding.errors import TarnError
+from tarn.training.run import checkpoint
 
 
 def fill(folder: Path, tops: list[float | None]) -> list[Path]:

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sharding.errors import UsageError
-from training.coercion import load_config, to_yaml
-from training.config import RunConfig
+from tarn.sharding.errors import UsageError
+from tarn.training.coercion import load_config, to_yaml
+from tarn.training.run.config import RunConfig
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 

@@ -7,10 +7,10 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import v2 as transforms
 
-from training.augment import normalise
-from training.streaming.geometry import UNIFORMS, Augmentation, resized_crop_box
-from training.streaming.pictures import BrokenPictureError, decode_eval, decode_train, open_picture
-from training.streaming.randomness import sample_uniforms
+from tarn.training.pixels.geometry import UNIFORMS, Augmentation, resized_crop_box
+from tarn.training.pixels.normalisation import normalise
+from tarn.training.pixels.pictures import BrokenPictureError, decode_eval, decode_train, open_picture
+from tarn.training.streaming.randomness import sample_uniforms
 
 
 def picture(width: int, height: int, mode: str = "RGB", kind: str = "JPEG") -> bytes:

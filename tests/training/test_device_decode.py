@@ -8,17 +8,18 @@ import pytest
 import torch
 from PIL import Image
 
-from sharding.errors import TarnError, UsageError
-from sharding.pack import PackConfig, pack
-from training.streaming import ShardLoader, device_decode
-from training.streaming.bad_samples import BadSample
-from training.streaming.batches import Made, jpeg_table
-from training.streaming.device_decode import DeviceDecoder, decode_jpegs, why_unusable
-from training.streaming.device_resize import groups, resize_crops
-from training.streaming.geometry import UNIFORMS, Augmentation
-from training.streaming.iteration import Batch
-from training.streaming.jpeg_rows import RegionWriter
-from training.streaming.plan import DataConfig
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.packing.pack import PackConfig, pack
+from tarn.training.pixels.geometry import UNIFORMS, Augmentation
+from tarn.training.pixels.jpeg_rows import RegionWriter
+from tarn.training.pixels.resize.device_resize import groups, resize_crops
+from tarn.training.streaming import ShardLoader
+from tarn.training.streaming.bad_samples import BadSample
+from tarn.training.streaming.iteration import Batch
+from tarn.training.streaming.plan import DataConfig
+from tarn.training.streaming.workers import device_decode
+from tarn.training.streaming.workers.batches import Made, jpeg_table
+from tarn.training.streaming.workers.device_decode import DeviceDecoder, decode_jpegs, why_unusable
 
 KINDS = ["tall", "wide", "grey", "png", "progressive", "cmyk", "rgb", "small"]
 

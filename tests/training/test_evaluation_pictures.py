@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from jpegs import SAMPLINGS, by_pillow, jpeg
 from numpy.typing import NDArray
 
-from sharding.jpeg.structure import tile
-from training.preprocessing import Preprocessing
-from training.streaming.decode import FIDELITIES, PictureDecoder
-from training.streaming.pictures import BrokenPictureError, decode_eval
-from training.streaming.region import RegionDecoder
-from training.streaming.resize import Resizer
+from tarn.sharding.jpeg.structure import tile
+from tarn.training.pixels.decode import FIDELITIES, PictureDecoder
+from tarn.training.pixels.jpeg.region import RegionDecoder
+from tarn.training.pixels.pictures import BrokenPictureError, decode_eval
+from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.pixels.resize.resize import Resizer
 
 Pixels = NDArray[np.uint8]
 PAIRS = ((256, 224), (232, 224), (224, 224), (36, 32), (73, 64))

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from sharding.errors import TarnError
-from sharding.manifest import ClassInfo
-from training import export
-from training.artifact import Artifact
-from training.model import build_model
-from training.preprocessing import Preprocessing
+from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import ClassInfo
+from tarn.training.export import publish as export
+from tarn.training.export.artifact import Artifact
+from tarn.training.model.resnet import build_model
+from tarn.training.pixels.preprocessing import Preprocessing
 
 
 def artifact(seed: int = 0) -> Artifact:

@@ -15,11 +15,11 @@ from PIL import Image
 from servers.places import Places, indexed
 from servers.s3 import S3Server
 
-from sharding.errors import TarnError
-from sharding.manifest import read_manifest
-from training.streaming import ShardLoader
-from training.streaming.geometry import Augmentation
-from training.streaming.pictures import decode_eval
+from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import read_manifest
+from tarn.training.pixels.geometry import Augmentation
+from tarn.training.pixels.pictures import decode_eval
+from tarn.training.streaming import ShardLoader
 
 with warnings.catch_warnings(action="ignore"):
     import webdataset

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from sharding.errors import TarnError, UsageError
-from sharding.manifest import read_manifest
-from training.streaming import Batch, ShardLoader
-from training.streaming.bad_samples import Ledger
-from training.streaming.sources import LocalSource
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.format.manifest import read_manifest
+from tarn.training.streaming import Batch, ShardLoader
+from tarn.training.streaming.bad_samples import Ledger
+from tarn.training.streaming.sources import LocalSource
 
 SMALL = {"global_batch": 16, "image_size": 16, "lanes": 4, "active_shards": 4, "keys": True}
 
@@ -217,7 +217,7 @@ def test_settings_that_do_not_fit_are_refused_by_name(shards: Path, settings: di
 
 USER = """
 import sys
-from training.streaming import ShardLoader
+from tarn.training.streaming import ShardLoader
 loader = ShardLoader(sys.argv[1], global_batch=16, image_size=16, num_workers=2)
 while True:
     for batch in loader:
@@ -255,7 +255,8 @@ def is_running(process: int) -> bool:
 
 
 def test_workers_need_no_torch() -> None:
-    code = "import sys, training.streaming.worker, training.streaming.fetcher; sys.exit('torch' in sys.modules)"
+    tasks = "tarn.training.streaming.workers.worker, tarn.training.streaming.remote.fetcher"
+    code = f"import sys, {tasks}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 import torchvision
 
-from sharding.errors import UsageError
-from training.model import DEPTHS, build_model
+from tarn.sharding.errors import UsageError
+from tarn.training.model.resnet import DEPTHS, build_model
 
 
 @pytest.mark.parametrize("arch", DEPTHS)

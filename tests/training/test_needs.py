@@ -4,13 +4,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sharding.manifest import ShardInfo
-from training.preprocessing import Preprocessing
-from training.ranks import Ranks
-from training.streaming.geometry import Augmentation
-from training.streaming.horizon import Horizon
-from training.streaming.needs import epoch_needs, needs
-from training.streaming.plan import StreamPlan
+from tarn.sharding.format.manifest import ShardInfo
+from tarn.training.pixels.geometry import Augmentation
+from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.streaming.plan import StreamPlan
+from tarn.training.streaming.remote.horizon import Horizon
+from tarn.training.streaming.remote.needs import epoch_needs, needs
+from tarn.training.world.ranks import Ranks
 
 
 def plan(sizes: list[int], ranks: Ranks, batch: int, lanes: int, active: int) -> StreamPlan:

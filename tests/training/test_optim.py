@@ -3,8 +3,8 @@ import warnings
 import pytest
 import torch
 
-from training.model import build_model
-from training.optim import OptimConfig, Plateau, build_optimizer, learning_rate
+from tarn.training.model.resnet import build_model
+from tarn.training.recipe.optim import OptimConfig, Plateau, build_optimizer, learning_rate
 
 
 def test_norms_and_biases_are_not_decayed_unless_asked() -> None:

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.streaming.order import EpochOrder
-from training.streaming.randomness import permutation, sample_uniforms
+from tarn.training.streaming.order import EpochOrder
+from tarn.training.streaming.randomness import permutation, sample_uniforms
 
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=12)
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from sharding.jpeg.structure import Reason, tile
-from training.streaming.region import Region, RegionDecoder
+from tarn.sharding.jpeg.structure import Reason, tile
+from tarn.training.pixels.jpeg.region import Region, RegionDecoder
 
 Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]

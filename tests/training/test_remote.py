@@ -11,10 +11,10 @@ from servers.nginx import Nginx
 from servers.proxy import Proxy
 from servers.s3 import S3Server
 
-from sharding.__main__ import main as sharding_main
-from sharding.errors import TarnError
-from sharding.manifest import read_manifest
-from training.streaming import Batch, ShardLoader
+from tarn.sharding.__main__ import main as sharding_main
+from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import read_manifest
+from tarn.training.streaming import Batch, ShardLoader
 
 Batches = list[tuple[tuple[str, ...], bytes]]
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from sharding.errors import TarnError
-from training.streaming.resize import Filter, Resizer, exact_filter
-from training.streaming.stretch import window_stretch
+from tarn.sharding.errors import TarnError
+from tarn.training.pixels.resize.resize import Filter, Resizer, exact_filter
+from tarn.training.pixels.resize.stretch import window_stretch
 
 Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from sharding.errors import TarnError, UsageError
-from sharding.manifest import read_manifest
-from training.ranks import Ranks
-from training.streaming.crew import Crew
-from training.streaming.memory_limit import check_room, memory_limit
-from training.streaming.page_locked import build_registrar
-from training.streaming.plan import DataConfig, train_plan
-from training.streaming.pool import WorkerPool
-from training.streaming.shared import anonymous_file
-from training.streaming.slots import Slots
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.format.manifest import read_manifest
+from tarn.training.streaming.plan import DataConfig, train_plan
+from tarn.training.streaming.processes.crew import Crew
+from tarn.training.streaming.processes.shared import anonymous_file
+from tarn.training.streaming.workers.memory_limit import check_room, memory_limit
+from tarn.training.streaming.workers.page_locked import build_registrar
+from tarn.training.streaming.workers.pool import WorkerPool
+from tarn.training.streaming.workers.slots import Slots
+from tarn.training.world.ranks import Ranks
 
 
 class Device:

@@ -4,15 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sharding.errors import TarnError, UsageError
-from sharding.manifest import read_manifest
-from training.preprocessing import Preprocessing
-from training.ranks import Ranks
-from training.streaming.access import Access
-from training.streaming.geometry import Augmentation
-from training.streaming.loader import ShardLoader
-from training.streaming.plan import DataConfig, StreamPlan, eval_plan, start_state, train_plan
-from training.streaming.sources import LocalSource
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.format.manifest import read_manifest
+from tarn.training.pixels.geometry import Augmentation
+from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.streaming.access import Access
+from tarn.training.streaming.loader import ShardLoader
+from tarn.training.streaming.plan import DataConfig, StreamPlan, eval_plan, start_state, train_plan
+from tarn.training.streaming.sources import LocalSource
+from tarn.training.world.ranks import Ranks
 
 CROP = Preprocessing(resize=32, crop=32)
 Step = list[bytes]

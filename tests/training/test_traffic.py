@@ -1,10 +1,10 @@
-from sharding.manifest import ShardInfo
-from training.preprocessing import Preprocessing
-from training.ranks import Ranks
-from training.streaming.geometry import Augmentation
-from training.streaming.plan import StreamPlan
-from training.streaming.shared import anonymous_file
-from training.streaming.traffic import EAGER_BYTES, MOST_SHARE, RANGE_SHARE, Traffic, eager_bytes
+from tarn.sharding.format.manifest import ShardInfo
+from tarn.training.pixels.geometry import Augmentation
+from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.streaming.plan import StreamPlan
+from tarn.training.streaming.processes.shared import anonymous_file
+from tarn.training.streaming.remote.traffic import EAGER_BYTES, MOST_SHARE, RANGE_SHARE, Traffic, eager_bytes
+from tarn.training.world.ranks import Ranks
 
 
 def traffic(shard_bytes: int, ranks: int = 1) -> Traffic:

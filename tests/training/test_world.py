@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch.distributed as dist
 
-from sharding.errors import TarnError
-from training.rendezvous import fresh_store
+from tarn.sharding.errors import TarnError
+from tarn.training.world.rendezvous import fresh_store
 
 ROOT = Path(__file__).parents[2]
 
 DYING_RANK = """
 import os, signal, sys, time
 import torch
-from training.world import joined_world
+from tarn.training.world.world import joined_world
 again = os.environ["TORCHELASTIC_RESTART_COUNT"] != "0"
 if again and os.environ["RANK"] == "1":
     time.sleep(3)  # rank 0 is at the store long before

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from training.streaming.iteration import Batch
-    from training.streaming.loader import ShardLoader
-    from training.streaming.sequential import SequentialLoader
+    from tarn.training.streaming.iteration import Batch
+    from tarn.training.streaming.loader import ShardLoader
+    from tarn.training.streaming.sequential.loader import SequentialLoader
 
 __all__ = ["Batch", "SequentialLoader", "ShardLoader"]
 
@@ -15,6 +15,6 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from importlib import import_module
 
-        module = {"Batch": "iteration", "SequentialLoader": "sequential", "ShardLoader": "loader"}[name]
-        return getattr(import_module(f"training.streaming.{module}"), name)
+        module = {"Batch": "iteration", "SequentialLoader": "sequential.loader", "ShardLoader": "loader"}[name]
+        return getattr(import_module(f"tarn.training.streaming.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

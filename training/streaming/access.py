@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sharding import storage
-from sharding.errors import TarnError, UsageError
-from sharding.plan import parse_size
-from sharding.remote.clients import CHOICES
-from sharding.remote.persistence import Patience
+from tarn.sharding import storage
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.sizes import parse_size
+from tarn.sharding.storage.clients import CHOICES
+from tarn.sharding.storage.persistence import Patience
 
 DEADLINE = 120.0  # s without a byte
 

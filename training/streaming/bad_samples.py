@@ -4,8 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sharding.errors import TarnError, UsageError
-from training.streaming.randomness import mixed
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.training.streaming.randomness import mixed
 
 POLICIES = ("raise", "replace")
 

@@ -18,29 +18,29 @@ from typing import Any
 import torch
 import torch.distributed
 
-from sharding.errors import UsageError
-from sharding.manifest import Manifest, read_manifest
-from sharding.plan import parse_size
-from sharding.remote.clients import build_client
-from training.preprocessing import Preprocessing
-from training.ranks import Ranks
-from training.streaming.access import DEADLINE, resolve_access
-from training.streaming.bad_samples import BadSamplesConfig, Ledger
-from training.streaming.batches import BatchMaker, Place, build_source, slot_arrays, slot_layout
-from training.streaming.crew import Crew
-from training.streaming.decode import check_decode, check_fidelity
-from training.streaming.device_decode import chosen_decoder
-from training.streaming.fetching import Fetching
-from training.streaming.geometry import Augmentation
-from training.streaming.iteration import Batch, EpochIteration
-from training.streaming.memory_limit import check_room, memory_limit
-from training.streaming.opening import Start, early_start, read_opening
-from training.streaming.page_locked import build_registrar
-from training.streaming.plan import PREFETCH, StreamPlan, start_state
-from training.streaming.pool import Lent, WorkerPool
-from training.streaming.sources import Opening
-from training.streaming.state import StreamState
-from training.streaming.worker import Done
+from tarn.sharding.errors import UsageError
+from tarn.sharding.format.manifest import Manifest, read_manifest
+from tarn.sharding.sizes import parse_size
+from tarn.sharding.storage.clients import build_client
+from tarn.training.pixels.decode import check_decode, check_fidelity
+from tarn.training.pixels.geometry import Augmentation
+from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.streaming.access import DEADLINE, resolve_access
+from tarn.training.streaming.bad_samples import BadSamplesConfig, Ledger
+from tarn.training.streaming.iteration import Batch, EpochIteration
+from tarn.training.streaming.plan import PREFETCH, StreamPlan, start_state
+from tarn.training.streaming.processes.crew import Crew
+from tarn.training.streaming.remote.fetching import Fetching
+from tarn.training.streaming.remote.opening import Start, early_start, read_opening
+from tarn.training.streaming.sources import Opening
+from tarn.training.streaming.state import StreamState
+from tarn.training.streaming.workers.batches import BatchMaker, Place, build_source, slot_arrays, slot_layout
+from tarn.training.streaming.workers.device_decode import chosen_decoder
+from tarn.training.streaming.workers.memory_limit import check_room, memory_limit
+from tarn.training.streaming.workers.page_locked import build_registrar
+from tarn.training.streaming.workers.pool import Lent, WorkerPool
+from tarn.training.streaming.workers.worker import Done
+from tarn.training.world.ranks import Ranks
 
 
 class ShardLoader(EpochIteration):

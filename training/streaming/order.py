@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.streaming.randomness import permutation
+from tarn.training.streaming.randomness import permutation
 
 Ints = NDArray[np.int64]
 

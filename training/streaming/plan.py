@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sharding import storage
-from sharding.errors import UsageError
-from sharding.manifest import Manifest, ShardInfo
-from sharding.plan import parse_size
-from training.preprocessing import Preprocessing, Triple
-from training.ranks import Ranks
-from training.streaming.access import Access, resolve_access
-from training.streaming.bad_samples import BadSamplesConfig
-from training.streaming.decode import check_decode, check_fidelity
-from training.streaming.geometry import Augmentation
-from training.streaming.order import EpochOrder
-from training.streaming.state import StreamState
+from tarn.sharding import storage
+from tarn.sharding.errors import UsageError
+from tarn.sharding.format.manifest import Manifest, ShardInfo
+from tarn.sharding.sizes import parse_size
+from tarn.training.pixels.decode import check_decode, check_fidelity
+from tarn.training.pixels.geometry import Augmentation
+from tarn.training.pixels.preprocessing import Preprocessing, Triple
+from tarn.training.streaming.access import Access, resolve_access
+from tarn.training.streaming.bad_samples import BadSamplesConfig
+from tarn.training.streaming.order import EpochOrder
+from tarn.training.streaming.state import StreamState
+from tarn.training.world.ranks import Ranks
 
 PREFETCH = 1_000_000_000  # bytes of batches made ahead
 

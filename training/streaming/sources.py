@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sharding import storage
-from sharding.errors import TarnError
-from sharding.manifest import ShardInfo, parse_index
+from tarn.sharding import storage
+from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import ShardInfo, parse_index
 
 OPEN_FILES = 128
 HEADER = 512  # bytes of a tar header: it stands right before a member's bytes

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, replace
 
-from sharding.errors import TarnError
+from tarn.sharding.errors import TarnError
 
 FORMAT = 1
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sharding.errors import TarnError
-from sharding.foreign.index import IndexConfig, Indexed, index
-from sharding.manifest import parse_index
+from tarn.sharding.errors import TarnError
+from tarn.sharding.foreign.index import IndexConfig, Indexed, index
+from tarn.sharding.format.manifest import parse_index
 
 
 def pictures_by_index(done: Indexed, tars: Path | None = None) -> dict[str, list[tuple[str, bytes, int]]]:

@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from foreign.tars import picture
-from sharding.foreign.headers import DamageError
-from sharding.foreign.labels import wanted
-from sharding.foreign.samples import collect
-from sharding.foreign.tar import Member, Stream, walk
+from tarn.sharding.foreign.headers import DamageError
+from tarn.sharding.foreign.labels import wanted
+from tarn.sharding.foreign.samples import collect
+from tarn.sharding.foreign.tar import Member, Stream, walk
 
 
 def tar_of(tar_format: int) -> tuple[bytes, int]:

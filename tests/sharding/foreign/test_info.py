@@ -7,7 +7,7 @@ import pytest
 
 from foreign.checks import pictures_by_index, refused
 from foreign.tars import SYNSETS, WNIDS, imagenet, info_json, samples, write
-from sharding.foreign.index import IndexConfig, index
+from tarn.sharding.foreign.index import IndexConfig, index
 
 
 def test_the_public_imagenet_layout_is_read_by_its_info(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from foreign.checks import pictures_by_index, refused
 from foreign.tars import SYNSETS, WNIDS, Parts, dataset, imagenet, picture, samples, write
-from sharding.foreign.index import IndexConfig, index
+from tarn.sharding.foreign.index import IndexConfig, index
 
 LABELS: dict[str, tuple[str, Parts, int]] = {
     "cls before json": ("k", {"cls": b" 2\n", "json": b'{"label": 1}'}, 2),

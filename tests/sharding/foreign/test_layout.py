@@ -7,9 +7,9 @@ import pytest
 
 from foreign.checks import refused
 from foreign.tars import dataset, samples, write
-from sharding.errors import UsageError
-from sharding.foreign.index import IndexConfig, index
-from sharding.foreign.names import expand, split_of
+from tarn.sharding.errors import UsageError
+from tarn.sharding.foreign.index import IndexConfig, index
+from tarn.sharding.foreign.names import expand, split_of
 
 SPLITS = {
     "imagenet1k-train-0000.tar": "train",

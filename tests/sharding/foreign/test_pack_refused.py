@@ -6,10 +6,10 @@ import pytest
 
 from foreign.checks import contents
 from foreign.tars import dataset
-from sharding.__main__ import main
-from sharding.errors import UsageError
-from sharding.foreign.index import IndexConfig, index
-from sharding.pack import PackConfig, pack
+from tarn.sharding.__main__ import main
+from tarn.sharding.errors import UsageError
+from tarn.sharding.foreign.index import IndexConfig, index
+from tarn.sharding.packing.pack import PackConfig, pack
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

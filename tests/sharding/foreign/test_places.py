@@ -8,10 +8,10 @@ import pytest
 
 from foreign.checks import contents, pictures_by_index
 from foreign.tars import dataset, picture, samples, write_members
-from sharding.errors import UsageError
-from sharding.foreign.index import IndexConfig, index
-from sharding.manifest import read_manifest
-from sharding.verify import verify
+from tarn.sharding.errors import UsageError
+from tarn.sharding.foreign.index import IndexConfig, index
+from tarn.sharding.format.manifest import read_manifest
+from tarn.sharding.verify import verify
 
 
 def test_tars_of_the_webdataset_writers_are_indexed_beside_themselves(tmp_path: Path) -> None:

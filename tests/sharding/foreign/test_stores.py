@@ -12,11 +12,11 @@ import pytest
 
 from foreign.checks import pictures_by_index
 from foreign.tars import dataset, info_json, picture
-from sharding.errors import TarnError, UsageError
-from sharding.foreign.index import IndexConfig, index
-from sharding.manifest import read_manifest
-from sharding.stats import stats
-from sharding.verify import verify
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.foreign.index import IndexConfig, index
+from tarn.sharding.format.manifest import read_manifest
+from tarn.sharding.stats import stats
+from tarn.sharding.verify import verify
 
 
 class Ranges(SimpleHTTPRequestHandler):

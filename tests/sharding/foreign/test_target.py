@@ -7,12 +7,12 @@ import pytest
 
 from foreign.checks import contents, pictures_by_index, refused
 from foreign.tars import SYNSETS, dataset, samples, write
-from sharding.__main__ import main
-from sharding.errors import TarnError
-from sharding.foreign.index import IndexConfig, index
-from sharding.manifest import Manifest, read_manifest
-from sharding.stats import stats
-from sharding.verify import verify
+from tarn.sharding.__main__ import main
+from tarn.sharding.errors import TarnError
+from tarn.sharding.foreign.index import IndexConfig, index
+from tarn.sharding.format.manifest import Manifest, read_manifest
+from tarn.sharding.stats import stats
+from tarn.sharding.verify import verify
 
 
 def test_a_source_that_is_only_read_gets_index_and_manifest_elsewhere(tmp_path: Path) -> None:

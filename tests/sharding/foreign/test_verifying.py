@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from foreign.tars import dataset
-from sharding.foreign.index import IndexConfig, index
-from sharding.manifest import Manifest, Split
-from sharding.verify import verify
+from tarn.sharding.foreign.index import IndexConfig, index
+from tarn.sharding.format.manifest import Manifest, Split
+from tarn.sharding.verify import verify
 
 
 def test_verify_tells_every_kind_of_damage(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jpegs import SAMPLINGS, by_pillow, jpeg, pixels
 
-from sharding.jpeg.structure import Cutter, Reason, Region, tile
+from tarn.sharding.jpeg.structure import Cutter, Reason, Region, tile
 
 CUTTER = Cutter()
 

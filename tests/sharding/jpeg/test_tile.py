@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from jpegs import SAMPLINGS, by_pillow, jpeg, pixels, segments
 from PIL import Image
 
-from sharding.jpeg.structure import Reason, look, picture_size, tile
+from tarn.sharding.jpeg.structure import Reason, look, picture_size, tile
 
 
 def interval(data: bytes) -> int:

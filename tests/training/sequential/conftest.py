@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sequential.tars import Picture, members, tar_of, written
-from sharding.manifest import read_manifest
+from tarn.sharding.format.manifest import read_manifest
 
 
 @pytest.fixture(scope="package")

@@ -8,7 +8,7 @@ from typing import Any
 
 from webdataset.writer import ShardWriter
 
-from training.streaming import Batch, SequentialLoader
+from tarn.training.streaming import Batch, SequentialLoader
 
 Picture = tuple[str, bytes, int]  # key, bytes, label
 Seen = list[tuple[tuple[str, ...], bytes, list[int]]]

@@ -12,11 +12,11 @@ import torch
 from webdataset.writer import TarWriter
 
 from sequential.tars import Picture, evaluated, loader, members, read, tar_of
-from sharding.errors import TarnError
-from sharding.manifest import read_manifest
-from training.streaming import Batch
-from training.streaming.geometry import Augmentation
-from training.streaming.pictures import decode_eval
+from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import read_manifest
+from tarn.training.pixels.geometry import Augmentation
+from tarn.training.pixels.pictures import decode_eval
+from tarn.training.streaming import Batch
 
 
 def test_batches_have_the_pictures_of_compressed_tars_with_their_labels(tars: str, source: list[Picture]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sequential.tars import CUT, evaluated, keys_of, loader, read
-from sharding.errors import TarnError
+from tarn.sharding.errors import TarnError
 
 
 def places(whole: bytes) -> list[int]:

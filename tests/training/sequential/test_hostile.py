@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sequential.tars import Picture, evaluated, keys_of, loader, members, tar_of
-from sharding.errors import UsageError
+from tarn.sharding.errors import UsageError
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sequential.tars import loader, seen
-from sharding.errors import TarnError
+from tarn.sharding.errors import TarnError
 
 
 def test_a_killed_worker_is_told_at_once(tars: str) -> None:
@@ -46,7 +46,7 @@ def test_batches_that_are_kept_are_not_written_over(tars: str) -> None:
 
 USER = """
 import sys
-from training.streaming import SequentialLoader
+from tarn.training.streaming import SequentialLoader
 loader = SequentialLoader(sys.argv[1], samples=120, global_batch=16, image_size=16, num_workers=2)
 while True:
     for batch in loader:

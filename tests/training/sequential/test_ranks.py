@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from sequential.tars import Picture, keys_of, loader, read, written
-from sharding.errors import TarnError
-from training.evaluate import evaluate
-from training.world import World
+from tarn.sharding.errors import TarnError
+from tarn.training.evaluation.evaluate import evaluate
+from tarn.training.world.world import World
 
 
 @pytest.mark.parametrize(("ranks", "workers"), [(2, 0), (2, 2), (3, 0), (6, 1)])

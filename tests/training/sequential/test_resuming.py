@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sequential.tars import Picture, Seen, loader, read, seen, written
-from sharding.errors import TarnError
-from training.streaming import Batch, SequentialLoader
+from tarn.sharding.errors import TarnError
+from tarn.training.streaming import Batch, SequentialLoader
 
 
 @pytest.mark.parametrize(("workers", "ranks", "each"), [(0, 1, 20), (3, 1, 18), (2, 2, 25), (0, 2, 50)])

@@ -11,7 +11,7 @@ from servers.proxy import Proxy
 from servers.s3 import S3Server
 
 from sequential.tars import Picture, loader, members, read, tar_of
-from sharding.errors import TarnError
+from tarn.sharding.errors import TarnError
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_connection_that_breaks_is_made_again_and_no_byte_is_lost(
 def test_a_server_that_never_answers_rightly_is_one_error_that_names_the_tar(
     nginx_proxy: Proxy, served: str, code: int, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sharding.remote.persistence.Patience.pause", lambda self, attempt: 0.01)
+    monkeypatch.setattr("tarn.sharding.storage.persistence.Patience.pause", lambda self, attempt: 0.01)
     nginx_proxy.fault("status", times=None, code=code, match="t-03")
     with pytest.raises(TarnError, match=rf"t-03\.tar\.gz cannot be read \({told}"):
         read(loader(f"{nginx_proxy.endpoint}/plain/{served}"))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sequential.tars import loader, read
-from sharding.errors import UsageError
+from tarn.sharding.errors import UsageError
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What lies on disk: manifest, indexes, the pieces of a tar."""

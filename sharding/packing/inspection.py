@@ -1,0 +1,64 @@
+"""A look at a picture's bytes: its real format, and whether it is whole."""
+
+import io
+import struct
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from tarn.sharding.jpeg.structure import Reason, look
+
+CHECKS = ("sample", "all", "off")
+ENDINGS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif", "PPM": "ppm"}
+BROKEN = (OSError, ValueError, SyntaxError, struct.error, IndexError, EOFError, Image.DecompressionBombError)
+
+
+def ending(data: bytes, fallback: str) -> str:
+    """jpg, png, webp ... by the content, whatever the file's name says; the fallback where the content says nothing."""
+    if is_jpeg(data):
+        return "jpg"
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return "png"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    return fallback.lower().lstrip(".")
+
+
+def is_jpeg(data: bytes) -> bool:
+    return data[:2] == b"\xff\xd8"
+
+
+def damage(data: bytes, check: str) -> str | None:
+    """What is wrong with a picture, None if nothing.
+
+    check: sample (its head can be read, and its end is there), all (every pixel is decoded), off (nothing but
+    emptiness).
+    """
+    if not data:
+        return "empty"
+    if check == "off":
+        return None
+    try:
+        if check == "all" or not is_jpeg(data) or look(data) != Reason.OK:
+            with Image.open(io.BytesIO(data)) as image:
+                if check == "all":
+                    image.load()
+    except BROKEN as error:
+        return reason(error)
+    if is_jpeg(data) and data.rfind(b"\xff\xd9", max(0, len(data) - 65536)) < 0:
+        return "cut off before its end marker"
+    if data[:4] == b"\x89PNG" and b"IEND" not in data[-65536:]:
+        return "cut off before its end chunk"
+    return None
+
+
+def reason(error: BaseException) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not a picture"
+    return " ".join(str(error).split())[:120] or type(error).__name__
+
+
+def describe(data: bytes) -> dict[str, Any]:
+    """width, height, mode and format from the header. Raises one of BROKEN for what is no picture."""
+    with Image.open(io.BytesIO(data)) as image:
+        return {"width": image.width, "height": image.height, "mode": image.mode, "format": image.format}

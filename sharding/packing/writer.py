@@ -1,0 +1,90 @@
+"""One shard: a WebDataset tar and its index. The same bytes on every machine."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tarn.sharding.format.archive import BLOCK, closing, entry
+from tarn.sharding.format.manifest import RECORD, ShardInfo, index_bytes
+from tarn.sharding.packing.files import SummedFile, read_file
+from tarn.sharding.packing.inspection import ending
+from tarn.sharding.packing.preparation import DamagedError, Preparation, Prepared, prepare
+from tarn.sharding.sources import Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """name: of the shard under the dataset's root; folder: where it is written for now."""
+
+    name: str
+    folder: Path
+    pictures: tuple[Picture, ...]
+    preparation: Preparation
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The shard as the manifest lists it, or the pictures that kept it from being written (path, what is wrong).
+
+    left: how many pictures were not tiled, by reason.
+    """
+
+    info: ShardInfo | None
+    damaged: tuple[tuple[str, str], ...]
+    left: Mapping[str, int]
+
+
+def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
+    """Reads each picture once; tells progress in (pictures, bytes)."""
+    records = np.zeros(len(task.pictures), RECORD)
+    damaged: list[tuple[str, str]] = []
+    left: Counter[str] = Counter()
+    path = task.folder / task.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    position = 0
+    with SummedFile(path) as file:
+        for row, picture in enumerate(task.pictures):
+            try:
+                prepared = read_picture(picture, task.preparation)
+            except DamagedError as error:
+                damaged.append((str(picture.path), str(error)))
+                continue
+            if prepared.left is not None:
+                left[prepared.left] += 1
+            label, image = sample_pieces(picture, prepared.data)
+            file.write(label + image, alone=prepared.data)
+            offset = position + sum(map(len, label)) + BLOCK
+            records[row] = (offset, len(prepared.data), picture.label, 0)
+            position = offset - BLOCK + sum(map(len, image))
+            progress(1, picture.size)
+        end = closing(position)
+        file.write([end])
+    if damaged:
+        return Written(None, tuple(damaged), left)
+    records["crc32"] = file.crcs
+    index = index_bytes(records)
+    path.with_suffix(".idx").write_bytes(index)
+    index_sha256 = hashlib.sha256(index).hexdigest()
+    size, sha256 = position + len(end), file.sha256.hexdigest()
+    return Written(ShardInfo(task.name, len(records), size, sha256, index_sha256), (), left)
+
+
+def read_picture(picture: Picture, how: Preparation) -> Prepared:
+    """Raises DamagedError for one that cannot be read, or is not what was planned."""
+    try:
+        data = read_file(picture.path)
+    except OSError as error:
+        raise DamagedError(error.strerror or str(error)) from error
+    if len(data) != picture.size:
+        raise DamagedError(f"changed while it was packed, from {picture.size} to {len(data)} bytes")
+    return prepare(data, picture, how)
+
+
+def sample_pieces(picture: Picture, data: bytes) -> tuple[list[bytes], list[bytes]]:
+    """Of the tar: what holds the label, and what holds the picture behind it."""
+    kind = ending(data, picture.path.suffix)
+    return entry(f"{picture.key}.cls", str(picture.label).encode()), entry(f"{picture.key}.{kind}", data)

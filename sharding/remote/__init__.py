@@ -1,1 +1,0 @@
-"""Reading bytes of object stores and web servers, through any client, past any passing fault."""

@@ -1,0 +1,1 @@
+"""A drawn dataset, for trying things out without a download."""

@@ -1,0 +1,142 @@
+"""The one door to every URL: local paths directly, everything else (s3://, gs://, az://, http://) over fsspec."""
+
+from pathlib import Path
+
+from tarn.sharding.errors import TarnError
+from tarn.sharding.storage.filesystem import NONE, Options, remote
+from tarn.sharding.storage.local import flush_folder, write_whole
+from tarn.sharding.storage.persistence import Patience, patiently
+from tarn.sharding.storage.urls import join, local_path
+
+__all__ = [
+    "NONE",
+    "Options",
+    "exists",
+    "flush_folder",
+    "join",
+    "local_path",
+    "names",
+    "publish",
+    "publish_file",
+    "read_bytes",
+    "read_range",
+    "reason",
+    "remote",
+    "remove",
+    "size",
+    "unreadable",
+    "write_whole",
+]
+
+
+def read_bytes(url: str, options: Options = NONE) -> bytes:
+    """The whole file. Raises TarnError naming the URL."""
+    path = local_path(url)
+    try:
+        if path is not None:
+            return path.read_bytes()
+        return patiently(lambda: bytes(remote(url, options).cat_file(url)), url, Patience())
+    except Exception as error:  # each store raises its own kinds
+        raise unreadable(url, error) from error
+
+
+def read_range(url: str, offset: int, size: int) -> bytes:
+    """At most `size` bytes from `offset` on; fewer where the file ends. Raises TarnError naming the URL."""
+    path = local_path(url)
+    try:
+        if path is None:
+            action = lambda: bytes(remote(url).cat_file(url, start=offset, end=offset + size))  # noqa: E731
+            return patiently(action, url, Patience())
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
+    except Exception as error:
+        raise unreadable(url, error) from error
+
+
+def exists(url: str, options: Options = NONE) -> bool:
+    path = local_path(url)
+    try:
+        if path is not None:
+            return path.exists()
+        return patiently(lambda: bool(remote(url, options).exists(url)), url, Patience())
+    except Exception as error:
+        raise unreadable(url, error) from error
+
+
+def size(url: str) -> int:
+    """In bytes. Raises TarnError naming the URL."""
+    path = local_path(url)
+    try:
+        return path.stat().st_size if path is not None else int(remote(url).size(url))
+    except Exception as error:
+        raise unreadable(url, error) from error
+
+
+def names(url: str, ending: str) -> list[str]:
+    """Sorted names of the files with that ending directly in a folder; none where the folder is not there."""
+    path = local_path(url)
+    try:
+        if path is not None:
+            found = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+        else:
+            store = remote(url)
+            found = (
+                [str(entry).rsplit("/", 1)[-1] for entry in store.ls(url, detail=False)] if store.exists(url) else []
+            )
+    except Exception as error:
+        raise unreadable(url, error) from error
+    return sorted(name for name in found if name.endswith(ending))
+
+
+def publish(url: str, data: bytes) -> None:
+    """The file holds all of the data or stays as it was. Raises TarnError naming the URL."""
+    path = local_path(url)
+    try:
+        if path is None:
+            remote(url).pipe_file(url, data)  # object stores show a whole object or none
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+    except Exception as error:
+        raise TarnError(f"{url} cannot be written ({reason(error)}): check space and permissions.") from error
+
+
+def publish_file(source: Path, url: str) -> None:
+    """Moves a finished local file to its place; on the same disk by rename. Raises TarnError naming the URL."""
+    path = local_path(url)
+    try:
+        if path is None:
+            remote(url).put_file(str(source), url)
+            source.unlink()
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(path)
+    except Exception as error:
+        raise TarnError(f"{url} cannot be written ({reason(error)}): check space and permissions.") from error
+
+
+def remove(url: str) -> None:
+    """Removes a file that may be there."""
+    path = local_path(url)
+    try:
+        if path is not None:
+            path.unlink(missing_ok=True)
+        elif remote(url).exists(url):
+            remote(url).rm_file(url)
+    except Exception as error:
+        raise TarnError(f"{url} cannot be removed ({reason(error)}): check permissions.") from error
+
+
+def unreadable(url: str, error: Exception) -> TarnError:
+    if isinstance(error, TarnError):
+        return error
+    return TarnError(f"{url} cannot be read ({reason(error)}): check the name, its presence and your permissions.")
+
+
+def reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "it is not there"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split())[:200] or type(error).__name__

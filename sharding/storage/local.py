@@ -1,0 +1,27 @@
+"""Local files that are there whole or not at all, also after a power cut."""
+
+import os
+from pathlib import Path
+
+
+def write_whole(path: Path, data: bytes | str) -> None:
+    """The file holds all of the data (a text as UTF-8) or stays as it was. Its folder must be there. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    flush_folder(path.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Makes renames in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

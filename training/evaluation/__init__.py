@@ -1,0 +1,1 @@
+"""Exact scores of a model, and their reports."""

@@ -1,0 +1,1 @@
+"""The exported model: what it holds, and how it is published."""

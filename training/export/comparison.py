@@ -1,0 +1,39 @@
+"""Whether both files give the same logits, asked in a clean process.
+
+python -m tarn.training.export.comparison MODEL.pt MODEL.pkl LOGITS
+"""
+
+import pickle
+import sys
+from pathlib import Path
+
+import torch
+
+from tarn.training.export.artifact import Artifact
+from tarn.training.export.publish import TOLERANCE, logits
+
+
+def main(weights: Path, pickled: Path, expected: Path) -> None:
+    """Raises SystemExit with one sentence where something differs."""
+    wanted = torch.load(expected, weights_only=True)
+    artifact = Artifact.read(weights)
+    with pickled.open("rb") as file:
+        module = pickle.load(file)
+    for name, model in (("model.pt", artifact.build()), ("model.pkl", module)):
+        if model.training:
+            raise SystemExit(f"{name} is not in eval mode")
+        if any(tensor.device.type != "cpu" for tensor in model.state_dict().values()):
+            raise SystemExit(f"{name} is not on the CPU")
+        found = logits(model, artifact.preprocessing.crop)
+        if not torch.allclose(found, wanted, rtol=TOLERANCE, atol=TOLERANCE):
+            raise SystemExit(f"{name} gives logits that differ by up to {(found - wanted).abs().max():.3g}")
+    theirs = module.state_dict()
+    if theirs.keys() != artifact.state_dict.keys():
+        raise SystemExit("model.pt and model.pkl hold different tensors")
+    for name, tensor in artifact.state_dict.items():
+        if not torch.equal(tensor, theirs[name]):
+            raise SystemExit(f"{name} differs between model.pt and model.pkl")
+
+
+if __name__ == "__main__":
+    main(*(Path(word) for word in sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""What a run will ask of network, disks, cores and GPUs."""

@@ -1,0 +1,125 @@
+"""From a picture's bytes to its pixels in the batch: of a JPEG what the crop needs, of anything else all."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tarn.sharding.errors import UsageError
+from tarn.sharding.jpeg.structure import Reason, picture_size
+from tarn.sharding.kernel import NoCompilerError
+from tarn.training.pixels.geometry import (
+    Augmentation,
+    Box,
+    centre_start,
+    is_flipped,
+    resized_crop_box,
+    resized_sides,
+)
+from tarn.training.pixels.jpeg.region import Region, RegionDecoder
+from tarn.training.pixels.pictures import MOST_BYTES, MOST_PIXELS, Pixels, decode_eval, decode_train
+from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.pixels.resize.resize import Filter, Resizer, exact_filter
+from tarn.training.pixels.resize.stretch import LARGEST_SIDE, window_stretch
+
+END_OF_JPEG = b"\xff\xd9"  # without it a picture may be cut off where no crop shows: that is for Pillow to judge
+FIDELITIES = {"exact": Filter.EXACT, "default": Filter.ANTIALIAS, "fast": Filter.BILINEAR}
+
+
+def check_fidelity(told: str, key: str) -> None:
+    """Raises UsageError, naming the key, for what is no fidelity."""
+    if told not in FIDELITIES:
+        raise UsageError(f"{key}={told!r} is unknown: choose one of {', '.join(FIDELITIES)}.")
+
+
+def check_decode(told: str, fidelity: str, key: str) -> None:
+    """Raises UsageError, naming the key, for what is no way to decode, or none to that fidelity."""
+    if told not in ("cpu", "cuda"):
+        raise UsageError(f"{key}={told!r} is unknown: choose cpu or cuda.")
+    if told == "cuda" and fidelity == "exact":
+        raise UsageError(f"{key}=cuda cannot give fidelity=exact: choose the fidelity default or fast, or {key}=cpu.")
+
+
+class PictureDecoder:
+    """Decodes picture after picture in memory of its own: one for each thread.
+
+    fidelity: that of training crops: exact (torchvision's RandomResizedCrop on Pillow pictures, bit for bit), default
+    (antialiased as well, a crop of twice its target's size or more being decoded at half size), fast (bilinear without
+    antialiasing). Evaluation is always exact.
+    """
+
+    def __init__(self, fidelity: str = "default") -> None:
+        self.exact, self.filter = fidelity == "exact", FIDELITIES[fidelity]
+        self.pixels = np.empty(1 << 20, np.uint8)
+        try:
+            self.regions, self.resizer = RegionDecoder(), Resizer()
+            self.native = True
+        except NoCompilerError:
+            self.native = False
+
+    def train(self, data: memoryview, out: Pixels, augmentation: Augmentation, uniforms: NDArray[np.float64]) -> None:
+        """Writes size x size x 3 pixels. uniforms: UNIFORMS numbers in [0, 1) that choose crop and flip.
+
+        Raises BrokenPictureError.
+        """
+        if augmentation.crop == "resized" and self.native and self.crop(data, out, augmentation, uniforms):
+            return
+        out[...] = decode_train(data, len(out), augmentation, uniforms, self.exact)
+
+    def evaluate(self, data: memoryview, out: Pixels, preprocessing: Preprocessing) -> None:
+        """Writes crop x crop x 3 pixels, those of decode_eval. Raises BrokenPictureError."""
+        if self.native and self.centre(data, out, preprocessing):
+            return
+        out[...] = decode_eval(data, preprocessing.resize, preprocessing.crop)
+
+    def crop(self, data: memoryview, out: Pixels, augmentation: Augmentation, uniforms: NDArray[np.float64]) -> bool:
+        """Whether this picture could be cropped without decoding all of it."""
+        width, height = picture_size(data)
+        if not 0 < width * height <= MOST_PIXELS:
+            return False
+        left, top, right, bottom = box = resized_crop_box(width, height, augmentation, uniforms)
+        scale = 8 if self.exact else dct_scale(min(right - left, bottom - top), len(out))
+        region = self.region(data, box, scale)
+        if region is None:
+            return False
+        part = scale / 8
+        inside = (left * part - region.left, top * part - region.top, (right - left) * part, (bottom - top) * part)
+        rows, columns = region.pixels.shape[:2]
+        chosen = exact_filter(columns, rows, len(out), len(out)) if self.exact else self.filter
+        self.resizer.resize(region.pixels, inside, out, chosen, is_flipped(augmentation, uniforms))
+        return True
+
+    def centre(self, data: memoryview, out: Pixels, preprocessing: Preprocessing) -> bool:
+        """Whether this picture's centre could be resized as part of the whole without decoding all of it."""
+        width, height = picture_size(data)
+        if not 0 < width * height <= MOST_PIXELS or data[-2:] != END_OF_JPEG:
+            return False
+        sides, crop = resized_sides(width, height, preprocessing.resize), preprocessing.crop
+        if max(sides) > LARGEST_SIDE:
+            return False
+        across, right = window_stretch(width, sides[0], centre_start(sides[0], crop), crop)
+        down, bottom = window_stretch(height, sides[1], centre_start(sides[1], crop), crop)
+        region = self.region(data, (across.origin, down.origin, right, bottom), 8)
+        if region is None:
+            return False
+        self.resizer.resample(region.pixels, across, down, out, exact_filter(width, height, *sides))
+        return True
+
+    def region(self, data: memoryview, box: Box, scale: int) -> Region | None:
+        """The box at scale / 8, valid until the next one; None where the region decoder leaves it to others."""
+        left, top, right, bottom = box
+        room = 3 * (-(-(right - left) * scale // 8) + 1) * (-(-(bottom - top) * scale // 8) + 1)
+        if len(data) > MOST_BYTES:
+            return None
+        if room > len(self.pixels):
+            self.pixels = np.empty(2 * room, np.uint8)
+        reason, (x, y, columns, rows) = self.regions.decode_into(np.frombuffer(data, np.uint8), box, scale, self.pixels)
+        if reason != Reason.OK:
+            return None
+        return Region(self.pixels[: rows * columns * 3].reshape(rows, columns, 3), x, y)
+
+
+def dct_scale(side: int, target: int) -> int:
+    """Eighths at which a JPEG's own DCT gives no less than the target's pixels: 8, 4, 2 or 1."""
+    scale = 8
+    while scale > 1 and side * scale // 2 >= 8 * target:
+        scale //= 2
+    return scale

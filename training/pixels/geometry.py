@@ -1,0 +1,83 @@
+"""Which part of a picture a sample shows: the geometry of training crops, and of evaluation's."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tarn.sharding.errors import UsageError
+
+Box = tuple[int, int, int, int]
+
+UNIFORMS = 24  # random numbers that one sample may use: 10 attempts of 2, a corner of 2, one for the flip
+ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """What happens to a training picture's geometry.
+
+    crop "resized" is Inception's random resized crop (Szegedy et al. 2014, arXiv 1409.4842) with torchvision's
+    sampling; "padded" is CIFAR's shifted crop (He et al. 2015, section 4.2); "centre" draws nothing.
+    """
+
+    crop: str = "resized"
+    scale: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    padding: int = 4
+    flip: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.crop not in ("resized", "padded", "centre"):
+            raise UsageError(f"data.augment.crop={self.crop!r} is unknown: choose resized, padded or centre.")
+        if not 0 < self.scale[0] <= self.scale[1] <= 1:
+            raise UsageError(f"data.augment.scale={list(self.scale)} must be two areas with 0 < low <= high <= 1.")
+        if not 0 < self.ratio[0] <= self.ratio[1]:
+            raise UsageError(f"data.augment.ratio={list(self.ratio)} must be two ratios with 0 < low <= high.")
+        if self.padding < 0 or not 0 <= self.flip <= 1:
+            raise UsageError(
+                f"data.augment.padding={self.padding} must be at least 0, and flip={self.flip} between 0 and 1."
+            )
+
+
+def resized_crop_box(width: int, height: int, augmentation: Augmentation, uniforms: NDArray[np.float64]) -> Box:
+    """(left, top, right, bottom) in px: torchvision's RandomResizedCrop.get_params with given random numbers."""
+    low, high = augmentation.scale
+    narrow, wide = (math.log(ratio) for ratio in augmentation.ratio)
+    for attempt in range(ATTEMPTS):
+        area = width * height * (low + (high - low) * uniforms[2 * attempt])
+        ratio = math.exp(narrow + (wide - narrow) * uniforms[2 * attempt + 1])
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            left = int(uniforms[2 * ATTEMPTS] * (width - w + 1))
+            top = int(uniforms[2 * ATTEMPTS + 1] * (height - h + 1))
+            return left, top, left + w, top + h
+    return central_box(width, height, augmentation.ratio)
+
+
+def central_box(width: int, height: int, ratio: tuple[float, float]) -> Box:
+    """The largest centred box whose aspect ratio is allowed."""
+    w, h = width, height
+    if width / height < ratio[0]:
+        h = round(width / ratio[0])
+    elif width / height > ratio[1]:
+        w = round(height * ratio[1])
+    left, top = (width - w) // 2, (height - h) // 2
+    return left, top, left + w, top + h
+
+
+def resized_sides(width: int, height: int, shorter: int) -> tuple[int, int]:
+    """Width and height once the shorter side is `shorter` px: torchvision's Resize."""
+    if width <= height:
+        return shorter, int(shorter * height / width)
+    return int(shorter * width / height), shorter
+
+
+def centre_start(side: int, crop: int) -> int:
+    """First px of `crop` px in the middle of a side; below 0 where it is shorter: torchvision's CenterCrop."""
+    return round((side - crop) / 2.0)
+
+
+def is_flipped(augmentation: Augmentation, uniforms: NDArray[np.float64]) -> bool:
+    return bool(uniforms[-1] < augmentation.flip)

@@ -1,0 +1,1 @@
+"""Any box of a tiled JPEG decoded, and no more than the box."""

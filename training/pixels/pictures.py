@@ -1,0 +1,115 @@
+"""Any picture that Pillow reads, as the RGB that Pillow gives: the general path, and the measure of the fast one.
+
+The EXIF orientation is left alone, as torchvision's and timm's loaders do.
+"""
+
+import io
+import math
+import struct
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tarn.training.pixels.geometry import (
+    ATTEMPTS,
+    Augmentation,
+    Box,
+    centre_start,
+    is_flipped,
+    resized_crop_box,
+    resized_sides,
+)
+
+Bytes = bytes | memoryview
+Pixels = NDArray[np.uint8]
+
+MOST_BYTES = 512 * 2**20
+MOST_PIXELS = 178_956_970  # where Pillow speaks of a decompression bomb; 0.5 GB as RGB
+
+
+class BrokenPictureError(ValueError):
+    """Bytes that are no whole picture, or too many of them."""
+
+
+def open_picture(data: Bytes) -> Image.Image:
+    """No pixel is read yet. Raises BrokenPictureError where not even the head can be read, and beyond the limits."""
+    if len(data) > MOST_BYTES:
+        raise BrokenPictureError(f"too large ({len(data):,} bytes, {MOST_BYTES:,} at most)")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is the same everywhere
+            image = Image.open(io.BytesIO(data))
+    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
+        raise BrokenPictureError(f"not a readable picture ({error})") from error
+    if image.width * image.height > MOST_PIXELS:
+        raise BrokenPictureError(f"too large ({image.width} x {image.height} px, {MOST_PIXELS:,} in all at most)")
+    return image
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Raises BrokenPictureError where the pixels are cut off or damaged."""
+    try:
+        return image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, struct.error, IndexError) as error:
+        raise BrokenPictureError(f"damaged pixels ({error})") from error
+
+
+def decode_eval(data: Bytes, resize: int, crop: int) -> Pixels:
+    """crop x crop x 3, uint8: torchvision's Resize(resize) and CenterCrop(crop) on a Pillow picture, to the bit.
+
+    Raises BrokenPictureError.
+    """
+    return np.asarray(centre_crop(resize_shorter(to_rgb(open_picture(data)), resize), crop))
+
+
+def resize_shorter(image: Image.Image, size: int) -> Image.Image:
+    sides = resized_sides(*image.size, size)
+    return image if image.size == sides else image.resize(sides, Image.Resampling.BILINEAR)
+
+
+def centre_crop(image: Image.Image, size: int) -> Image.Image:
+    left, top = centre_start(image.width, size), centre_start(image.height, size)
+    return image.crop((left, top, left + size, top + size))
+
+
+def decode_train(
+    data: Bytes, size: int, augmentation: Augmentation, uniforms: NDArray[np.float64], exact: bool = False
+) -> Pixels:
+    """size x size x 3, uint8, its crop and flip chosen by UNIFORMS numbers in [0, 1). exact: see cut_and_resize.
+
+    Raises BrokenPictureError.
+    """
+    image = open_picture(data)
+    if augmentation.crop == "resized":
+        box = resized_crop_box(image.width, image.height, augmentation, uniforms)
+        pixels = np.asarray(cut_and_resize(image, box, size, exact))
+    elif augmentation.crop == "padded":
+        pixels = padded_crop(to_rgb(image), size, augmentation.padding, uniforms)
+    else:
+        pixels = np.asarray(centre_crop(resize_shorter(to_rgb(image), size), size))
+    return pixels[:, ::-1] if is_flipped(augmentation, uniforms) else pixels
+
+
+def cut_and_resize(image: Image.Image, box: Box, size: int, exact: bool) -> Image.Image:
+    """The box's pixels alone take part. A JPEG that is far larger than needed is decoded at 1/2, 1/4 or 1/8 by its own
+    DCT (Pillow's draft mode), but where it is to be exact."""
+    width, height = image.size
+    left, top, right, bottom = box
+    if not exact:
+        image.draft(None, (math.ceil(width * size / (right - left)), math.ceil(height * size / (bottom - top))))
+    x, y = image.width / width, image.height / height
+    outer = (int(left * x), int(top * y), math.ceil(right * x), math.ceil(bottom * y))
+    part = to_rgb(image).crop((*outer[:2], min(outer[2], image.width), min(outer[3], image.height)))
+    inner = (left * x - outer[0], top * y - outer[1], right * x - outer[0], bottom * y - outer[1])
+    inner = (*inner[:2], min(inner[2], part.width), min(inner[3], part.height))
+    return part.resize((size, size), Image.Resampling.BILINEAR, box=inner)
+
+
+def padded_crop(image: Image.Image, size: int, padding: int, uniforms: NDArray[np.float64]) -> Pixels:
+    """A size x size window of the picture, moved by up to `padding` px over black borders."""
+    centred = np.asarray(centre_crop(resize_shorter(image, size), size))
+    bordered = np.pad(centred, ((padding, padding), (padding, padding), (0, 0)))
+    left, top = (int(uniform * (2 * padding + 1)) for uniform in uniforms[2 * ATTEMPTS : 2 * ATTEMPTS + 2])
+    return bordered[top : top + size, left : left + size]

@@ -1,0 +1,59 @@
+"""How a picture becomes the network's input in evaluation and inference: part of every exported model."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from tarn.sharding.errors import TarnError, UsageError
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocessing:
+    """Shorter side to `resize` px (bilinear, antialiased), centre crop of `crop` px, then (x / 255 - mean) / std.
+
+    The defaults are those of torchvision's ImageNet evaluation. Raises UsageError for values that make no picture.
+    """
+
+    resize: int = 256
+    crop: int = 224
+    mean: Triple = (0.485, 0.456, 0.406)
+    std: Triple = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.crop <= self.resize:
+            raise UsageError(
+                f"data.eval_resize={self.resize} with a crop of {self.crop} px makes no picture: "
+                "1 <= crop <= resize is needed."
+            )
+        if len(self.mean) != 3 or len(self.std) != 3 or not all(map(math.isfinite, (*self.mean, *self.std))):
+            raise UsageError(f"data.mean={self.mean} and data.std={self.std} must each be three numbers.")
+        if min(self.std) <= 0:
+            raise UsageError(f"data.std={self.std} must be above 0 in every channel.")
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values only, so that it loads with weights_only=True."""
+        return asdict(self) | {"mean": list(self.mean), "std": list(self.std), "interpolation": "bilinear antialias"}
+
+    @classmethod
+    def from_dict(cls, told: object, where: str) -> "Preprocessing":
+        """Raises TarnError, naming where, for anything that to_dict() does not write."""
+        try:
+            if not isinstance(told, Mapping):
+                raise TypeError(f"a {type(told).__name__} in place of a mapping")
+            return cls(
+                resize=int(told["resize"]),
+                crop=int(told["crop"]),
+                mean=triple(told["mean"]),
+                std=triple(told["std"]),
+            )
+        except (KeyError, TypeError, ValueError, UsageError) as error:
+            raise TarnError(f"{where} holds no usable preprocessing ({error}): export the model again.") from error
+
+
+def triple(values: object) -> Triple:
+    if not isinstance(values, list | tuple):
+        raise TypeError(f"{values!r} in place of three numbers")
+    first, second, third = (float(value) for value in values)
+    return first, second, third

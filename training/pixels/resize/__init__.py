@@ -1,0 +1,1 @@
+"""Boxes of pixels to the sides asked for, on the CPU and on a GPU."""

@@ -1,0 +1,106 @@
+"""SGD, its parameter groups, and learning rates as functions of the step."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from tarn.sharding.errors import UsageError
+
+SCHEDULES = ("cosine", "step", "plateau", "constant")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimConfig:
+    """lr is the peak rate; with lr_for_batch set it is that of a global batch of so many and grows linearly with
+    global_batch (Goyal et al. 2017, arXiv 1706.02677, section 2.1).
+
+    micro_batch: the most samples of a rank that go through the network at once; the rest of its share of the global
+    batch is accumulated. null: the whole share.
+    """
+
+    epochs: int = 90
+    max_steps: int | None = None  # stop there, the schedule unchanged: for short looks at a long run
+    global_batch: int = 256
+    micro_batch: int | None = 256
+    lr: float = 0.1
+    lr_for_batch: int | None = None
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 1e-4
+    decay_norms: bool = False  # weight decay on norms and biases too
+    label_smoothing: float = 0.0
+    schedule: str = "cosine"
+    warmup_epochs: float = 5.0
+    lr_end: float = 0.0  # where cosine ends
+    step_epochs: int = 30  # step: the rate is multiplied by `factor` every so many epochs
+    factor: float = 0.1  # step and plateau
+    patience: int = 10  # plateau: epochs without a better validation loss before the rate drops
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "global_batch", "step_epochs"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"optim.{name}={getattr(self, name)} must be at least 1.")
+        if self.micro_batch is not None and self.micro_batch < 1:
+            raise UsageError(f"optim.micro_batch={self.micro_batch} must be at least 1, or null for the whole share.")
+        if self.schedule not in SCHEDULES:
+            raise UsageError(f"optim.schedule={self.schedule!r} is unknown: choose one of {', '.join(SCHEDULES)}.")
+        if self.lr <= 0 or not math.isfinite(self.lr):
+            raise UsageError(f"optim.lr={self.lr} must be a finite number above 0.")
+        if self.nesterov and self.momentum <= 0:
+            raise UsageError(f"optim.momentum={self.momentum} must be above 0 with optim.nesterov=true.")
+        if not 0 <= self.label_smoothing < 1:
+            raise UsageError(f"optim.label_smoothing={self.label_smoothing} must be at least 0 and below 1.")
+
+    @property
+    def peak_lr(self) -> float:
+        return self.lr * (self.global_batch / self.lr_for_batch if self.lr_for_batch else 1)
+
+
+def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.SGD:
+    """SGD with momentum; no weight decay on norms and biases (He et al. 2018, arXiv 1812.01187, section 3.1)."""
+    decayed = [p for p in model.parameters() if p.ndim > 1 or config.decay_norms]
+    others = [p for p in model.parameters() if p.ndim <= 1 and not config.decay_norms]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}]
+    if others:
+        groups.append({"params": others, "weight_decay": 0.0})
+    return torch.optim.SGD(
+        groups, lr=config.peak_lr, momentum=config.momentum, nesterov=config.nesterov and config.momentum > 0
+    )
+
+
+def learning_rate(config: OptimConfig, step: int, steps_per_epoch: int) -> float:
+    """The rate of a step, counted from 0 over the whole run; plateau's drops come on top."""
+    warmup = config.warmup_epochs * steps_per_epoch
+    if step < warmup:
+        return config.peak_lr * (step + 1) / (warmup + 1)
+    if config.schedule == "cosine":
+        total = config.epochs * steps_per_epoch
+        progress = min(1.0, (step - warmup) / max(1.0, total - warmup))
+        return config.lr_end + (config.peak_lr - config.lr_end) * (1 + math.cos(math.pi * progress)) / 2
+    if config.schedule == "step":
+        return config.peak_lr * config.factor ** (step // (config.step_epochs * steps_per_epoch))
+    return config.peak_lr
+
+
+@dataclass(slots=True)
+class Plateau:
+    """The rate's multiplier, dropped when the validation loss stalls: torch's ReduceLROnPlateau as plain numbers.
+
+    Better means below best x (1 - 1e-4); after `patience` worse epochs in a row the next one drops.
+    """
+
+    factor: float
+    patience: int
+    best: float = math.inf
+    worse: int = 0
+    multiplier: float = 1.0
+
+    def observe(self, loss: float) -> None:
+        if loss < self.best * (1 - 1e-4):
+            self.best, self.worse = loss, 0
+        else:
+            self.worse += 1
+        if self.worse > self.patience:
+            self.multiplier, self.worse = self.multiplier * self.factor, 0

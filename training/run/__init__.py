@@ -1,0 +1,1 @@
+"""A training run: the trainer, its checkpoints, its journal, its end."""

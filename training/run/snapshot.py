@@ -1,0 +1,66 @@
+"""From a checkpoint to an exported model."""
+
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.format.manifest import ClassInfo
+from tarn.training.export.artifact import Artifact
+from tarn.training.export.publish import publish
+from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.run import checkpoint
+
+
+def export_checkpoint(path: Path, out: Path) -> tuple[Path, Path]:
+    """model.pt and model.pkl in the folder out, loaded back and compared. path: a checkpoint, or a run's folder.
+
+    Raises UsageError where there is none, TarnError for a damaged one.
+    """
+    path = find_checkpoint(path)
+    return publish(artifact_of(checkpoint.read(path), path), out)
+
+
+def find_checkpoint(path: Path) -> Path:
+    """The file itself; of a folder (a run, or its checkpoints) the newest sound checkpoint."""
+    if path.is_file():
+        return path
+    for folder in (path, path / "checkpoints"):
+        for marker in reversed(checkpoint.markers(folder) if folder.is_dir() else []):
+            if checkpoint.damage(marker) is None:
+                return Path(marker["path"])
+    raise UsageError(f"{path} is no checkpoint and holds none: give RUN, RUN/checkpoints or one of its step-*.pt.")
+
+
+def artifact_of(payload: dict[str, Any], where: Path) -> Artifact:
+    """Raises TarnError for a checkpoint that lacks what a model needs."""
+    try:
+        classes = tuple(ClassInfo(wnid, name) for wnid, name in payload["classes"])
+        return Artifact(
+            arch=payload["arch"],
+            small_stem=payload["small_stem"],
+            classes=classes,
+            preprocessing=Preprocessing.from_dict(payload["preprocessing"], str(where)),
+            provenance=provenance(payload, where),
+            state_dict=payload["trainer"]["model"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise TarnError(f"{where} lacks what a model needs ({error!r}): give a checkpoint of this Tarn.") from error
+
+
+def provenance(payload: dict[str, Any], where: Path) -> dict[str, str | int | float | None]:
+    """Where the weights come from: plain values, nothing of the machine."""
+    metrics = {name: value for name, value in payload["metrics"].items() if name.startswith("val_")}
+    return {
+        "checkpoint": where.name,
+        "step": payload["step"],
+        "dataset": payload["fingerprint"],
+        "config": payload["config"],
+        "torch": str(torch.__version__),  # a plain text, not the class that torch makes of it
+        "python": platform.python_version(),
+        "exported": datetime.now(UTC).isoformat(timespec="seconds"),
+        **metrics,
+    }

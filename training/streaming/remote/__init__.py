@@ -1,0 +1,1 @@
+"""Shards of object stores: cache, fetcher, ranges, the first batch."""

@@ -1,0 +1,43 @@
+"""Which shards a rank will need, and until when: read off the order, without touching data."""
+
+import heapq
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tarn.training.streaming.order import EpochOrder
+from tarn.training.streaming.plan import StreamPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A shard that is read between two moments, in samples since the beginning of the first epoch asked for."""
+
+    first: int
+    last: int
+    shard: int
+
+
+def needs(plan: StreamPlan, epoch: int, step: int) -> Iterator[Need]:
+    """From a step on, without end, epoch after epoch, soonest first. A shard comes once for each of its windows."""
+    for number in itertools.count():
+        begin = step * plan.global_batch if number == 0 else 0
+        yield from epoch_needs(plan, plan.order(epoch + number), begin, number * plan.samples)
+
+
+def epoch_needs(plan: StreamPlan, order: EpochOrder, begin: int, shift: int) -> Iterator[Need]:
+    lanes = plan.ranks.lanes(plan.global_batch, order.lane_count) if plan.train else range(1)
+    each = (lane_needs(order, lane, begin, plan.samples, shift) for lane in lanes)
+    return heapq.merge(*each, key=lambda need: need.first)
+
+
+def lane_needs(order: EpochOrder, lane: int, begin: int, end: int, shift: int) -> Iterator[Need]:
+    """Of the windows of a lane that reach beyond position `begin` and start before position `end`."""
+    first_sample, windows = order.lanes[lane].begin, order.lanes[lane].windows
+    for start, stop in itertools.pairwise(windows.tolist()):
+        excess = order.rows * order.lane_count  # the positions from here on go to the longer lanes alone
+        first, last = min(start * order.lane_count + lane, excess), stop * order.lane_count + lane
+        if last <= begin or first >= end or start == stop:
+            continue
+        for shard in order.shards_between(first_sample + start, first_sample + stop):
+            yield Need(max(first, begin) + shift, min(last, end) + shift, shard)

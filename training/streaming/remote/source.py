@@ -1,0 +1,180 @@
+"""Samples of shards in an object store: from the cache where the shard lies there, else by range requests."""
+
+import hashlib
+import os
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tarn.sharding import storage
+from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import ShardInfo
+from tarn.sharding.storage.clients import build_client
+from tarn.sharding.storage.persistence import Reader
+from tarn.training.streaming.access import Access
+from tarn.training.streaming.remote.cache import ShardCache
+from tarn.training.streaming.remote.traffic import COMING, Traffic
+from tarn.training.streaming.sources import HEADER, OpenFiles, Opening, Place, Sample, Source, checked_index
+
+POLL = 0.005  # s
+LONGEST_WAIT = 60.0  # s for a shard that is on its way; then its samples are read by range
+WRONG_BYTES_ATTEMPTS = 3
+
+NOTHING: Mapping[int, bytes] = {}
+
+Record = tuple[int, int, int, int]  # offset, size, label, crc32
+Range = tuple[str, int, int]  # name, start, end
+
+
+class RemoteSource(Source):
+    """number: of this process in the traffic."""
+
+    def __init__(
+        self,
+        root: str,
+        tars: str,
+        shards: tuple[ShardInfo, ...],
+        access: Access,
+        traffic: Traffic | None,
+        number: int,
+        reader: Reader | None = None,
+    ) -> None:
+        super().__init__(root, tars, shards)
+        self.access, self.traffic, self.number = access, traffic, number
+        self.reader = reader if reader is not None and reader.root == tars else self.reader_of(tars)
+        self.reader.patience, self.reader.counters = access.patience, self.counters
+        self.index_reader = self.reader if root == tars else self.reader_of(root)
+        self.cache = ShardCache(access.cache, access.cache_limit) if access.cache is not None else None
+        self.files = OpenFiles()
+        self.given: dict[Place, bytes] = {}
+
+    def reader_of(self, root: str) -> Reader:
+        access = self.access
+        client = build_client(root, access.options, access.client, access.patience.silence)
+        return Reader(root, client, access.patience, counters=self.counters)
+
+    def read_ahead(self, places: Sequence[Place]) -> Opening:
+        """What is needed for these and is not in the cache, all at once."""
+        self.load_indexes({shard for shard, _ in places})
+        here = {shard for shard, _ in places if self.is_cached(self.shards[shard])}
+        missing = [(shard, place) for shard, place in places if shard not in here]
+        records: list[Record] = [self.indexes[shard][place].item() for shard, place in missing]
+        raws = self.read_by_range([shard for shard, _ in missing], records, range(len(missing)))
+        return Opening(tuple(places), dict(self.indexes), dict(zip(missing, raws, strict=True)))
+
+    def take_in(self, opening: Opening) -> None:
+        self.indexes.update(opening.indexes)
+        self.given.update(opening.pieces)
+
+    def read(self, places: Sequence[Place]) -> list[Sample]:
+        """What the cache holds, comes from it; the rest at once by ranges, or when its shard arrives."""
+        self.load_indexes({shard for shard, _ in places})
+        records: list[Record] = [self.indexes[shard][place].item() for shard, place in places]
+        shards = [shard for shard, _ in places]
+        found = [
+            self.given.pop(place, None) or self.cached(place[0], record)
+            for place, record in zip(places, records, strict=True)
+        ]
+        deadline = time.monotonic() + LONGEST_WAIT
+        while missing := [row for row, raw in enumerate(found) if raw is None]:
+            if time.monotonic() > deadline or not self.should_wait({shards[row] for row in missing}):
+                for row, raw in zip(missing, self.read_by_range(shards, records, missing), strict=True):
+                    found[row] = raw
+                break
+            time.sleep(POLL)
+            for row in missing:
+                found[row] = self.cached(shards[row], records[row])
+        return [Sample(raw or b"", record[2]) for raw, record in zip(found, records, strict=True)]
+
+    def should_wait(self, shards: set[int]) -> bool:
+        """Whether all of the shards are coming whole, and enough was read by range already."""
+        if self.traffic is None or not all(self.traffic.state[shard] == COMING for shard in shards):
+            return False
+        return not self.traffic.may_read_by_range()
+
+    def read_by_range(self, shards: Sequence[int], records: Sequence[Record], rows: Sequence[int]) -> list[bytes]:
+        """Raw bytes of the samples in these rows, their pictures checked against the index's CRC-32."""
+        ranges: list[Range] = []
+        for row in rows:
+            offset, size, _, _ = records[row]
+            ranges.append((self.shards[shards[row]].name, offset - HEADER, offset + size))
+        crcs = [records[row][3] for row in rows]
+        parts = self.checked(
+            self.reader, ranges, lambda at, raw: zlib.crc32(memoryview(raw)[HEADER:]) == crcs[at], "CRC-32 of the index"
+        )
+        self.counters["range_samples"] += len(rows)
+        if self.traffic is not None:
+            self.traffic.moved[self.number] += sum(map(len, parts))
+        return parts
+
+    def checked(
+        self, reader: Reader, ranges: Sequence[Range], is_right: Callable[[int, bytes], bool], what: str
+    ) -> list[bytes]:
+        """All ranges at once; wrong ones again, a few times. Raises TarnError where the store itself is wrong."""
+        parts = reader.read_many(ranges)
+        for attempt in range(1, WRONG_BYTES_ATTEMPTS + 1):
+            wrong = [at for at, raw in enumerate(parts) if not is_right(at, raw)]
+            if not wrong:
+                break
+            self.counters["wrong_bytes"] += len(wrong)
+            if attempt == WRONG_BYTES_ATTEMPTS:
+                name, start, end = ranges[wrong[0]]
+                raise TarnError(
+                    f"{storage.join(reader.root, name)}: bytes {start} to {end} do not have the {what}, after "
+                    f"{attempt} attempts: copy or pack the dataset again."
+                )
+            for at, raw in zip(wrong, reader.read_many([ranges[at] for at in wrong]), strict=True):
+                parts[at] = raw
+        return parts
+
+    def is_cached(self, info: ShardInfo) -> bool:
+        return self.cache is not None and self.cache.holds(info.sha256, info.bytes)
+
+    def cached(self, shard: int, record: Record) -> bytes | None:
+        """From the cache's file, None where there is none. A file in the cache is whole and was checked."""
+        if self.cache is None:
+            return None
+        offset, size, _, _ = record
+        try:
+            file = self.files.descriptor(self.cache.path(self.shards[shard].sha256))
+            raw = os.pread(file, HEADER + size, offset - HEADER)
+        except OSError:
+            return None
+        return raw if len(raw) == HEADER + size else None
+
+    def load_indexes(self, shards: set[int], known: Mapping[int, bytes] = NOTHING) -> None:
+        """All that are not here yet, at once: from the cache, else from where they lie, and into the cache.
+
+        known: index files that were read and checked already, by shard.
+        """
+        missing = []
+        for shard in sorted(shards - self.indexes.keys()):
+            raw = self.cached_index(self.shards[shard])
+            if raw is None:
+                missing.append(shard)
+            else:
+                self.indexes[shard] = self.parsed(shard, raw)
+        asked = [shard for shard in missing if shard not in known]
+        infos = [self.shards[shard] for shard in asked]
+        raws = self.checked(
+            self.index_reader,
+            [(info.index_name, 0, info.index_size) for info in infos],
+            lambda at, raw: hashlib.sha256(raw).hexdigest() == infos[at].index_sha256,
+            "SHA-256 of the manifest",
+        )
+        read = dict(zip(asked, raws, strict=True))
+        for shard in missing:
+            raw = read.get(shard) or known[shard]
+            self.indexes[shard] = self.parsed(shard, raw)
+            if self.cache is not None:
+                self.cache.keep(self.shards[shard].index_sha256, raw)
+
+    def parsed(self, shard: int, raw: bytes) -> NDArray[np.void]:
+        info = self.shards[shard]
+        return checked_index(raw, storage.join(self.root, info.index_name), info)
+
+    def cached_index(self, info: ShardInfo) -> bytes | None:
+        return self.cache.read_whole(info.index_sha256, info.index_size) if self.cache is not None else None

@@ -1,0 +1,1 @@
+"""Streams that can only be read from their beginning."""

@@ -1,0 +1,168 @@
+"""The batch of a place: located by the order, read from the source, decoded into the given memory."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tarn.sharding.errors import TarnError
+from tarn.sharding.storage.persistence import Reader
+from tarn.training.pixels.decode import PictureDecoder
+from tarn.training.pixels.geometry import UNIFORMS
+from tarn.training.pixels.jpeg_rows import JPEG_ROW, JpegRow, RegionWriter, no_jpegs
+from tarn.training.pixels.pictures import BrokenPictureError, Pixels
+from tarn.training.streaming.bad_samples import BadSample, substitute
+from tarn.training.streaming.order import EpochOrder
+from tarn.training.streaming.plan import StreamPlan
+from tarn.training.streaming.randomness import sample_uniforms
+from tarn.training.streaming.remote.source import RemoteSource
+from tarn.training.streaming.remote.traffic import Traffic
+from tarn.training.streaming.sources import LocalSource, Sample, Source
+
+SUBSTITUTES = 20  # tried for one bad sample before the shard itself counts as bad
+
+Place = tuple[int, int, int]  # epoch, step, part of this rank's share
+Rows = tuple[int, int]  # of a batch: the first one, and one past the last
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """samples: rows written. keys: of the samples, where asked for. bad: samples that were replaced.
+
+    jpegs: which rows hold a JPEG, and what is to become of it (JPEG_ROW); all others hold pixels.
+    """
+
+    samples: int
+    keys: tuple[str, ...]
+    bad: tuple[BadSample, ...]
+    jpegs: NDArray[np.void] = field(default_factory=no_jpegs)
+
+    def mended(self, rows: Sequence[int], again: "Made") -> "Made":
+        """With those rows made again, as pixels."""
+        keys = list(self.keys)
+        for row, key in zip(rows, again.keys, strict=False):
+            keys[row] = key
+        kept = self.jpegs[~np.isin(self.jpegs["row"], rows)]
+        return Made(self.samples, tuple(keys), self.bad + again.bad, kept)
+
+
+def joined(parts: Sequence[Made]) -> Made:
+    """What all parts made, in the order of the rows."""
+    return Made(
+        sum(part.samples for part in parts),
+        tuple(key for part in parts for key in part.keys),
+        tuple(bad for part in parts for bad in part.bad),
+        np.concatenate([part.jpegs for part in parts]),
+    )
+
+
+def build_source(plan: StreamPlan, traffic: Traffic | None, number: int, reader: Reader | None = None) -> Source:
+    """reader: one of the tars' root that has its connections open, if there is one."""
+    if plan.is_local:
+        return LocalSource(plan.root, plan.tars, plan.shards, plan.access.options)
+    return RemoteSource(plan.root, plan.tars, plan.shards, plan.access, traffic, number, reader)
+
+
+class BatchMaker:
+    """Makes the batch of any place, or some of its rows, for a place is all that a batch depends on."""
+
+    def __init__(self, plan: StreamPlan, source: Source) -> None:
+        self.plan, self.source = plan, source
+        self.order: tuple[int, EpochOrder] | None = None
+        self.decoder = PictureDecoder(plan.fidelity)
+        self.regions = RegionWriter() if plan.decode == "cuda" and plan.train else None
+
+    def make(
+        self,
+        place: Place,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        rows: Rows | None = None,
+        as_pixels: bool = False,
+    ) -> Made:
+        """Writes those rows of images (n x H x W x 3) and labels, as far as the batch has them, or all.
+
+        as_pixels: no JPEG is left to a device. Raises TarnError naming shard, key and cause.
+        """
+        epoch, step, part = place
+        if self.order is None or self.order[0] != epoch:
+            self.order = (epoch, self.plan.order(epoch))
+        first, end = rows or (0, len(labels))
+        positions = self.plan.positions(step)[part][first:end]
+        shards, places = self.order[1].locate(positions)
+        wanted = list(zip(shards.tolist(), places.tolist(), strict=True))
+        uniforms = sample_uniforms(self.plan.seed, epoch, positions, UNIFORMS)
+        bad: list[BadSample] = []
+        keys: list[str] = []
+        jpegs: dict[int, JpegRow] = {}
+        for at, sample in enumerate(self.source.read(wanted)):
+            shard, out = wanted[at][0], images[first + at]
+            jpeg = None if as_pixels else self.leave_to_device(sample.picture, out, uniforms[at])
+            if jpeg is not None:
+                jpegs[first + at] = jpeg
+            else:
+                sample = self.write(out, shard, sample, uniforms[at], (epoch, int(positions[at])), bad)
+            labels[first + at] = sample.label
+            if self.plan.keys:
+                keys.append(sample.key)
+        return Made(len(wanted), tuple(keys), tuple(bad), jpeg_table(jpegs))
+
+    def remake(self, place: Place, images: NDArray[np.uint8], labels: NDArray[np.int64], rows: Sequence[int]) -> Made:
+        """Those rows again, as pixels. Raises TarnError."""
+        return joined([self.make(place, images, labels, (row, row + 1), as_pixels=True) for row in rows])
+
+    def leave_to_device(self, data: memoryview, out: Pixels, uniforms: NDArray[np.float64]) -> JpegRow | None:
+        if self.regions is None or self.plan.augmentation is None:
+            return None
+        return self.regions.write(data, out, self.plan.augmentation, uniforms)
+
+    def write(
+        self,
+        out: Pixels,
+        shard: int,
+        sample: Sample,
+        uniforms: NDArray[np.float64],
+        at: tuple[int, int],
+        bad: list[BadSample],
+    ) -> Sample:
+        """The sample's pixels, or those of the one that stands in for it. Returns the sample that they are of."""
+        for attempt in range(SUBSTITUTES):
+            try:
+                self.decode(sample.picture, out, uniforms)
+                return sample
+            except BrokenPictureError as error:
+                if self.plan.bad_samples.policy == "raise":
+                    raise TarnError(
+                        f"{self.source.url(shard)}: {sample.key} is {error}: pack without it, or set "
+                        "data.bad_samples.policy=replace to train without it."
+                    ) from error
+                bad.append(BadSample(self.source.name(shard), sample.key, str(error)))
+                place = substitute(self.plan.seed, *at, attempt, self.source.samples(shard))
+                (sample,) = self.source.read([(shard, place)])
+        raise TarnError(
+            f"{self.source.url(shard)}: {SUBSTITUTES} samples drawn in a row are bad: copy or pack it again."
+        )
+
+    def decode(self, data: memoryview, out: Pixels, uniforms: NDArray[np.float64]) -> None:
+        if self.plan.augmentation is None:
+            self.decoder.evaluate(data, out, self.plan.preprocessing)
+        else:
+            self.decoder.train(data, out, self.plan.augmentation, uniforms)
+
+
+def jpeg_table(jpegs: Mapping[int, JpegRow]) -> NDArray[np.void]:
+    """By row. Returns JPEG_ROW records in the order of the rows."""
+    return np.array([(row, *jpeg) for row, jpeg in jpegs.items()], JPEG_ROW)
+
+
+def slot_layout(rows: int, side: int) -> tuple[int, int]:
+    """Bytes of labels, then of images, in the memory of one batch."""
+    return -(-8 * rows // 64) * 64, rows * side * side * 3
+
+
+def slot_arrays(memory: memoryview, rows: int, side: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images and labels of a slot; both keep one array alive, their base."""
+    head, body = slot_layout(rows, side)
+    whole = np.frombuffer(memory, np.uint8, head + body)
+    return whole[head:].reshape(rows, side, side, 3), whole[: 8 * rows].view(np.int64)

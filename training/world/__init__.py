@@ -1,0 +1,1 @@
+"""Ranks: as numbers, as a process group, and how they meet."""

@@ -1,0 +1,99 @@
+"""The process group: ranks with devices, and what they tell each other."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
+
+from tarn.sharding.errors import UsageError
+from tarn.training.world.ranks import Ranks
+from tarn.training.world.rendezvous import fresh_store
+
+
+@dataclass(frozen=True, slots=True)
+class World(Ranks):
+    """This process among all, with its device and the means to talk to the others."""
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    control: Any = None  # a process group for words between CPUs: it never waits for a GPU's queue
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over all ranks of a tensor on the world's device."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is up on any rank: every rank gets the same answer."""
+        told = torch.tensor(float(flag))
+        if self.size > 1:
+            dist.all_reduce(told, group=self.control)
+        return bool(told.item() > 0)
+
+    def gather(self, thing: object) -> list[object]:
+        """Every rank's thing, in the order of ranks."""
+        if self.size == 1:
+            return [thing]
+        things: list[object] = [None] * self.size
+        dist.all_gather_object(things, thing, group=self.control)
+        return things
+
+    def broadcast(self, tensors: Iterator[Tensor]) -> None:
+        """Rank 0's values into every rank's tensors."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
+
+    def barrier(self) -> None:
+        if self.size > 1:
+            dist.barrier(group=self.control)
+
+
+@contextmanager
+def joined_world(device: str = "auto", timeout_minutes: int = 30) -> Iterator[World]:
+    """The world as torchrun's environment tells it, left again at the end; one rank without torchrun.
+
+    device: auto, cpu, cuda or mps. Raises UsageError for one that is not there.
+    """
+    ranks = Ranks.from_environment()
+    world = World(ranks.rank, ranks.size, ranks.local_rank, ranks.local_size, choose_device(device, ranks.local_rank))
+    if world.device.type == "cuda":
+        torch.cuda.set_device(world.device)
+    elif world.local_size > 1 or "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(world.cores())
+    if world.size == 1:
+        yield world
+        return
+    backend = "nccl" if world.device.type == "cuda" else "gloo"
+    timeout = timedelta(minutes=timeout_minutes)
+    store, rank, size = next(rendezvous("env://", timeout=timeout))
+    store = fresh_store(store, rank, size, timeout.total_seconds())
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
+    try:
+        yield replace(world, control=dist.new_group(backend="gloo"))
+    finally:
+        dist.destroy_process_group()
+
+
+def choose_device(name: str, local_rank: int) -> torch.device:
+    """cuda before mps before cpu for auto. Raises UsageError where the named device is not there."""
+    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if here[kind])
+    if not here.get(name, False):
+        raise UsageError(f"device={name!r} is not here: choose auto or one of {', '.join(k for k in here if here[k])}.")
+    if name != "cuda":
+        return torch.device(name)
+    if local_rank >= torch.cuda.device_count():
+        raise UsageError(
+            f"rank {local_rank} of this host has no GPU of its own ({torch.cuda.device_count()} are here): "
+            "start at most one process a GPU."
+        )
+    return torch.device("cuda", local_rank)
