@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
 from servers.nginx import Nginx
 from servers.proxy import Proxy
 from servers.s3 import S3Server, shared
-
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.sharding.sample.sample import SampleConfig, draw_sample
 

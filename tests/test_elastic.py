@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from servers.s3 import S3Server
 
+from servers.s3 import S3Server
 from tarn.training.world.ranks import Ranks
 
 BATCH, LANES, STEPS = 20, 4, 12

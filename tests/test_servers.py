@@ -10,6 +10,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+
 from servers import guard
 from servers.client import fetch
 from servers.nginx import Nginx

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from foreign.tars import picture
+from support.foreign_tars import picture
 from tarn.sharding.foreign.headers import DamageError
 from tarn.sharding.foreign.labels import wanted
 from tarn.sharding.foreign.samples import collect

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from foreign.checks import pictures_by_index, refused
-from foreign.tars import SYNSETS, WNIDS, Parts, dataset, imagenet, picture, samples, write
+from support.foreign_checks import pictures_by_index, refused
+from support.foreign_tars import SYNSETS, WNIDS, Parts, dataset, imagenet, picture, samples, write
 from tarn.sharding.foreign.index import IndexConfig, index
 
 LABELS: dict[str, tuple[str, Parts, int]] = {

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from foreign.checks import refused
-from foreign.tars import dataset, samples, write
+from support.foreign_checks import refused
+from support.foreign_tars import dataset, samples, write
 from tarn.sharding.errors import UsageError
 from tarn.sharding.foreign.index import IndexConfig, index
 from tarn.sharding.foreign.names import expand, split_of

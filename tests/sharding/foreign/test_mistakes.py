@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from foreign.checks import refused
-from foreign.tars import samples, write, write_members
+from support.foreign_checks import refused
+from support.foreign_tars import samples, write, write_members
 
 
 def change(key: str, **parts: bytes | None) -> Callable[[Path], object]:

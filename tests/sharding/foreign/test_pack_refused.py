@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from foreign.checks import contents
-from foreign.tars import dataset
+from support.foreign_checks import contents
+from support.foreign_tars import dataset
 from tarn.sharding.__main__ import main
 from tarn.sharding.errors import UsageError
 from tarn.sharding.foreign.index import IndexConfig, index

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from foreign.checks import contents, pictures_by_index
-from foreign.tars import dataset, picture, samples, write_members
+from support.foreign_checks import contents, pictures_by_index
+from support.foreign_tars import dataset, picture, samples, write_members
 from tarn.sharding.errors import UsageError
 from tarn.sharding.foreign.index import IndexConfig, index
 from tarn.sharding.format.manifest import read_manifest

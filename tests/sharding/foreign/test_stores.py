@@ -10,8 +10,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from foreign.checks import pictures_by_index
-from foreign.tars import dataset, info_json, picture
+from support.foreign_checks import pictures_by_index
+from support.foreign_tars import dataset, info_json, picture
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.index import IndexConfig, index
 from tarn.sharding.format.manifest import read_manifest

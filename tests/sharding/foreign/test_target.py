@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from foreign.checks import contents, pictures_by_index, refused
-from foreign.tars import SYNSETS, dataset, samples, write
+from support.foreign_checks import contents, pictures_by_index, refused
+from support.foreign_tars import SYNSETS, dataset, samples, write
 from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.index import IndexConfig, index

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from foreign.tars import dataset
+from support.foreign_tars import dataset
 from tarn.sharding.foreign.index import IndexConfig, index
 from tarn.sharding.format.manifest import Manifest, Split
 from tarn.sharding.verify import verify

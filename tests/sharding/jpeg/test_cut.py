@@ -3,8 +3,8 @@ import pytest
 import simplejpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jpegs import SAMPLINGS, by_pillow, jpeg, pixels
 
+from support.jpegs import SAMPLINGS, by_pillow, jpeg, pixels
 from tarn.sharding.jpeg.structure import Cutter, Reason, Region, tile
 
 CUTTER = Cutter()

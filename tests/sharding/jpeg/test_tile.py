@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jpegs import SAMPLINGS, by_pillow, jpeg, pixels, segments
 from PIL import Image
 
+from support.jpegs import SAMPLINGS, by_pillow, jpeg, pixels, segments
 from tarn.sharding.jpeg.structure import Reason, look, picture_size, tile
 
 

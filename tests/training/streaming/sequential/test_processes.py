@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sequential.tars import loader, seen
+from support.sequential_tars import loader, seen
 from tarn.sharding.errors import TarnError
 
 

@@ -6,7 +6,6 @@ import mmap
 import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
@@ -16,13 +15,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
+from support.checkout import REAL_PICTURES
 from tarn.sharding.jpeg.structure import Reason, tile
 from tarn.training.pixels.jpeg.region import Region, RegionDecoder
 
 Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 SAMPLINGS = ("4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "1x4", "grey", "RGB")
-REAL = Path(__file__).parents[3] / "shared" / "imagenet-sample"
 
 
 def noise(width: int, height: int, rng: np.random.Generator) -> Image.Image:
@@ -226,10 +225,10 @@ def test_mutants_at_the_end_of_readable_memory_neither_crash_nor_hang() -> None:
     assert {Reason.OK, Reason.DAMAGED, Reason.TABLES} <= told
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real photographs are not beside the checkout")
+@pytest.mark.skipif(not REAL_PICTURES.is_dir(), reason="the real photographs are not beside the checkout")
 def test_regions_of_real_photographs_tiled_are_what_the_originals_show() -> None:
     chance, decoder = random.Random(9), RegionDecoder()
-    for path in chance.sample(sorted(REAL.rglob("*.JPEG")), 60):
+    for path in chance.sample(sorted(REAL_PICTURES.rglob("*.JPEG")), 60):
         data = path.read_bytes()
         whole = by_pillow(data, 8)
         tiled, _ = tile(data)

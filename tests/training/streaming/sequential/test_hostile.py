@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sequential.tars import Picture, evaluated, keys_of, loader, members, tar_of
+from support.sequential_tars import Picture, evaluated, keys_of, loader, members, tar_of
 from tarn.sharding.errors import UsageError
 
 

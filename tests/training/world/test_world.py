@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import torch.distributed as dist
 
+from support.checkout import ROOT
 from tarn.sharding.errors import TarnError
 from tarn.training.world.rendezvous import fresh_store
-
-ROOT = Path(__file__).parents[2]
 
 DYING_RANK = """
 import os, signal, sys, time

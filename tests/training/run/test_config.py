@@ -3,11 +3,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.checkout import ROOT
 from tarn.sharding.errors import UsageError
 from tarn.training.coercion import load_config, to_yaml
 from tarn.training.run.config import RunConfig
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 
 
 def write(folder: Path, text: str) -> Path:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sequential.tars import loader, read
+from support.sequential_tars import loader, read
 from tarn.sharding.errors import UsageError
 
 

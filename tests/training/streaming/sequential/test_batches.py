@@ -11,7 +11,7 @@ import pytest
 import torch
 from webdataset.writer import TarWriter
 
-from sequential.tars import Picture, evaluated, loader, members, read, tar_of
+from support.sequential_tars import Picture, evaluated, loader, members, read, tar_of
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.training.pixels.geometry import Augmentation

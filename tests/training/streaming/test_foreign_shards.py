@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+
 from servers.places import Places, indexed
 from servers.s3 import S3Server
-
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.training.pixels.geometry import Augmentation

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jpegs import by_pillow, jpeg, pixels
 from PIL import Image
 
+from support.jpegs import by_pillow, jpeg, pixels
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.jpeg.structure import Reason, tile
 from tarn.sharding.packing import preparation

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sequential.tars import Picture, keys_of, loader, read, written
+from support.sequential_tars import Picture, keys_of, loader, read, written
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])

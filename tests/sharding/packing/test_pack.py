@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jpegs import pixels
 from PIL import Image
 
+from support.checkout import REAL_PICTURES
+from support.jpegs import pixels
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
@@ -312,28 +313,25 @@ def test_a_pack_that_is_killed_publishes_nothing_and_can_be_run_again(
     assert contents(out) == contents(shards)
 
 
-REAL = Path(__file__).parents[3] / "shared" / "imagenet-sample"
-
-
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real photographs are not beside the checkout")
+@pytest.mark.skipif(not REAL_PICTURES.is_dir(), reason="the real photographs are not beside the checkout")
 def test_real_imagenet_pictures_keep_pixels_bytes_and_labels(tmp_path: Path) -> None:
     for workers in (1, 2):
         config = PackConfig(shard_size=30_000_000, workers=workers)
-        manifest, _ = pack(REAL, str(tmp_path / str(workers)), config)
+        manifest, _ = pack(REAL_PICTURES, str(tmp_path / str(workers)), config)
     assert contents(tmp_path / "1") == contents(tmp_path / "2")
     assert len(manifest.classes) == 1000
-    wnids = [line.split()[0] for line in (REAL / "LOC_synset_mapping.txt").read_text().splitlines()]
-    with (REAL / "LOC_val_solution.csv").open() as file:
+    wnids = [line.split()[0] for line in (REAL_PICTURES / "LOC_synset_mapping.txt").read_text().splitlines()]
+    with (REAL_PICTURES / "LOC_val_solution.csv").open() as file:
         told = {name: row.split()[0] for name, row in list(csv.reader(file))[1:]}
     val = read_by_webdataset(tmp_path / "1", "val")
     assert {key: wnids[int(sample["cls"])] for key, sample in val.items()} == told
     assert all(
-        np.array_equal(pixels(sample["jpg"]), pixels((REAL / VAL / f"{key}.JPEG").read_bytes()))
+        np.array_equal(pixels(sample["jpg"]), pixels((REAL_PICTURES / VAL / f"{key}.JPEG").read_bytes()))
         for key, sample in val.items()
     )
-    pack(REAL, str(tmp_path / "bytes"), PackConfig(split="val", workers=2, preparation=Preparation(tile=0)))
+    pack(REAL_PICTURES, str(tmp_path / "bytes"), PackConfig(split="val", workers=2, preparation=Preparation(tile=0)))
     val = read_by_webdataset(tmp_path / "bytes", "val")
-    assert all(sample["jpg"] == (REAL / VAL / f"{key}.JPEG").read_bytes() for key, sample in val.items())
+    assert all(sample["jpg"] == (REAL_PICTURES / VAL / f"{key}.JPEG").read_bytes() for key, sample in val.items())
     train = read_by_webdataset(tmp_path / "1", "train")
     assert len(train) == 1000
     assert all(key.split("_")[0] == wnids[int(sample["cls"])] for key, sample in train.items())

@@ -2,15 +2,15 @@
 
 import random
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jpegs import SAMPLINGS, by_pillow, jpeg
 from numpy.typing import NDArray
 
+from support.checkout import REAL_PICTURES
+from support.jpegs import SAMPLINGS, by_pillow, jpeg
 from tarn.sharding.jpeg.structure import tile
 from tarn.training.pixels.decode import FIDELITIES, PictureDecoder
 from tarn.training.pixels.jpeg.region import RegionDecoder
@@ -20,7 +20,6 @@ from tarn.training.pixels.resize.resize import Resizer
 
 Pixels = NDArray[np.uint8]
 PAIRS = ((256, 224), (232, 224), (224, 224), (36, 32), (73, 64))
-REAL = Path(__file__).parents[3] / "shared" / "imagenet-sample"
 sides = st.one_of(st.integers(8, 48), st.integers(8, 480))
 
 
@@ -125,10 +124,10 @@ def test_a_picture_that_would_grow_beyond_all_measure_is_left_to_pillow() -> Non
     assert centre(jpeg(1, 5000), (256, 224)) is None
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real photographs are not beside the checkout")
+@pytest.mark.skipif(not REAL_PICTURES.is_dir(), reason="the real photographs are not beside the checkout")
 def test_centres_of_real_photographs_have_the_values_of_all_of_them_resized() -> None:
     chance = random.Random(10)
-    for path in chance.sample(sorted(REAL.rglob("*.JPEG")), 60):
+    for path in chance.sample(sorted(REAL_PICTURES.rglob("*.JPEG")), 60):
         tiled, _ = tile(path.read_bytes())
         ours = centre(tiled, pair := chance.choice(PAIRS))
         assert ours is None or np.array_equal(ours, decode_eval(tiled, *pair))

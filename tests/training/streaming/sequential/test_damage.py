@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sequential.tars import CUT, evaluated, keys_of, loader, read
+from support.sequential_tars import CUT, evaluated, keys_of, loader, read
 from tarn.sharding.errors import TarnError
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from servers.nginx import Nginx
 from servers.proxy import Proxy
 from servers.s3 import S3Server
-
 from tarn.sharding.__main__ import main as sharding_main
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import read_manifest

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from servers.nginx import Nginx
 from servers.proxy import Proxy
 from servers.s3 import S3Server
-
-from sequential.tars import Picture, loader, members, read, tar_of
+from support.sequential_tars import Picture, loader, members, read, tar_of
 from tarn.sharding.errors import TarnError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sequential.tars import Picture, keys_of, loader, read, written
+from support.sequential_tars import Picture, keys_of, loader, read, written
 from tarn.sharding.errors import TarnError
 from tarn.training.evaluation.evaluate import evaluate
 from tarn.training.world.world import World

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from sequential.tars import Picture, members, tar_of, written
+from support.sequential_tars import Picture, members, tar_of, written
 from tarn.sharding.format.manifest import read_manifest
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def source(shards: Path) -> list[Picture]:
     """The 120 training pictures of the packed dataset."""
     found = []
@@ -22,13 +22,13 @@ def source(shards: Path) -> list[Picture]:
     return found
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def tars(source: list[Picture], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The pictures in six tars of 20, compressed by the webdataset library."""
     return written(tmp_path_factory.mktemp("tars"), source, 20)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def small(source: list[Picture]) -> bytes:
     """A plain tar of three pictures."""
     return tar_of(pair for key, data, label in source[:3] for pair in members(key, data, label))

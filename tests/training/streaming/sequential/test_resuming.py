@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sequential.tars import Picture, Seen, loader, read, seen, written
+from support.sequential_tars import Picture, Seen, loader, read, seen, written
 from tarn.sharding.errors import TarnError
 from tarn.training.streaming import Batch, SequentialLoader
 

@@ -1,5 +1,0 @@
-"""Tests of indexing tars that others packed."""
-
-import pytest
-
-pytest.register_assert_rewrite("foreign.checks")
