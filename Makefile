@@ -41,22 +41,22 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 setup: $(VENV)/.ready ## make .venv and install everything pinned into it
 
 sample: setup ## draw the sample dataset, in the layout of the Kaggle ImageNet download
-	$(BIN)/python -m sharding sample $(SAMPLE)
+	$(BIN)/python -m tarn.sharding sample $(SAMPLE)
 
 shards: setup $(if $(filter $(SAMPLE),$(DATA)),sample) ## pack DATA into tar shards at SHARDS
-	$(BIN)/python -m sharding pack $(DATA) $(SHARDS) $(if $(filter shards,$(MAKECMDGOALS)),$(ARGS))
+	$(BIN)/python -m tarn.sharding pack $(DATA) $(SHARDS) $(if $(filter shards,$(MAKECMDGOALS)),$(ARGS))
 
 train: setup $(if $(SAMPLE_NEEDED),shards) ## train CONFIG on SHARDS with NPROC processes, evaluate, export; or go on
-	$(BIN)/python $(LAUNCH) training fit --config $(CONFIG) --data.shards=$(SHARDS) --out=$(RUN) $(ARGS)
+	$(BIN)/python $(LAUNCH) tarn.training fit --config $(CONFIG) --data.shards=$(SHARDS) --out=$(RUN) $(ARGS)
 	@echo "Next: make eval, make predict, or your own data:"
 	@echo "  make shards DATA=path/to/ILSVRC-download SHARDS=build/imagenet"
 	@echo "  make train CONFIG=configs/imagenet_resnet50_90ep.yaml NPROC=<GPUs>"
 
 eval: setup ## top-1 and top-5 of MODEL on the val split of SHARDS, a report and a table per class
-	$(BIN)/python $(LAUNCH) training evaluate --model $(MODEL) --shards $(SHARDS) $(ARGS)
+	$(BIN)/python $(LAUNCH) tarn.training evaluate --model $(MODEL) --shards $(SHARDS) $(ARGS)
 
 predict: setup ## the five likeliest classes of PICTURES by MODEL
-	$(BIN)/python -m inference predict $(MODEL) $(PICTURES) $(ARGS)
+	$(BIN)/python -m tarn.inference predict $(MODEL) $(PICTURES) $(ARGS)
 
 bench: setup $(if $(filter $(SAMPLE),$(DATA)),sample) ## loaders, decoding, fidelity and packing on DATA, the quick set
 	$(BIN)/python -m benchmarks.fidelity $(DATA)

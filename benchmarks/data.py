@@ -36,7 +36,7 @@ def prepared(source: Path) -> Data:
     name = f"{source.resolve().name}-{hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:6]}"
     data = Data(pictures, Path("build/bench") / name)
     for variant, options in VARIANTS.items():
-        command = [sys.executable, "-m", "sharding", "pack", str(source), data.shards(variant), "--split", "train"]
+        command = [sys.executable, "-m", "tarn.sharding", "pack", str(source), data.shards(variant), "--split", "train"]
         subprocess.run([*command, *SHARDS, *options], check=True, stdout=subprocess.DEVNULL)
     return data
 

@@ -49,7 +49,7 @@ class Ways:
         self.out, self.pixels = np.empty((SIZE, SIZE, 3), np.uint8), np.empty(1 << 26, np.uint8)
         self.regions, self.resizer = RegionDecoder(), Resizer()
         self.decoders = {name: PictureDecoder(name) for name in ("default", "fast", "exact")}
-        self.crop = v2.RandomResizedCrop(SIZE, antialias=True)
+        self.crop = v2.RandomResizedCrop(SIZE, antialias=True)  # type: ignore[attr-defined]
 
     def whole(self, fidelity: str, tiled: bool = True) -> Way:
         pictures, decoder = self.tiled if tiled else self.pictures, self.decoders[fidelity]
@@ -88,7 +88,7 @@ class Ways:
     def pillow_decode(self, number: int) -> object:
         return Image.open(io.BytesIO(self.pictures[number])).convert("RGB")
 
-    def vision_decode(self, number: int) -> torch.Tensor:
+    def vision_decode(self, number: int) -> object:
         return decode_jpeg(torch.frombuffer(bytearray(self.pictures[number]), dtype=torch.uint8), ImageReadMode.RGB)
 
     def vision(self, number: int) -> object:

@@ -63,8 +63,9 @@ def reference(data: bytes, uniforms: NDArray[np.float64]) -> NDArray[np.uint8]:
     left, top, right, bottom = resized_crop_box(*image.size, STRAIGHT, uniforms)
     size = [SIZE, SIZE]
     cut = vision.resized_crop(
-        image, top, left, bottom - top, right - left, size, InterpolationMode.BILINEAR, antialias=True
-    )
+        image,  # type: ignore[arg-type]  # hinted as a tensor, but pictures are taken too
+        top, left, bottom - top, right - left, size, InterpolationMode.BILINEAR, antialias=True,
+    )  # fmt: skip
     return np.asarray(cut)
 
 

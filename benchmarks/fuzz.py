@@ -34,6 +34,10 @@ PAGE = mmap.PAGESIZE
 SPECIAL = (0x00, 0xFF, 0xC0, 0xC4, 0xD0, 0xD3, 0xD7, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD, 0x7F, 0x80)
 SILENCE = 60.0  # s
 SAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+SAVED_AS: dict[str, dict[str, object]] = {
+    "restart": {"restart_marker_blocks": 3},
+    "progressive": {"progressive": True},
+}
 
 
 def originals() -> list[bytes]:
@@ -48,7 +52,7 @@ def originals() -> list[bytes]:
             if kind in SAMPLINGS:
                 options["subsampling"] = kind
             elif kind != "L":
-                options |= {"restart": {"restart_marker_blocks": 3}, "progressive": {"progressive": True}}[kind]
+                options |= SAVED_AS[kind]
             (image.convert("L") if kind == "L" else image).save(out, "JPEG", **options)
             made += [out.getvalue(), tile(out.getvalue(), 24)[0]]
     return made
@@ -111,7 +115,7 @@ def examine(
     data: bytes, cliff: Cliff, cutter: Cutter, decoder: RegionDecoder, out: NDArray[np.uint8], rng: np.random.Generator
 ) -> str:
     """The outcome in words; raises AssertionError for what must not be."""
-    lying = memoryview(cliff.place(data))
+    lying = cliff.place(data).data
     tiled, reason = tile(lying, 24) if data else (b"", Reason.NOT_JPEG)
     if reason == Reason.OK:
         before = by_pillow(data)
@@ -119,7 +123,7 @@ def examine(
     for source in (data, tiled) if reason == Reason.OK else (data,):
         if not source:
             continue
-        lying = memoryview(cliff.place(source))
+        lying = cliff.place(source).data
         left, top = (int(value) for value in rng.integers(0, 120, 2))
         box = (left, top, left + int(rng.integers(1, 90)), top + int(rng.integers(1, 90)))
         region = cutter.cut(lying, box)
@@ -146,7 +150,8 @@ def serve(connection: Connection, seed: int, numbers: range) -> None:
 
 
 def watch(connection: Connection, child: multiprocessing.process.BaseProcess, outcomes: Counter[str]) -> list[str]:
-    failures, at = [], -1
+    failures: list[str] = []
+    at = -1
     while True:
         if not connection.poll(SILENCE):
             child.kill()

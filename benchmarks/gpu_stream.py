@@ -128,13 +128,13 @@ def build_step(device: torch.device) -> Step:
     torch.manual_seed(0)
     model = build_model("resnet50", 1000).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-5, fused=True)
-    network = torch.compile(model)
+    network: Callable[[Tensor], Tensor] = torch.compile(model)
 
     def step(images: Tensor, labels: Tensor) -> None:
         pictures = normalise(images, MEAN, STD)
         with torch.autocast(device.type, dtype=torch.bfloat16):
             loss = functional.cross_entropy(network(pictures).float(), labels)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 

@@ -49,7 +49,8 @@ def ragged(packed: Path, folder: Path, samples: int) -> int:
     """Writes tars of 1 to 40 samples and indexes them; returns their number."""
     from tarn.sharding.__main__ import main as sharding
 
-    rng, found = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
+    found: list[tuple[str, bytes]] = []
     for path in sorted((packed / "train").glob("*.tar")):
         with tarfile.open(path) as tar:
             for member in tar:

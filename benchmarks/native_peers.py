@@ -42,7 +42,7 @@ def spdl(task: Task) -> Iterator[int]:
         while True:
             yield from draw.sample(paths, len(paths))
 
-    def crop(path: str):  # type: ignore[no-untyped-def]
+    def crop(path: str) -> object:
         packets = media.demux_image(path)
         width, height = packets.codec.width, packets.codec.height
         box = random_box(draw, width, height)
@@ -50,7 +50,7 @@ def spdl(task: Task) -> Iterator[int]:
         scale = f"scale={task.size}:{task.size}:flags=bilinear"
         return media.decode_packets(packets, filter_desc=f"crop={box},{scale}{flip},format=pix_fmts=rgb24")
 
-    def collate(frames: list):  # type: ignore[no-untyped-def,type-arg]
+    def collate(frames: list[object]) -> object:
         return media.to_numpy(media.convert_frames(frames))
 
     made = (

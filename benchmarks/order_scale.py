@@ -85,11 +85,11 @@ def ragged(epochs: int = 100, most: int = 5) -> None:
         numbers = np.concatenate([starts[shards] + places for shards, places in parts])
         assert (np.sort(numbers) == np.arange(total)).all(), "evaluation: each sample once"
     seen = np.zeros(total, np.int64)
-    plans = [[plan_of(sizes, rank, ranks, train=True) for rank in range(ranks)] for ranks in range(1, most + 1)]
-    positions = [[np.stack(served(plan)) for plan in group] for group in plans]
+    groups = [[plan_of(sizes, rank, ranks, train=True) for rank in range(ranks)] for ranks in range(1, most + 1)]
+    positions = [[np.stack(served(plan)) for plan in group] for group in groups]
     for epoch in range(epochs):
         batches = []
-        for group, steps in zip(plans, positions, strict=True):
+        for group, steps in zip(groups, positions, strict=True):
             parts = [plan.order(epoch).locate(mine) for plan, mine in zip(group, steps, strict=True)]
             numbers = np.concatenate([starts[shards] + places for shards, places in parts], axis=1)
             batches.append(np.sort(numbers, axis=1))

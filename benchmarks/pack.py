@@ -92,7 +92,7 @@ def turn(way: str, tree: Path) -> dict[str, float]:
 
 
 def shardwriter(tree: Path) -> float:
-    from webdataset import ShardWriter
+    from webdataset.writer import ShardWriter
 
     started = time.perf_counter()
     classes = {folder.name: str(label).encode() for label, folder in enumerate(sorted((tree / "train").iterdir()))}

@@ -2,12 +2,12 @@
 
 import itertools
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 from torchvision import datasets, transforms
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms import v2
@@ -21,11 +21,12 @@ class Pixels:
     """From a JPEG's bytes to a crop of uint8, by torchvision's own decoder and resizer."""
 
     def __init__(self, size: int) -> None:
-        self.change = v2.Compose([v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()])
+        crop, flip = v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()  # type: ignore[attr-defined]
+        self.change: Callable[..., torch.Tensor] = v2.Compose([crop, flip])  # type: ignore[attr-defined]
 
     def __call__(self, data: bytes) -> torch.Tensor:
         raw = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-        return self.change(decode_jpeg(raw, mode=ImageReadMode.RGB))  # type: ignore[no-any-return]
+        return self.change(decode_jpeg(raw, mode=ImageReadMode.RGB))
 
 
 def endless(loader: Iterable[Any]) -> Iterator[int]:
@@ -50,11 +51,11 @@ def single_thread() -> None:
 def seed(task: Task) -> Iterator[int]:
     """The pipeline that this project grew from."""
     single_thread()
-    change = transforms.Compose([
+    change = transforms.Compose([  # type: ignore[no-untyped-call]
         transforms.RandomResizedCrop(task.size),
-        transforms.RandomHorizontalFlip(),
+        transforms.RandomHorizontalFlip(),  # type: ignore[no-untyped-call]
         transforms.ToTensor(),
-        transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # type: ignore[no-untyped-call]
     ])  # fmt: skip
     return over(datasets.ImageFolder(task.pictures, change), task, shuffle=True)
 
@@ -68,12 +69,13 @@ def vision(task: Task) -> Iterator[int]:
 
 def webdataset(task: Task) -> Iterator[int]:
     """The tars that Tarn packed without tiling."""
-    import webdataset as wds
+    from webdataset.compat import WebDataset
 
     single_thread()
     tars, pixels = sorted(str(path) for path in Path(task.packed, "plain", "train").glob("*.tar")), Pixels(task.size)
-    kept = wds.WebDataset(tars, shardshuffle=len(tars), empty_check=False).shuffle(1000).to_tuple("jpg", "cls")
+    kept = WebDataset(tars, shardshuffle=len(tars), empty_check=False).shuffle(1000).to_tuple("jpg", "cls")
     made = kept.map_tuple(pixels, int).batched(task.batch, partial=False)
+    assert isinstance(made, IterableDataset)  # the library's own hints say less
     return endless(DataLoader(made, batch_size=None, num_workers=task.cores if task.cores > 1 else 0))
 
 

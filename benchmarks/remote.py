@@ -72,7 +72,7 @@ def endpoint_of(args: argparse.Namespace) -> Iterator[str]:
 
 
 def upload(args: argparse.Namespace) -> None:
-    store, bucket = fsspec.core.url_to_fs(args.url)[0], args.url.split("/")[2]
+    store, bucket = fsspec.core.url_to_fs(args.url)[0], args.url.split("/")[2]  # type: ignore[no-untyped-call]
     if args.url.startswith("s3://") and not store.exists(bucket):
         store.call_s3("create_bucket", Bucket=bucket)
     if not store.exists(f"{args.url}/manifest.json"):

@@ -23,7 +23,7 @@ def repeated(pictures: Path, samples: int, out: Path, *words: str) -> Path:
         link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
         link.symlink_to(found[number % len(found)])
-    subprocess.run([sys.executable, "-m", "sharding", "pack", str(links.parent), str(out), *words], check=True)
+    subprocess.run([sys.executable, "-m", "tarn.sharding", "pack", str(links.parent), str(out), *words], check=True)
     return out
 
 

@@ -66,7 +66,7 @@ def other_ways(target: Pixels) -> dict[str, Resize]:
     def torchvision(pixels: Pixels, box: tuple[int, int, int, int]) -> object:
         left, top, w, h = box
         crop = torch.from_numpy(pixels[top : top + h, left : left + w]).permute(2, 0, 1)
-        return functional.resize(crop, [SIDE, SIDE], antialias=True)
+        return functional.resize(crop, [SIDE, SIDE], antialias=True)  # type: ignore[attr-defined]
 
     images: dict[int, Image.Image] = PILLOW_IMAGES
     ways: dict[str, Resize] = {"Pillow": pillow, "torchvision v2, antialias": torchvision}

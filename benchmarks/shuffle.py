@@ -13,9 +13,10 @@ from itertools import islice, zip_longest
 from typing import NamedTuple
 
 import numpy as np
-import webdataset
 from numpy.typing import NDArray
 from webdataset import filters
+from webdataset.compat import WebDataset
+from webdataset.pipeline import DataPipeline
 
 from tarn.training.streaming.order import EpochOrder
 
@@ -47,8 +48,8 @@ def schemes(sizes: Ints, seed: int) -> list[Scheme]:
     found.append(Scheme("Tarn's own shards, 8 / 32", 32 * shard, partial(tarn, sizes, seed, 8, 32)))
     for buffer, fresh, workers, again in ((1000, 0, 1, 0), (10000, 0, 1, 0), (10000, 1, 1, 0), (1000, 0, 8, 5000)):
         name = f"WebDataset, {buffer:,}" + ", detshuffle" * fresh + f", {workers} workers, {again:,}" * (again > 0)
-        order = WebDatasetOrder(sizes, seed, buffer, fresh, workers, again)
-        found.append(Scheme(name, buffer * workers + again, order.epoch, workers))
+        theirs = WebDatasetOrder(sizes, seed, buffer, fresh, workers, again)
+        found.append(Scheme(name, buffer * workers + again, theirs.epoch, workers))
     for block in (32 * shard, 128 * shard, 1 << 18, 4_000_000) if get_shuffle else ():
         order = partial(get_shuffle, "py1e", sizes, 1, 9176 + seed, block_size=block)
         found.append(Scheme(f"Streaming, py1e, block {block:,}", min(total, block), order))
@@ -67,13 +68,16 @@ class WebDatasetOrder:
         samples = np.split(np.arange(sizes.sum()), np.cumsum(sizes)[:-1])
         self.samples = {f"{shard}.tar": numbers.tolist() for shard, numbers in enumerate(samples)}
         self.buffer, self.again = buffer, again
-        urls, options = list(self.samples), {"shardshuffle": len(sizes) if fresh else 100, "detshuffle": fresh > 0}
-        self.sets = [webdataset.WebDataset(urls[first::workers], seed=seed, **options) for first in range(workers)]
+        urls, shards = list(self.samples), len(sizes) if fresh else 100
+        self.sets = [
+            WebDataset(urls[first::workers], seed=seed, shardshuffle=shards, detshuffle=fresh > 0)
+            for first in range(workers)
+        ]
 
     def epoch(self, epoch: int) -> Ints:
         streams = []
         for worker, dataset in enumerate(self.sets):
-            shards = webdataset.DataPipeline(*dataset.pipeline[:4])  # its stages before a shard is opened
+            shards = DataPipeline(*dataset.pipeline[:4])  # its stages before a shard is opened
             numbers = (number for shard in shards for number in self.samples[shard["url"]])
             streams.append(filters.shuffle(self.buffer, seed=100 * epoch + worker)(numbers))
         samples = in_turns(streams)
@@ -82,8 +86,13 @@ class WebDatasetOrder:
 
 def in_turns(streams: list[Iterator[int]], batch: int = 64) -> Iterator[int]:
     """A batch of each worker in turn, as torch's DataLoader does."""
-    batches = [iter(lambda stream=stream: list(islice(stream, batch)), []) for stream in streams]
+    batches = [cut(stream, batch) for stream in streams]
     yield from (number for turn in zip_longest(*batches, fillvalue=[]) for taken in turn for number in taken)
+
+
+def cut(stream: Iterator[int], batch: int) -> Iterator[list[int]]:
+    while taken := list(islice(stream, batch)):
+        yield taken
 
 
 def measure(scheme: Scheme, sizes: Ints, labels: Ints) -> tuple[int, float, float, float, float]:
@@ -93,7 +102,7 @@ def measure(scheme: Scheme, sizes: Ints, labels: Ints) -> tuple[int, float, floa
     assert all((np.sort(epoch) == np.arange(total)).all() for epoch in epochs)
     cells = np.repeat(np.arange(batches) * CLASSES, BATCH) + labels[epochs[0][: batches * BATCH]]
     share = np.bincount(cells)[np.unique(cells)] / BATCH
-    entropy, pearson = -(share * np.log2(share)).sum() / batches, np.corrcoef(places)[0, 1]
+    entropy, pearson = -(share * np.log2(share)).sum() / batches, np.corrcoef(places[0], places[1])[0, 1]
     used = scheme.workers or open_shards(places[0], sizes)
     return used, entropy, len(share) / batches, pearson, np.abs(np.diff(places, axis=0)).mean() / total
 
@@ -132,7 +141,8 @@ def main() -> None:
     ends = np.cumsum(rng.integers(SHARD - 100, SHARD + 101, args.samples // SHARD))
     sizes = np.diff([0, *ends[ends < args.samples], args.samples])
     labels = np.arange(args.samples) * CLASSES // args.samples
-    packed, points = rng.permutation(labels), {}
+    packed = rng.permutation(labels)
+    points: dict[str, list[tuple[int, float]]] = {}
     print(f"{args.samples:,} samples in {len(sizes):,} shards, {CLASSES:,} classes, batch {BATCH}, seed {args.seed}")
     print("left out: Streaming, as mosaicml-streaming is not installed\n" * (get_shuffle is None))
     print(HEAD, "|---|" + "---:|" * 6, sep="\n")

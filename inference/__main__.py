@@ -1,4 +1,4 @@
-"""python -m inference predict MODEL PATH... [--top 5] [--format table|json|csv]"""
+"""python -m tarn.inference predict MODEL PATH... [--top 5] [--format table|json|csv]"""
 
 import argparse
 import os
@@ -30,7 +30,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m inference", description="Use an exported model.")
+    parser = argparse.ArgumentParser(prog="python -m tarn.inference", description="Use an exported model.")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("predict", help="the likeliest classes of pictures")
     command.add_argument("model", type=Path, metavar="MODEL", help="model.pt or model.pkl")

@@ -27,6 +27,7 @@ ALLOWED = {
     "torch.storage": {"_load_from_bytes"},
     "collections": {"OrderedDict"},
 }
+RENAMED = {"training.model": "tarn.training.model.resnet"}  # in files from before 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class AllowingUnpickler(pickle.Unpickler):
     """Builds only what ALLOWED names; tensors inside are read as plain data."""
 
     def find_class(self, module: str, name: str) -> Any:
+        module = RENAMED.get(module, module)
         if name not in ALLOWED.get(module, ()):
             raise TarnError(f"it wants {module}.{name}, which no model exported by Tarn needs; do not trust this file.")
         return load_storage if name == "_load_from_bytes" else super().find_class(module, name)

@@ -1,4 +1,4 @@
-"""python -m sharding sample | pack | index | verify | stats"""
+"""python -m tarn.sharding sample | pack | index | verify | stats"""
 
 import argparse
 import os
@@ -35,7 +35,9 @@ def leave(number: int, frame: FrameType | None) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sharding", description="Pack pictures into WebDataset tar shards.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tarn.sharding", description="Pack pictures into WebDataset tar shards."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     draw = commands.add_parser("sample", help="draw the sample dataset, laid out as the Kaggle ILSVRC download")
     sample.add_arguments(draw)
@@ -116,7 +118,7 @@ def run_pack(args: argparse.Namespace) -> int:
         if not args.no_tile and (left := split.packed.get("left_untiled")):
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in left.items())
             print(f"        stored as they are, not tiled: {reasons}")
-    print(f"{args.root}: {len(manifest.classes)} classes. Next: python -m training fit --data.shards={args.root}")
+    print(f"{args.root}: {len(manifest.classes)} classes. Next: python -m tarn.training fit --data.shards={args.root}")
     return 0
 
 
@@ -136,7 +138,7 @@ def run_index(args: argparse.Namespace) -> int:
     for name, split in done.manifest.splits.items():
         print(f"{name:>6}: {split.samples:,} pictures, {len(split.shards)} tars, {split.bytes:,} bytes, {told}")
     count = len(done.manifest.classes)
-    print(f"{done.root}: {count} classes. Next: python -m training fit --data.shards={done.root}")
+    print(f"{done.root}: {count} classes. Next: python -m tarn.training fit --data.shards={done.root}")
     return 0
 
 

@@ -1,36 +1,149 @@
-"""The arrows between the packages: sharding <- training <- inference."""
+"""The floor plan: which folder may use which. ARCHITECTURE.md draws it; this table is what holds."""
 
 import ast
+import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-MAY = {
-    "sharding": {"sharding"},
-    "training": {"sharding", "training"},
-    "inference": {"sharding", "training", "inference"},
+from support.checkout import ROOT
+
+# What stands: what it may use, of what stands above it. A line is a folder, or a file that stands higher than its folder.
+GROUND = {"sharding"}  # errors, progress, cores, sizes, kernel
+DISK = GROUND | {"sharding/storage", "sharding/format"}
+PIXELS = {"training/pixels", "training/pixels/jpeg", "training/pixels/resize"}
+STREAM = {"training/streaming", "training/streaming/processes"}
+MAY_USE = {
+    "tarn": set(),
+    "sharding": {"tarn"},
+    "sharding/storage": GROUND,
+    "sharding/jpeg": GROUND,
+    "sharding/format": GROUND | {"sharding/storage"},
+    "sharding/sources": DISK,
+    "sharding/foreign": DISK | {"sharding/sources"},
+    "sharding/packing": DISK | {"sharding/sources", "sharding/foreign", "sharding/jpeg"},
+    "sharding/sample": GROUND,
+    "sharding/verify": DISK | {"sharding/foreign"},
+    "sharding/stats": DISK | {"sharding/packing"},
+    "sharding/__main__": DISK
+    | {"sharding/jpeg", "sharding/foreign", "sharding/packing", "sharding/sample", "sharding/verify", "sharding/stats"},
+    "training": GROUND | {"tarn"},
+    "training/world": GROUND,
+    "training/pixels/jpeg": GROUND | {"sharding/jpeg"},
+    "training/pixels/resize": GROUND,
+    "training/pixels": GROUND | {"sharding/jpeg", "training/pixels/jpeg", "training/pixels/resize"},
+    "training/streaming": DISK | PIXELS | {"training/world"},
+    "training/streaming/processes": GROUND,
+    "training/streaming/remote": DISK | STREAM,
+    "training/streaming/workers": DISK | STREAM | PIXELS | {"training/streaming/remote"},
+    "training/streaming/planned": DISK | STREAM | {"training/streaming/remote", "training/streaming/workers"},
+    "training/streaming/loader": DISK
+    | STREAM
+    | PIXELS
+    | {"training/world", "training/streaming/remote", "training/streaming/planned"},
+    "training/streaming/sequential": DISK
+    | STREAM
+    | PIXELS
+    | {"training/world", "training/streaming/loader", "sharding/foreign"},
+    "training/streaming/__init__": STREAM | PIXELS | {"training/streaming/loader", "training/streaming/sequential"},
+    "training/model": GROUND,
+    "training/recipe": GROUND,
+    "training/evaluation": DISK | STREAM | PIXELS | {"training/world", "training/streaming/planned"},
+    "training/export": DISK | PIXELS | {"training/model"},
+    "training/run": DISK
+    | STREAM
+    | PIXELS
+    | {"training", "training/world", "training/streaming/planned", "training/model", "training/recipe"}
+    | {"training/evaluation", "training/export"},
+    "training/forecast": DISK | STREAM | {"training/world", "training/streaming/remote", "training/run"},
+    "training/__main__": GROUND
+    | {"training", "training/recipe", "training/evaluation", "training/export", "training/run", "training/forecast"},
+    "inference": DISK | PIXELS | {"tarn", "sharding/sources", "training/world", "training/model", "training/export"},
 }
-OURS = {*MAY, "tests", "benchmarks", "configs"}
+PACKAGES = ("tarn", "sharding", "training", "inference")
+TASK = re.compile(r"(tarn(?:\.\w+)+)(?::\w+)?")  # a module that is named in a text, to be run in another process
 
 
-def imported(path: Path) -> set[str]:
+def place(path: Path) -> str:
+    """The line of the table that a file belongs to: its own, or that of its folder."""
+    name = str(path.relative_to(ROOT).with_suffix(""))
+    return name if name in MAY_USE else str(path.relative_to(ROOT).parent)
+
+
+def files() -> list[Path]:
+    """tarn's own files and those of the three folders that its links lead to, under their own names."""
+    return [
+        path
+        for package in PACKAGES
+        for path in sorted((ROOT / package).glob("*.py" if package == "tarn" else "**/*.py"))
+    ]
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
+    """Every module or name that is imported anywhere in a file, and every module that a text in it names."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.split(".")[0])
-    return found
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import: write the name from tarn on"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and (named := TASK.fullmatch(node.value)):
+            found.add(named[1])
+    return frozenset(found)
 
 
-@pytest.mark.parametrize("package", MAY)
-def test_a_package_imports_only_what_stands_before_it(package: str) -> None:
-    paths = list((ROOT / package).rglob("*.py"))
-    assert paths
-    for path in paths:
-        assert imported(path) & OURS <= MAY[package], path
+def used(path: Path) -> Iterator[str]:
+    """The lines of the table that a file uses."""
+    for name in imported(path):
+        first, *rest = name.split(".")
+        if first == "tarn":
+            yield place(file_of(rest))
+
+
+def file_of(names: list[str]) -> Path:
+    """Of a module, or of the one that holds the name behind it."""
+    for parts in (names, names[:-1]):
+        base = ROOT.joinpath(*parts) if parts and parts[0] in PACKAGES else ROOT.joinpath("tarn", *parts)
+        for path in (base.with_suffix(".py"), base / "__init__.py"):
+            if path.is_file():
+                return path
+    raise AssertionError(f"no file holds tarn.{'.'.join(names)}")
+
+
+def test_every_folder_stands_in_the_floor_plan() -> None:
+    found = {place(path) for path in files()}
+    assert found <= set(MAY_USE), f"say in MAY_USE what they may use: {found - set(MAY_USE)}"
+    assert found == set(MAY_USE), f"of the floor plan, these do not stand any more: {set(MAY_USE) - found}"
+
+
+@pytest.mark.parametrize("line", MAY_USE)
+def test_a_folder_uses_only_what_it_may(line: str) -> None:
+    for path in files():
+        if place(path) == line:
+            assert set(used(path)) - {line} <= MAY_USE[line], path
+
+
+def test_arrows_run_one_way() -> None:
+    lines = list(MAY_USE)
+    for at, (line, others) in enumerate(MAY_USE.items()):
+        assert others <= set(lines[:at]), f"{line} may use what does not stand above it: {others - set(lines[:at])}"
+
+
+def test_nobody_imports_the_folders_by_the_name_that_others_have_too() -> None:
+    for path in (*files(), *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")):
+        bare = {name for name in imported(path) if name.split(".")[0] in ("sharding", "training", "inference")}
+        assert not bare or path.name == "test_names.py", path
+
+
+def test_the_packages_know_nothing_of_tests_and_benchmarks() -> None:
+    for path in files():
+        assert not {name.split(".")[0] for name in imported(path)} & {"tests", "benchmarks", "support"}, path
 
 
 def test_sharding_imports_no_torch() -> None:
-    assert not [path for path in (ROOT / "sharding").rglob("*.py") if "torch" in imported(path)]
+    for path in (ROOT / "sharding").rglob("*.py"):
+        assert not {name.split(".")[0] for name in imported(path)} & {"torch", "torchvision"}, path

@@ -1,13 +1,14 @@
-"""python -m training fit | evaluate | export | plan"""
+"""python -m tarn.training fit | evaluate | export | plan"""
 
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
-from tarn.sharding.errors import TarnError
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.training.forecast.planning import add_arguments
 
 
@@ -25,7 +26,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m training", description="Train, evaluate and export.")
+    parser = argparse.ArgumentParser(prog="python -m tarn.training", description="Train, evaluate and export.")
     commands = parser.add_subparsers(dest="command", required=True)
     fit = commands.add_parser("fit", help="train, or go on with a run", allow_abbrev=False)
     fit.add_argument("--config", type=Path, help="YAML file; further --key.sub=value words override it")
@@ -72,9 +73,15 @@ def run_plan(args: argparse.Namespace, overrides: list[str]) -> int:
 
 def run_evaluate(args: argparse.Namespace, rest: list[str]) -> int:
     from tarn.training.evaluation.scoring import score_model
+    from tarn.training.export.artifact import Artifact
+    from tarn.training.recipe.amp import choose_dtype
 
+    if args.batch_size < 1 or (args.workers is not None and args.workers < 0):
+        raise UsageError(f"--batch-size={args.batch_size} must be at least 1 and --workers={args.workers} at least 0.")
+    artifact = Artifact.read(args.model)
+    model, dtype_on = artifact.build(str(args.model)), partial(choose_dtype, args.amp)
     with tqdm(desc="evaluate", unit="img", leave=False, disable=None) as bar:
-        report = score_model(args, bar.update)
+        report = score_model(args, model, artifact.classes, artifact.preprocessing, dtype_on, bar.update)
     if report:
         print(json.dumps(report, indent=1, ensure_ascii=False))
     return 0

@@ -1,4 +1,4 @@
-"""`python -m sharding index`: indexes and a manifest for tars of somebody else, which are then read in place.
+"""`python -m tarn.sharding index`: indexes and a manifest for tars of somebody else, which are then read in place.
 
 Nothing is written before every tar was read to its end and everything fits together; the manifest is written last.
 """

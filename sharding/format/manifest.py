@@ -140,7 +140,7 @@ def parse_index(raw: bytes, where: str) -> NDArray[np.void]:
 def read_manifest(root: str, options: storage.Options = storage.NONE, client: Client | None = None) -> Manifest:
     """Of the dataset at root, by a client of it where there is one. Raises TarnError where none lies there."""
     url = storage.join(root, "manifest.json")
-    nothing = TarnError(f"{root} holds no packed dataset (no manifest.json): pack one by python -m sharding pack.")
+    nothing = TarnError(f"{root} holds no packed dataset (no manifest.json): pack one by python -m tarn.sharding pack.")
     if storage.local_path(root) is not None:
         if not storage.exists(url):
             raise nothing

@@ -155,5 +155,5 @@ def run(args: argparse.Namespace) -> None:
     train, val = (len(WNIDS) * count for count in (config.train_per_class, config.val_per_class))
     print(
         f"{args.out}: {train:,} train and {val:,} val pictures of {len(WNIDS)} classes, "
-        f"{'drawn' if fresh else 'up to date'}. Next: python -m sharding pack {args.out} OUT"
+        f"{'drawn' if fresh else 'up to date'}. Next: python -m tarn.sharding pack {args.out} OUT"
     )

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tarn.sharding.errors import TarnError
+from tarn.sharding.storage.urls import kind_of
 
 Options = Mapping[str, Any]  # of a store, in fsspec's words
 NONE: Options = {}
+PACKAGES = {"s3": "s3fs obstore", "gs": "gcsfs obstore", "az": "adlfs obstore", "http": "aiohttp obstore"}
 
 
 def remote(url: str, options: Options = NONE) -> Any:
@@ -16,8 +18,8 @@ def remote(url: str, options: Options = NONE) -> Any:
     try:
         return fsspec.core.url_to_fs(url, **options)[0]  # type: ignore[no-untyped-call]
     except ImportError as error:
-        extra = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}.get(url.split("://")[0])
-        advice = f"install it by uv pip install 'tarn[{extra}]'" if extra else "install the package that it names"
+        packages = PACKAGES.get(kind_of(url))
+        advice = f"install it by uv pip install {packages}" if packages else "install the package that it names"
         raise TarnError(f"{url} needs a package that is not here ({error}): {advice}.") from error
     except ValueError as error:
         raise TarnError(f"{url} is of no known kind ({error}): give a path, s3://, gs://, az:// or http://.") from error

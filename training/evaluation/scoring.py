@@ -1,41 +1,45 @@
-"""Evaluation of an exported model on a packed dataset."""
+"""Evaluation of a model on a packed dataset."""
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
-from tarn.sharding.errors import UsageError
-from tarn.sharding.format.manifest import read_manifest
+from tarn.sharding.format.manifest import ClassInfo, read_manifest
 from tarn.training.evaluation.evaluate import check_classes, evaluate, write_report
-from tarn.training.export.artifact import Artifact
-from tarn.training.recipe.amp import choose_dtype
-from tarn.training.streaming.access import DEADLINE, resolve_access
-from tarn.training.streaming.loader import ShardLoader
+from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.streaming.access import AccessConfig
 from tarn.training.streaming.plan import eval_plan
+from tarn.training.streaming.planned import PlannedLoader, start_crew
 from tarn.training.world.world import joined_world
 
 
-def score_model(args: argparse.Namespace, progress: Callable[[int], object]) -> dict[str, object]:
+def score_model(
+    args: argparse.Namespace,
+    model: nn.Module,
+    classes: Sequence[ClassInfo],
+    crop: Preprocessing,
+    dtype_on: Callable[[torch.device], torch.dtype | None],
+    progress: Callable[[int], object],
+) -> dict[str, object]:
     """Scores and writes the reports; on rank 0 returns what evaluation.json says, elsewhere nothing.
 
-    Raises TarnError for a model or dataset that cannot be read or that do not belong together.
+    dtype_on: the autocast type on a device. Raises TarnError for a dataset that cannot be read or does not belong to
+    the model.
     """
-    if args.batch_size < 1 or (args.workers is not None and args.workers < 0):
-        raise UsageError(f"--batch-size={args.batch_size} must be at least 1 and --workers={args.workers} at least 0.")
-    artifact, manifest = Artifact.read(args.model), read_manifest(args.shards)
-    check_classes(artifact.classes, manifest.classes, str(args.model), args.shards)
+    manifest = read_manifest(args.shards)
+    check_classes(classes, manifest.classes, str(args.model), args.shards)
     with joined_world(args.device) as world:
         workers = args.workers if args.workers is not None else world.cores()
-        access = resolve_access(manifest.shards_root(args.shards), {}, "auto", args.cache, args.cache_limit, DEADLINE)
-        plan = eval_plan(args.shards, manifest, args.split, artifact.preprocessing, world, args.batch_size, access)
-        model = artifact.build().to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        dtype = choose_dtype(args.amp, world.device)
+        access = AccessConfig(cache=args.cache, cache_limit=args.cache_limit).resolve(manifest.shards_root(args.shards))
+        plan = eval_plan(args.shards, manifest, args.split, crop, world, args.batch_size, access)
+        model = model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         pin = world.device.type == "cuda"
-        loader = ShardLoader.of_plan(plan, manifest, args.split, workers, pin, device=world.device)
-        score = evaluate(model, loader, world, artifact.num_classes, dtype, progress)
+        loader = PlannedLoader(plan, manifest, args.split, start_crew(workers), pin_memory=pin, device=world.device)
+        score = evaluate(model, loader, world, len(classes), dtype_on(world.device), progress)
         if not world.is_main:
             return {}
     context = {
@@ -44,5 +48,5 @@ def score_model(args: argparse.Namespace, progress: Callable[[int], object]) -> 
         "split": args.split,
         "fingerprint": manifest.fingerprint(args.split),
     }
-    path = write_report(args.out or args.model.parent, score, artifact.classes, context)
+    path = write_report(args.out or args.model.parent, score, classes, context)
     return dict(json.loads(Path(path).read_text("utf-8")))

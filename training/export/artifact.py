@@ -54,7 +54,7 @@ class Artifact:
     def from_payload(cls, payload: Any, where: str) -> "Artifact":
         """Raises TarnError, naming where and the key, for anything that to_payload() does not make."""
         if not isinstance(payload, dict) or payload.get("format") != FORMAT:
-            raise TarnError(f"{where} is not a model exported by Tarn: make one by python -m training export.")
+            raise TarnError(f"{where} is not a model exported by Tarn: make one by python -m tarn.training export.")
         if payload.get("version") != VERSION:
             raise TarnError(f"{where} has version {payload.get('version')!r}, this Tarn reads {VERSION}: update Tarn.")
         missing = [key for key in KEYS if key not in payload]

@@ -1,4 +1,4 @@
-"""python -m training plan: the forecast of a run as text."""
+"""python -m tarn.training plan: the forecast of a run as text."""
 
 import argparse
 from typing import TYPE_CHECKING

@@ -6,7 +6,7 @@ from tarn.sharding.errors import UsageError
 from tarn.training.recipe.optim import OptimConfig
 from tarn.training.run.checkpoint import CheckpointConfig
 from tarn.training.run.journal import JournalConfig
-from tarn.training.streaming.plan import DataConfig
+from tarn.training.streaming.config import DataConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

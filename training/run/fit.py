@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from tarn.training.run.journal import Journal
 from tarn.training.run.snapshot import export_checkpoint
 from tarn.training.run.trace import Trace
 from tarn.training.run.trainer import Trainer
-from tarn.training.streaming.loader import ShardLoader
-from tarn.training.streaming.plan import DataConfig, eval_plan, train_plan
+from tarn.training.streaming.config import DataConfig
+from tarn.training.streaming.plan import eval_plan, train_plan
+from tarn.training.streaming.planned import PlannedLoader, start_crew
 from tarn.training.world.world import World, joined_world
 
 
@@ -73,13 +75,13 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Traine
         seed=config.seed,
     )
     workers, pin = worker_count(data, world), world.device.type == "cuda"
-    gpu = world.device if pin else None
+    loader_of = partial(PlannedLoader, pin_memory=pin, device=world.device if pin else None)
     return Trainer(
         config,
         world,
         model,
-        ShardLoader.of_plan(train, manifest, data.train_split, workers, pin, ledger_path(config, world), gpu),
-        ShardLoader.of_plan(val, manifest, data.val_split, workers, pin, device=gpu),
+        loader_of(train, manifest, data.train_split, start_crew(workers), ledger=ledger_path(config, world)),
+        loader_of(val, manifest, data.val_split, start_crew(workers)),
     )
 
 

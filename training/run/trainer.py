@@ -22,7 +22,7 @@ from tarn.training.run.config import RunConfig
 from tarn.training.run.journal import Journal
 from tarn.training.run.trace import Trace
 from tarn.training.streaming.iteration import Batch
-from tarn.training.streaming.loader import ShardLoader
+from tarn.training.streaming.planned import PlannedLoader
 from tarn.training.streaming.state import StreamState
 from tarn.training.world.world import World
 
@@ -59,8 +59,8 @@ class Trainer:
         config: RunConfig,
         world: World,
         model: ResNet,
-        train: ShardLoader,
-        val: ShardLoader,
+        train: PlannedLoader,
+        val: PlannedLoader,
     ) -> None:
         self.config, self.world, self.train_loader, self.val_loader = config, world, train, val
         layout = torch.channels_last if config.channels_last else torch.contiguous_format

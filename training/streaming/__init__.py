@@ -3,18 +3,42 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tarn.training.pixels.geometry import Augmentation
+    from tarn.training.streaming.access import AccessConfig
+    from tarn.training.streaming.bad_samples import BadSamplesConfig
+    from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig
     from tarn.training.streaming.iteration import Batch
     from tarn.training.streaming.loader import ShardLoader
     from tarn.training.streaming.sequential.loader import SequentialLoader
 
-__all__ = ["Batch", "SequentialLoader", "ShardLoader"]
+__all__ = [
+    "AccessConfig",
+    "Augmentation",
+    "BadSamplesConfig",
+    "Batch",
+    "DeliveryConfig",
+    "OrderConfig",
+    "PictureConfig",
+    "SequentialLoader",
+    "ShardLoader",
+]
+WHERE = {
+    "Augmentation": "tarn.training.pixels.geometry",
+    "AccessConfig": "tarn.training.streaming.access",
+    "BadSamplesConfig": "tarn.training.streaming.bad_samples",
+    "DeliveryConfig": "tarn.training.streaming.config",
+    "OrderConfig": "tarn.training.streaming.config",
+    "PictureConfig": "tarn.training.streaming.config",
+    "Batch": "tarn.training.streaming.iteration",
+    "ShardLoader": "tarn.training.streaming.loader",
+    "SequentialLoader": "tarn.training.streaming.sequential.loader",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Loaded when first asked for: the loader needs torch, and the decoding processes import this package without."""
-    if name in __all__:
+    if name in WHERE:
         from importlib import import_module
 
-        module = {"Batch": "iteration", "SequentialLoader": "sequential.loader", "ShardLoader": "loader"}[name]
-        return getattr(import_module(f"tarn.training.streaming.{module}"), name)
+        return getattr(import_module(WHERE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from tarn.sharding.storage.clients import CHOICES
 from tarn.sharding.storage.persistence import Patience
 
 DEADLINE = 120.0  # s without a byte
+CACHE_LIMIT = "80%"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,30 +29,42 @@ class Access:
     patience: Patience = field(default_factory=Patience)
 
 
-def resolve_access(
-    root: str, options: Mapping[str, Any], client: str, cache: str, cache_limit: str | int, deadline: float
-) -> Access:
-    """Settings as people write them, made definite for this host.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessConfig:
+    """As people write it. storage_options: in fsspec's words. client: auto, obstore or fsspec.
 
     cache: auto (TARN_CACHE, else ~/.cache/tarn), none, or a folder; data on local disks is read in place.
-    cache_limit: 500GB, or 80% of what the disk has free beside the cache. Raises UsageError naming the key.
+    cache_limit: 500GB, or 80% of what the disk has free beside the cache. deadline: seconds without a byte.
+    Raises UsageError naming the key.
     """
-    if client not in CHOICES:
-        raise UsageError(f"data.client={client!r} is unknown: choose one of {', '.join(CHOICES)}.")
-    if deadline <= 0:
-        raise UsageError(f"data.deadline={deadline} must be above 0 seconds.")
-    patience = Patience(deadline=deadline)
-    if storage.local_path(root) is not None or cache == "none":
-        return Access(options=dict(options), client=client, patience=patience)
-    folder = Path(cache) if cache != "auto" else default_cache()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        limit = limit_of(folder, cache_limit)
-    except OSError as error:
-        raise TarnError(
-            f"the cache {folder} cannot be used ({error.strerror}): set data.cache to another folder, or to none."
-        ) from error
-    return Access(options=dict(options), client=client, cache=folder, cache_limit=limit, patience=patience)
+
+    storage_options: Mapping[str, Any] = field(default_factory=dict)
+    client: str = "auto"
+    cache: str = "auto"
+    cache_limit: str | int = CACHE_LIMIT
+    deadline: float = DEADLINE
+
+    def __post_init__(self) -> None:
+        if self.client not in CHOICES:
+            raise UsageError(f"data.client={self.client!r} is unknown: choose one of {', '.join(CHOICES)}.")
+        if self.deadline <= 0:
+            raise UsageError(f"data.deadline={self.deadline} must be above 0 seconds.")
+
+    def resolve(self, root: str) -> Access:
+        """Made definite for this host. Raises UsageError for a limit that is none, TarnError for an unusable cache."""
+        known = Access(
+            options=dict(self.storage_options), client=self.client, patience=Patience(deadline=self.deadline)
+        )
+        if storage.local_path(root) is not None or self.cache == "none":
+            return known
+        folder = Path(self.cache) if self.cache != "auto" else default_cache()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return replace(known, cache=folder, cache_limit=limit_of(folder, self.cache_limit))
+        except OSError as error:
+            raise TarnError(
+                f"the cache {folder} cannot be used ({error.strerror}): set data.cache to another folder, or to none."
+            ) from error
 
 
 def default_cache() -> Path:

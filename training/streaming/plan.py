@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,68 +10,14 @@ from tarn.sharding import storage
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.manifest import Manifest, ShardInfo
 from tarn.sharding.sizes import parse_size
-from tarn.training.pixels.decode import check_decode, check_fidelity
 from tarn.training.pixels.geometry import Augmentation
-from tarn.training.pixels.preprocessing import Preprocessing, Triple
-from tarn.training.streaming.access import Access, resolve_access
+from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.streaming.access import Access
 from tarn.training.streaming.bad_samples import BadSamplesConfig
+from tarn.training.streaming.config import PREFETCH, DataConfig
 from tarn.training.streaming.order import EpochOrder
 from tarn.training.streaming.state import StreamState
 from tarn.training.world.ranks import Ranks
-
-PREFETCH = 1_000_000_000  # bytes of batches made ahead
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataConfig:
-    """shards: folder or URL of a packed dataset. lanes and active_shards: see order.py.
-
-    image_size: px of a training picture and, unless eval_crop says otherwise, of an evaluation picture.
-    workers: decoding processes of each rank; null: one for each CPU core, a single one where the CPU trains too.
-    storage_options: of the store, in fsspec's words. client, cache, cache_limit, deadline (s): see access.py.
-    fidelity: exact, default or fast, see decode.py. prefetch: memory for batches made ahead, of each rank.
-    decode: cpu, or cuda: workers cut the crop's tiles out, a GPU decodes them; evaluation is decoded on the CPU.
-    """
-
-    shards: str = "build/sample"
-    train_split: str = "train"
-    val_split: str = "val"
-    image_size: int = 224
-    eval_resize: int = 256
-    eval_crop: int | None = None
-    mean: Triple = (0.485, 0.456, 0.406)
-    std: Triple = (0.229, 0.224, 0.225)
-    augment: Augmentation = field(default_factory=Augmentation)
-    lanes: int = 8
-    active_shards: int = 32
-    workers: int | None = None
-    storage_options: dict[str, Any] = field(default_factory=dict)
-    client: str = "auto"
-    cache: str = "auto"
-    cache_limit: str = "80%"
-    deadline: float = 120.0
-    fidelity: str = "default"
-    prefetch: str = "1GB"
-    decode: str = "cpu"
-    bad_samples: BadSamplesConfig = field(default_factory=BadSamplesConfig)
-
-    def __post_init__(self) -> None:
-        check_fidelity(self.fidelity, "data.fidelity")
-        check_decode(self.decode, self.fidelity, "data.decode")
-        parse_size(self.prefetch, "data.prefetch")
-        for name in ("image_size", "lanes", "active_shards"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"data.{name}={getattr(self, name)} must be at least 1.")
-        if self.workers is not None and self.workers < 0:
-            raise UsageError(f"data.workers={self.workers} must be at least 0, or null for all cores.")
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        crop = self.eval_crop or self.image_size
-        return Preprocessing(resize=self.eval_resize, crop=crop, mean=self.mean, std=self.std)
-
-    def access(self, tars: str) -> Access:
-        return resolve_access(tars, self.storage_options, self.client, self.cache, self.cache_limit, self.deadline)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +47,7 @@ class StreamPlan:
     bad_samples: BadSamplesConfig = field(default_factory=BadSamplesConfig)
     keys: bool = False
     fidelity: str = "default"
-    prefetch: int = PREFETCH  # bytes
+    prefetch: int = parse_size(PREFETCH, "data.prefetch")  # bytes
     decode: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -139,7 +84,7 @@ class StreamPlan:
         """What is said, in an error, to somebody who found another number of samples."""
         return (
             f"the manifest of {self.root} has {self.samples}: the shards do not belong to it, verify them by "
-            "python -m sharding verify"
+            "python -m tarn.sharding verify"
         )
 
     @property

@@ -296,7 +296,16 @@ def test_a_pack_that_is_killed_publishes_nothing_and_can_be_run_again(
     number: signal.Signals, pictures: Path, shards: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "sharding", "pack", str(pictures), str(out), "--shard-size=1MB", "--workers=1"]
+    command = [
+        sys.executable,
+        "-m",
+        "tarn.sharding",
+        "pack",
+        str(pictures),
+        str(out),
+        "--shard-size=1MB",
+        "--workers=1",
+    ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
     while not list(out.glob(".staging-*/train/*.tar")):
         assert process.poll() is None

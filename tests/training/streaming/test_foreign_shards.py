@@ -15,6 +15,7 @@ from PIL import Image
 
 from servers.places import Places, indexed
 from servers.s3 import S3Server
+from support.loaders import shard_loader
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.training.pixels.geometry import Augmentation
@@ -69,7 +70,7 @@ def by_library(tars: Path, split: str, decode: Callable[[bytes], NDArray[np.uint
 
 def loader(url: str, **more: Any) -> ShardLoader:
     settings = {"global_batch": 12, "image_size": SIDE, "eval_resize": RESIZE, "lanes": 2, "active_shards": 4}
-    return ShardLoader(url, **{**settings, "num_workers": 1, "keys": True, **more})
+    return shard_loader(url, **{**settings, "num_workers": 1, "keys": True, **more})
 
 
 def batches(one: ShardLoader, epochs: int = 1) -> Batches:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from support.loaders import shard_loader
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.training.streaming import Batch, ShardLoader
@@ -22,7 +23,7 @@ SMALL = {"global_batch": 16, "image_size": 16, "lanes": 4, "active_shards": 4, "
 
 
 def loader(shards: Path, **more: object) -> ShardLoader:
-    return ShardLoader(str(shards), **{**SMALL, "num_workers": 0, **more})  # type: ignore[arg-type]
+    return shard_loader(str(shards), **{**SMALL, "num_workers": 0, **more})
 
 
 def seen(batches: object) -> list[tuple[tuple[str, ...], bytes, list[int]]]:
@@ -206,7 +207,7 @@ def test_two_iterations_at_a_time_are_refused(shards: Path) -> None:
         ({"rank": 2, "world_size": 2}, "rank=2"),
         ({"rank": 1}, "world_size=None"),
         ({"global_batch": 121}, "global_batch=121"),
-        ({"bad_samples": "skip"}, "'skip'"),
+        ({"policy": "skip"}, "'skip'"),
         ({"client": "curl"}, "'curl'"),
     ],
 )
@@ -281,14 +282,14 @@ def test_a_replaced_sample_is_the_same_on_any_ranks_and_workers_and_is_entered_o
 ) -> None:
     root, key = broken
     ledger = tmp_path / "ledger" / "rank-0.jsonl"
-    alone = loader(root, bad_samples="replace", bad_sample_ledger=ledger)
+    alone = loader(root, policy="replace", bad_sample_ledger=ledger)
     epochs = [seen(alone), seen(alone)]
     assert key not in {each for batches in epochs for keys, _, _ in batches for each in keys}
     assert [json.loads(line) for line in ledger.read_text().splitlines()] == [
         {"shard": "train/train-000001.tar", "key": key, "error": ANY_ERROR(ledger)}
     ]
-    assert seen(loader(root, bad_samples="replace", num_workers=2)) == epochs[0]
-    shares = [seen(loader(root, bad_samples="replace", rank=rank, world_size=2)) for rank in range(2)]
+    assert seen(loader(root, policy="replace", num_workers=2)) == epochs[0]
+    shares = [seen(loader(root, policy="replace", rank=rank, world_size=2)) for rank in range(2)]
     for step, (_, _, labels) in enumerate(epochs[0]):
         assert sorted(labels) == sorted(shares[0][step][2] + shares[1][step][2])
 
@@ -304,7 +305,7 @@ def test_a_spent_budget_stops_the_run_and_a_restart_remembers_it(broken: tuple[P
     ledger = tmp_path / "ledger.jsonl"
     for _ in range(2):
         with pytest.raises(TarnError, match=rf"1 samples are bad.*{key}.*budget=0"):
-            seen(loader(root, bad_samples="replace", bad_sample_budget=0, bad_sample_ledger=ledger))
+            seen(loader(root, policy="replace", budget=0, bad_sample_ledger=ledger))
     ledger.write_text(ledger.read_text() + '{"shard": "half a li')
     assert Ledger(ledger, 5).seen == {("train/train-000001.tar", key)}
 

@@ -9,8 +9,9 @@ from tarn.sharding.format.manifest import read_manifest
 from tarn.training.pixels.geometry import Augmentation
 from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.streaming.access import Access
-from tarn.training.streaming.loader import ShardLoader
-from tarn.training.streaming.plan import DataConfig, StreamPlan, eval_plan, start_state, train_plan
+from tarn.training.streaming.config import DataConfig
+from tarn.training.streaming.plan import StreamPlan, eval_plan, start_state, train_plan
+from tarn.training.streaming.planned import PlannedLoader, start_crew
 from tarn.training.streaming.sources import LocalSource
 from tarn.training.world.ranks import Ranks
 
@@ -22,8 +23,8 @@ def world(rank: int = 0, size: int = 1) -> Ranks:
     return Ranks(rank, size, rank, size)
 
 
-def loader_of(plan: StreamPlan, workers: int) -> ShardLoader:
-    return ShardLoader.of_plan(plan, read_manifest(plan.root), "train" if plan.train else "val", workers)
+def loader_of(plan: StreamPlan, workers: int) -> PlannedLoader:
+    return PlannedLoader(plan, read_manifest(plan.root), "train" if plan.train else "val", start_crew(workers))
 
 
 def plan(shards: Path, at: Ranks, batch: int = 24, micro: int | None = None, lanes: int = 4) -> StreamPlan:
@@ -33,7 +34,7 @@ def plan(shards: Path, at: Ranks, batch: int = 24, micro: int | None = None, lan
     return train_plan(data, read_manifest(str(shards)), at, 3, batch, micro)
 
 
-def steps(loader: ShardLoader, epoch: int, first: int = 0) -> list[Step]:
+def steps(loader: PlannedLoader, epoch: int, first: int = 0) -> list[Step]:
     """The samples of each step, as bytes of pixels and label, in their order."""
     found: list[Step] = [[]]
     for batch in loader.batches(epoch, first):

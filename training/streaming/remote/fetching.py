@@ -8,6 +8,8 @@ from tarn.training.streaming.processes.crew import Crew
 from tarn.training.streaming.processes.process import Child
 from tarn.training.streaming.remote.traffic import COMING, Traffic
 
+FETCHER = "tarn.training.streaming.remote.fetcher:fetch"  # the task of its process
+
 
 class Fetching:
     """counters, warnings: what it told so far; the latter are for the taking.
@@ -28,7 +30,7 @@ class Fetching:
     def stand_at(self, epoch: int, step: int) -> None:
         """The rank is about to read this step."""
         if self.child is None:
-            self.child = self.crew.start_fetcher()
+            self.child = self.crew.start(FETCHER)
             self.child.send((self.plan, self.crew.traffic_file, self.processes))
         try:
             self.child.connection.send((epoch, step))

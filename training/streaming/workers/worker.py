@@ -13,6 +13,8 @@ from tarn.training.streaming.remote.traffic import Traffic
 from tarn.training.streaming.sources import Opening
 from tarn.training.streaming.workers.batches import BatchMaker, Made, Place, Rows, build_source, slot_arrays
 
+WORKER = "tarn.training.streaming.workers.worker:work"  # the task of its process
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

@@ -11,6 +11,7 @@ import pytest
 from servers.nginx import Nginx
 from servers.proxy import Proxy
 from servers.s3 import S3Server
+from support.loaders import shard_loader
 from tarn.sharding.__main__ import main as sharding_main
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import read_manifest
@@ -21,7 +22,7 @@ Batches = list[tuple[tuple[str, ...], bytes]]
 
 def loader(url: str, **more: Any) -> ShardLoader:
     settings = {"global_batch": 24, "image_size": 16, "lanes": 2, "active_shards": 4, "num_workers": 1, "keys": True}
-    return ShardLoader(url, **{**settings, **more})
+    return shard_loader(url, **{**settings, **more})
 
 
 def seen(batch: Batch) -> tuple[tuple[str, ...], bytes]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from support.loaders import shard_loader
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.training.pixels.geometry import UNIFORMS, Augmentation
@@ -15,8 +16,8 @@ from tarn.training.pixels.jpeg_rows import RegionWriter
 from tarn.training.pixels.resize.device_resize import groups, resize_crops
 from tarn.training.streaming import ShardLoader
 from tarn.training.streaming.bad_samples import BadSample
+from tarn.training.streaming.config import DataConfig
 from tarn.training.streaming.iteration import Batch
-from tarn.training.streaming.plan import DataConfig
 from tarn.training.streaming.workers import device_decode
 from tarn.training.streaming.workers.batches import Made, jpeg_table
 from tarn.training.streaming.workers.device_decode import DeviceDecoder, decode_jpegs, why_unusable
@@ -60,7 +61,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def loader(shards: Path, decode: str, workers: int = 0, **more: object) -> ShardLoader:
     settings = {"global_batch": 16, "image_size": 96, "lanes": 4, "keys": True, "device": "cpu", **more}
-    return ShardLoader(str(shards), decode=decode, num_workers=workers, **settings)  # type: ignore[arg-type]
+    return shard_loader(str(shards), decode=decode, num_workers=workers, **settings)
 
 
 def psnr(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -148,7 +149,7 @@ def cut_short(mixed: Path, tmp_path: Path) -> Path:
 def test_a_broken_picture_is_named_or_replaced_as_the_cpu_does(cut_short: Path, workers: int) -> None:
     with pytest.raises(TarnError, match="grey_0 is not a readable picture"):
         batches_of(loader(cut_short, "cuda", workers))
-    ours, theirs = (batches_of(loader(cut_short, decode, workers, bad_samples="replace")) for decode in ("cuda", "cpu"))
+    ours, theirs = (batches_of(loader(cut_short, decode, workers, policy="replace")) for decode in ("cuda", "cpu"))
     assert [batch.keys for batch in ours] == [batch.keys for batch in theirs]
     assert not any("grey_0" in key for batch in ours for key in batch.keys)
 

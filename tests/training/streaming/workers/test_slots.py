@@ -8,8 +8,9 @@ import pytest
 
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import read_manifest
-from tarn.training.streaming.plan import DataConfig, train_plan
-from tarn.training.streaming.processes.crew import Crew
+from tarn.training.streaming.config import DataConfig
+from tarn.training.streaming.plan import train_plan
+from tarn.training.streaming.planned import start_crew
 from tarn.training.streaming.processes.shared import anonymous_file
 from tarn.training.streaming.workers.memory_limit import check_room, memory_limit
 from tarn.training.streaming.workers.page_locked import build_registrar
@@ -105,7 +106,7 @@ def test_memory_that_cannot_be_locked_is_told_once_and_used_as_it_is(file: int) 
 def test_batches_in_locked_slots_are_not_written_over_while_they_are_copied(shards: Path) -> None:
     data = DataConfig(shards=str(shards), image_size=16, lanes=4, active_shards=4)
     plan = train_plan(data, read_manifest(str(shards)), Ranks(), 3, 24, None)
-    device, crew = Device(), Crew(1)
+    device, crew = Device(), start_crew(1)
     pool = WorkerPool(plan, crew, None, lambda done: None, device)
     places = [(0, step, 0) for step in range(plan.steps)]
     seen = []

@@ -1,0 +1,29 @@
+"""ShardLoader for tests that vary single settings: each is put into the part of the call that it belongs to."""
+
+from typing import Any
+
+from tarn.training.streaming import (
+    AccessConfig,
+    BadSamplesConfig,
+    DeliveryConfig,
+    OrderConfig,
+    PictureConfig,
+    ShardLoader,
+)
+
+PARTS: dict[str, Any] = {
+    "order": OrderConfig,
+    "pictures": PictureConfig,
+    "access": AccessConfig,
+    "bad_samples": BadSamplesConfig,
+    "delivery": DeliveryConfig,
+}
+
+
+def shard_loader(url: str, **settings: Any) -> ShardLoader:
+    """settings: of the call, or of one of its parts."""
+    parts = {
+        name: part(**{key: settings.pop(key) for key in part.__dataclass_fields__ if key in settings})
+        for name, part in PARTS.items()
+    }
+    return ShardLoader(url, **parts, **settings)

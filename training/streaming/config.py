@@ -1,0 +1,113 @@
+"""Settings of a stream as people write them: all of a run's data, and the parts that ShardLoader takes."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tarn.sharding.errors import UsageError
+from tarn.sharding.sizes import parse_size
+from tarn.training.pixels.decode import check_decode, check_fidelity
+from tarn.training.pixels.geometry import Augmentation
+from tarn.training.pixels.preprocessing import Preprocessing, Triple
+from tarn.training.streaming.access import CACHE_LIMIT, DEADLINE, Access, AccessConfig
+from tarn.training.streaming.bad_samples import BadSamplesConfig
+
+if TYPE_CHECKING:
+    import torch  # the decoding processes do without
+
+LANES, ACTIVE_SHARDS = 8, 32
+PREFETCH = "1GB"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderConfig:
+    """What the order depends on besides the seed and the global batch. lanes, active_shards: see order.py."""
+
+    lanes: int = LANES
+    active_shards: int = ACTIVE_SHARDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureConfig:
+    """What becomes of a picture. augment: crop and flip in training. eval_resize: px of the shorter side before
+    evaluation's centre crop; null: 8/7 of the crop. fidelity: of training crops, exact, default or fast (decode.py)."""
+
+    augment: Augmentation = field(default_factory=Augmentation)
+    eval_resize: int | None = None
+    fidelity: str = "default"
+
+    def __post_init__(self) -> None:
+        check_fidelity(self.fidelity, "fidelity")
+
+    def preprocessing(self, image_size: int) -> Preprocessing:
+        return Preprocessing(resize=self.eval_resize or image_size * 256 // 224, crop=image_size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryConfig:
+    """How batches reach the trainer. prefetch: memory for those made ahead, such as 1GB. pin_memory: page-locked for a
+    GPU; copy such batches on the stream that is current where they are dropped. decode: cpu, or cuda: batches come on
+    `device` (the current CUDA device by default), decoded there."""
+
+    prefetch: str | int = PREFETCH
+    pin_memory: bool = False
+    decode: str = "cpu"
+    device: "torch.device | str | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """shards: folder or URL of a packed dataset. lanes and active_shards: see order.py.
+
+    image_size: px of a training picture and, unless eval_crop says otherwise, of an evaluation picture.
+    workers: decoding processes of each rank; null: one for each CPU core, a single one where the CPU trains too.
+    storage_options: of the store, in fsspec's words. client, cache, cache_limit, deadline (s): see access.py.
+    fidelity: exact, default or fast, see decode.py. prefetch: memory for batches made ahead, of each rank.
+    decode: cpu, or cuda: workers cut the crop's tiles out, a GPU decodes them; evaluation is decoded on the CPU.
+    """
+
+    shards: str = "build/sample"
+    train_split: str = "train"
+    val_split: str = "val"
+    image_size: int = 224
+    eval_resize: int = 256
+    eval_crop: int | None = None
+    mean: Triple = (0.485, 0.456, 0.406)
+    std: Triple = (0.229, 0.224, 0.225)
+    augment: Augmentation = field(default_factory=Augmentation)
+    lanes: int = LANES
+    active_shards: int = ACTIVE_SHARDS
+    workers: int | None = None
+    storage_options: dict[str, Any] = field(default_factory=dict)
+    client: str = "auto"
+    cache: str = "auto"
+    cache_limit: str = CACHE_LIMIT
+    deadline: float = DEADLINE
+    fidelity: str = "default"
+    prefetch: str = PREFETCH
+    decode: str = "cpu"
+    bad_samples: BadSamplesConfig = field(default_factory=BadSamplesConfig)
+
+    def __post_init__(self) -> None:
+        check_fidelity(self.fidelity, "data.fidelity")
+        check_decode(self.decode, self.fidelity, "data.decode")
+        parse_size(self.prefetch, "data.prefetch")
+        for name in ("image_size", "lanes", "active_shards"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"data.{name}={getattr(self, name)} must be at least 1.")
+        if self.workers is not None and self.workers < 0:
+            raise UsageError(f"data.workers={self.workers} must be at least 0, or null for all cores.")
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        crop = self.eval_crop or self.image_size
+        return Preprocessing(resize=self.eval_resize, crop=crop, mean=self.mean, std=self.std)
+
+    def access(self, tars: str) -> Access:
+        told = AccessConfig(
+            storage_options=self.storage_options,
+            client=self.client,
+            cache=self.cache,
+            cache_limit=self.cache_limit,
+            deadline=self.deadline,
+        )
+        return told.resolve(tars)
