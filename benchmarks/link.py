@@ -5,12 +5,18 @@ A new connection carries its first byte one round trip later, for that is what o
 
 import asyncio
 import contextlib
-import multiprocessing
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from urllib.parse import urlparse
 
 WINDOW = 16  # pieces of 64 KiB under way on a connection, at most: what is not read yet is the server's to keep
+
+
+class RelayError(Exception):
+    """How a relay ended that was to carry something."""
 
 
 class Link:
@@ -20,9 +26,10 @@ class Link:
         self.host, self.port, self.delay, self.rate = host, port, round_trip / 2, rate
         self.free_at = 0.0
 
-    async def serve(self, started: "multiprocessing.SimpleQueue[int]") -> None:
+    async def serve(self) -> None:
+        """Says its port on standard output, and relays from then on."""
         server = await asyncio.start_server(self.relay, "127.0.0.1", 0)
-        started.put(server.sockets[0].getsockname()[1])
+        print(server.sockets[0].getsockname()[1], flush=True)
         await server.serve_forever()
 
     async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,21 +61,32 @@ class Link:
         target.close()
 
 
-def run(link: Link, started: "multiprocessing.SimpleQueue[int]") -> None:
-    asyncio.run(link.serve(started))
-
-
 @contextlib.contextmanager
 def link_to(endpoint: str, round_trip: float, rate: float) -> Iterator[str]:
-    """The URL of a link to an endpoint, in a process of its own."""
+    """The URL of a link to an endpoint, in a process of its own. Raises RelayError where that ends at its start."""
     told = urlparse(endpoint)
-    context = multiprocessing.get_context("spawn")
-    started = context.SimpleQueue()
-    link = Link(told.hostname or "127.0.0.1", told.port or 80, round_trip, rate)
-    process = context.Process(target=run, args=(link, started), daemon=True)
-    process.start()
-    try:
-        yield f"http://127.0.0.1:{started.get()}"
-    finally:
-        process.kill()
-        process.join()
+    words = [str(word) for word in (told.hostname or "127.0.0.1", told.port or 80, round_trip, rate)]
+    # -P: the files beside this one do not stand for modules of the same name
+    command = [sys.executable, "-P", __file__, *words]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            port = process.stdout.readline()  # its end, where the process dies: nobody else holds the other side
+            if not port:
+                raise RelayError(f"the relay to {endpoint} {ending(process.wait())} at its start; its words are above")
+            yield f"http://127.0.0.1:{int(port)}"
+        finally:
+            process.kill()
+
+
+def ending(code: int) -> str:
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+def main() -> None:
+    host, port, round_trip, rate = sys.argv[1:]
+    asyncio.run(Link(host, int(port), float(round_trip), float(rate)).serve())
+
+
+if __name__ == "__main__":
+    main()

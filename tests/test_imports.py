@@ -10,7 +10,7 @@ import pytest
 
 from support.checkout import ROOT
 
-# What stands: what it may use, of what stands above it. A line is a folder, or a file that stands higher than its folder.
+# What stands: what it may use, of what stands above. A line is a folder, or a file that stands higher than its folder.
 GROUND = {"sharding"}  # errors, progress, cores, sizes, kernel
 DISK = GROUND | {"sharding/storage", "sharding/format"}
 PIXELS = {"training/pixels", "training/pixels/jpeg", "training/pixels/resize"}
