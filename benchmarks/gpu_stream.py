@@ -70,10 +70,8 @@ def sweep(args: argparse.Namespace, batch: int, device: torch.device) -> None:
                 rank=0,
                 world_size=1,
                 num_workers=workers,
-                fidelity=args.fidelity,
-                prefetch=args.prefetch,
-                pin_memory=True,
-                decode=decode,
+                pictures=PictureConfig(fidelity=args.fidelity),
+                delivery=DeliveryConfig(prefetch=args.prefetch, pin_memory=True, decode=decode),
             )
             ratio = compared(loader, step, device, args)
             if ratio >= BAR and enough is None:

@@ -143,11 +143,11 @@ def decode(args: argparse.Namespace) -> dict[str, float]:
 
 
 def time_of_first(url: str) -> float:
-    from tarn.training.streaming import ShardLoader
+    from tarn.training.streaming import AccessConfig, ShardLoader
 
     with tempfile.TemporaryDirectory() as cache:
         started = time.perf_counter()
-        loader = ShardLoader(url, global_batch=BATCH, num_workers=2, cache=cache)
+        loader = ShardLoader(url, global_batch=BATCH, num_workers=2, access=AccessConfig(cache=cache))
         next(iter(loader))
         seconds = time.perf_counter() - started
         loader.close()
@@ -183,10 +183,11 @@ def local_epoch(args: argparse.Namespace) -> dict[str, float]:
 
 def epoch(args: argparse.Namespace, url: str, cache: str) -> tuple[float, float]:
     """Images/s without the first batch, and bytes/s of the split's shards over the whole epoch."""
-    from tarn.training.streaming import ShardLoader
+    from tarn.training.streaming import AccessConfig, OrderConfig, ShardLoader
 
     started = time.perf_counter()
-    loader = ShardLoader(url, global_batch=BATCH, image_size=args.size, num_workers=2, cache=cache, active_shards=8)
+    access, order = AccessConfig(cache=cache), OrderConfig(active_shards=8)
+    loader = ShardLoader(url, global_batch=BATCH, image_size=args.size, num_workers=2, access=access, order=order)
     images = 0
     for batch in loader:
         if not images:

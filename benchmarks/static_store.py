@@ -51,9 +51,18 @@ def static_store(folder: Path) -> Iterator[str]:
         config.write_text(CONFIG.format(home=home, port=port, bucket=BUCKET, folder=folder.resolve()))
         process = subprocess.Popen([program, "-e", f"{home}/error.log", "-p", home, "-c", str(config)])
         try:
-            while socket.socket().connect_ex(("127.0.0.1", port)):
+            while not answers(port):
+                if process.poll() is not None:
+                    raise SystemExit(
+                        f"nginx ended with exit code {process.returncode} at its start: its words are above."
+                    )
                 time.sleep(0.05)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -125,9 +125,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> str:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     uv = [sys.executable, "-m", "uv"]
-    subprocess.run(
-        [*uv, "build", "--quiet", "--wheel", "--no-build-isolation", "--out-dir", folder, source], check=True
-    )
+    words = ["--quiet", "--wheel", "--no-build-isolation", "--python", sys.executable]
+    subprocess.run([*uv, "build", *words, "--out-dir", folder, source], check=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "env"], check=True)
     python = folder / "env" / "bin" / "python"
     (wheel,) = folder.glob("*.whl")
