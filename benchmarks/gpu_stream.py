@@ -24,7 +24,7 @@ from torch import Tensor
 
 from tarn.training.model.resnet import build_model
 from tarn.training.pixels.normalisation import normalise
-from tarn.training.streaming import Batch, ShardLoader
+from tarn.training.streaming import Batch, DeliveryConfig, PictureConfig, ShardLoader
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BAR = 0.99
