@@ -53,9 +53,7 @@ def static_store(folder: Path) -> Iterator[str]:
         try:
             while not answers(port):
                 if process.poll() is not None:
-                    raise SystemExit(
-                        f"nginx ended ({process.returncode}) at its start: its words are above."
-                    )
+                    raise SystemExit(f"nginx ended ({process.returncode}) at its start: its words are above.")
                 time.sleep(0.05)
             yield f"http://127.0.0.1:{port}"
         finally:

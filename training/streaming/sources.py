@@ -65,7 +65,7 @@ class Opening:
 class Source:
     """Samples of one split. root: where the indexes lie; tars: where the shards do.
 
-    counters: what happened on the way (see remote/persistence.py).
+    counters: what happened on the way (see storage/persistence.py).
     """
 
     def __init__(self, root: str, tars: str, shards: tuple[ShardInfo, ...]) -> None:

@@ -1,6 +1,6 @@
 """The process that brings whole shards into the cache, in the order in which its rank will need them.
 
-Started by the loader (process.py). It reads messages of where the rank stands, and sends
+Started by the loader (processes/process.py). It reads messages of where the rank stands, and sends
 warnings, counters and, where there is no hope, an error. It ends when its loader does.
 """
 

@@ -1,4 +1,4 @@
-"""The process of one stream, started by the loader (process.py)."""
+"""The process of one stream, started by the loader (processes/process.py)."""
 
 import sys
 from multiprocessing.connection import Connection

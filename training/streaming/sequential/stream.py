@@ -1,6 +1,6 @@
 """One stream of a rank: some of its tars, read from their beginning, and decoded as far as asked for.
 
-In a process of its own (sequential_process.py) it answers messages; without processes it is called directly.
+In a process of its own (sequential/process.py) it answers messages; without processes it is called directly.
 """
 
 import itertools

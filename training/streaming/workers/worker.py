@@ -1,4 +1,4 @@
-"""A decoding process, started by the loader (process.py): it makes the batches that it is told."""
+"""A decoding process, started by the loader (processes/process.py): it makes the batches that it is told."""
 
 import mmap
 import time

@@ -1,0 +1,79 @@
+"""What is written about files is true: every path in documents, docstrings and comments exists."""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.checkout import ROOT
+
+DOCUMENTS = (
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
+)
+CODE = ("tarn", "sharding", "training", "inference", "tests", "benchmarks")
+PATH = re.compile(r"(?<![\w/.*<{-])/?\w[\w.-]*(?:/[\w.-]+)*\.(?:py|c|h|sh|md|yaml|toml)\b(?!\w)")
+FOLDER = re.compile(
+    r"(?<![\w/.<-])(?:sharding|training|inference|tests|benchmarks|configs|docs)(?:/[\w-]+)+/?(?![\w./*<])"
+)
+# what a run writes, and what other people's projects hold
+THEIRS = {"config.yaml", "/config.yaml", "run.yaml", "training.py", "inference.py"}
+# sources that ours are measured by: libjpeg-turbo's, Pillow's, FFCV's
+THEIRS |= {"jidctred.c", "jdmaster.c", "jdsample.c", "Resample.c", "write_imagenet.py"}
+
+
+def tracked() -> set[str]:
+    """Files of the checkout and their folders, as paths from its root."""
+    files = {path for folder in (*CODE, "configs", "docs", ".ci") for path in (ROOT / folder).rglob("*.*")}
+    files |= {path for path in ROOT.iterdir() if path.is_file()}
+    found = {str(path.relative_to(ROOT)) for path in files if "__pycache__" not in path.parts}
+    return found | {str(parent) for name in found for parent in Path(name).parents}
+
+
+EXISTING = tracked()
+ENDINGS = {name[at + 1 :] for name in EXISTING for at in [-1, *(i for i, sign in enumerate(name) if sign == "/")]}
+
+
+def named(text: str) -> Iterator[str]:
+    yield from (match[0] for match in PATH.finditer(text))
+    yield from (match[0].rstrip("/") for match in FOLDER.finditer(text))
+
+
+def words_of(path: Path) -> Iterator[str]:
+    """Docstrings and comments of a Python file, comments of a C file."""
+    text = path.read_text()
+    if path.suffix != ".py":
+        yield from re.findall(r"/\*.*?\*/|//[^\n]*", text, re.DOTALL)
+        return
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ast.get_docstring(node) or ""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_path_in_a_document_exists(document: str) -> None:
+    text = (ROOT / document).read_text()
+    assert text
+    assert not [name for name in named(text) if name not in ENDINGS | THEIRS]
+
+
+@pytest.mark.parametrize("folder", CODE)
+def test_every_path_in_docstrings_and_comments_exists(folder: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted((ROOT / folder).rglob("*.*"))
+        if path.suffix in (".py", ".c", ".h")
+        for words in words_of(path)
+        for name in named(words)
+        if name not in ENDINGS | THEIRS
+    ]
+    assert not wrong
