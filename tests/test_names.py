@@ -56,6 +56,12 @@ def test_a_project_with_its_own_training_and_sharding_uses_the_loader_with_worke
     assert "fit" in python("-m", "tarn.training", "--help", at=project)
 
 
+def test_another_project_is_type_checked_against_an_editable_installation(project: Path) -> None:
+    code = "from tarn.sharding.sizes import parse_size\nreveal_type(parse_size('1MB'))"
+    words = ["--strict", "--cache-dir", os.devnull, "-c", code]
+    assert 'Revealed type is "int"' in python("-m", "mypy", *words, at=project)
+
+
 def test_in_a_checkout_both_names_are_one_module() -> None:
     code = """
 import sharding.errors, tarn.sharding.errors, training.run.trainer, inference
@@ -119,9 +125,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> str:
     """
     folder = tmp_path_factory.mktemp("installed")
     source = folder / "source"
-    shutil.copytree(ROOT / "tarn", source / "tarn", symlinks=True)
-    for name in ("sharding", "training", "inference"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("src", "tarn", "sharding", "training", "inference"):
+        kept = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=kept)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     uv = [sys.executable, "-m", "uv"]
