@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -96,12 +97,12 @@ def imported(path: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def used(path: Path) -> Iterator[str]:
-    """The lines of the table that a file uses."""
+def used(path: Path) -> Iterator[Path]:
+    """The files that a file uses."""
     for name in imported(path):
         first, *rest = name.split(".")
         if first == "tarn":
-            yield place(file_of(rest))
+            yield file_of(rest)
 
 
 def file_of(names: list[str]) -> Path:
@@ -124,13 +125,18 @@ def test_every_folder_stands_in_the_floor_plan() -> None:
 def test_a_folder_uses_only_what_it_may(line: str) -> None:
     for path in files():
         if place(path) == line:
-            assert set(used(path)) - {line} <= MAY_USE[line], path
+            assert {place(other) for other in used(path)} - {line} <= MAY_USE[line], path
 
 
 def test_arrows_run_one_way() -> None:
     lines = list(MAY_USE)
     for at, (line, others) in enumerate(MAY_USE.items()):
         assert others <= set(lines[:at]), f"{line} may use what does not stand above it: {others - set(lines[:at])}"
+
+
+def test_no_file_uses_itself_by_way_of_others() -> None:
+    users = {path: set(used(path)) - {path} for path in files()}
+    TopologicalSorter(users).prepare()  # raises CycleError, which names them
 
 
 def test_nobody_imports_the_folders_by_the_name_that_others_have_too() -> None:

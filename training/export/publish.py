@@ -7,12 +7,10 @@ import sys
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
 from tarn.sharding.errors import TarnError
 from tarn.training.export.artifact import Artifact
-
-TOLERANCE = 1e-5
+from tarn.training.export.comparison import logits
 
 
 def publish(artifact: Artifact, out: Path) -> tuple[Path, Path]:
@@ -42,18 +40,6 @@ def publish(artifact: Artifact, out: Path) -> tuple[Path, Path]:
         for path in (weights, pickled, expected):
             path.unlink(missing_ok=True)
     return targets
-
-
-def logits(model: nn.Module, side: int) -> Tensor:
-    """Of a fixed batch of two pictures' worth of normal noise; on one thread, so that every process adds up alike."""
-    images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            return model(images).clone()  # type: ignore[no-any-return]
-    finally:
-        torch.set_num_threads(threads)
 
 
 def compare_in_clean_process(weights: Path, pickled: Path, expected: Path) -> None:

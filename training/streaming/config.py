@@ -29,7 +29,8 @@ class OrderConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureConfig:
     """What becomes of a picture. augment: crop and flip in training. eval_resize: px of the shorter side before
-    evaluation's centre crop; null: 8/7 of the crop. fidelity: of training crops, exact, default or fast (decode.py)."""
+    evaluation's centre crop; 8/7 of the crop where none is told. fidelity: of training crops (decode.py), exact,
+    default or fast."""
 
     augment: Augmentation = field(default_factory=Augmentation)
     eval_resize: int | None = None
