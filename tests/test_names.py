@@ -128,8 +128,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> str:
     for name in ("src", "tarn", "sharding", "training", "inference"):
         kept = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=kept)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
+    stale = source / "build" / "lib" / "tarn" / "stale.py"  # left by a build before it was deleted
+    stale.parent.mkdir(parents=True)
+    stale.touch()
     uv = [sys.executable, "-m", "uv"]
     words = ["--quiet", "--wheel", "--no-build-isolation", "--python", sys.executable]
     subprocess.run([*uv, "build", *words, "--out-dir", folder, source], check=True)
@@ -148,6 +151,8 @@ def test_an_installed_wheel_packs_trains_and_predicts_without_the_checkout(
 ) -> None:
     where = "import tarn.training, tarn.sharding.jpeg as j; print(tarn.training.__file__, sorted(j.__path__))"
     assert str(ROOT) not in python("-c", where, at=tmp_path, interpreter=installed)
+    look = "import importlib.util as u; print(u.find_spec('tarn.stale'), u.find_spec('training'))"
+    assert python("-c", look, at=tmp_path, interpreter=installed) == "None None\n"
     kernels = tmp_path / "cache" / "tarn" / "kernels"  # empty at first: they are compiled from what the wheel holds
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     python("-m", "tarn.sharding", "pack", str(pictures), "shards", at=tmp_path, interpreter=installed, **cache)

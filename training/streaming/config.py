@@ -25,6 +25,10 @@ class OrderConfig:
     lanes: int = LANES
     active_shards: int = ACTIVE_SHARDS
 
+    def __post_init__(self) -> None:
+        if self.lanes < 1 or self.active_shards < 1:
+            raise UsageError(f"lanes={self.lanes} and active_shards={self.active_shards} must each be at least 1.")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureConfig:

@@ -209,6 +209,7 @@ def test_two_iterations_at_a_time_are_refused(shards: Path) -> None:
         ({"global_batch": 121}, "global_batch=121"),
         ({"policy": "skip"}, "'skip'"),
         ({"client": "curl"}, "'curl'"),
+        ({"lanes": 0}, "lanes=0"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_by_name(shards: Path, settings: dict[str, object], told: str) -> None:
