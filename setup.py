@@ -11,7 +11,7 @@ class FreshBuild(build_py):
     """Without what an earlier build left, for setuptools would pack that too: modules that are gone since."""
 
     def run(self) -> None:
-        shutil.rmtree(Path(self.build_lib, "tarn"), ignore_errors=True)
+        shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()
 
 
@@ -19,6 +19,6 @@ for link in ("src/tarn", "tarn/sharding", "tarn/training", "tarn/inference"):
     if not (Path(__file__).parent / link).is_dir():
         raise SystemExit(
             f"{link} is not the symbolic link that it is in the repository: clone with git -c core.symlinks=true, or "
-            "unpack with a program that keeps links."
+            "take a .tar.gz: what unpacks a .zip may not keep links."
         )
 setup(cmdclass={"build_py": FreshBuild})

@@ -11,17 +11,16 @@ import pytest
 
 from support.checkout import ROOT
 
-DOCUMENTS = (
-    "ARCHITECTURE.md",
-    "CONTRIBUTING.md",
-    "README.md",
-    *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
-)
 CODE = ("tarn", "sharding", "training", "inference", "tests", "benchmarks")
-PATH = re.compile(r"(?<![\w/.*<{-])/?\w[\w.-]*(?:/[\w.-]+)*\.(?:py|c|h|sh|md|yaml|toml)\b(?!\w)")
-FOLDER = re.compile(
-    r"(?<![\w/.<-])(?:sharding|training|inference|tests|benchmarks|configs|docs)(?:/[\w-]+)+/?(?![\w./*<])"
-)
+DOCUMENTS = [
+    *("ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "Makefile", "pyproject.toml"),
+    *sorted(str(path.relative_to(ROOT)) for pattern in ("docs/*.md", "configs/*.yaml") for path in ROOT.glob(pattern)),
+]
+SUFFIXES = ("py", "c", "h", "sh", "md", "yaml", "toml")
+TOP = "sharding|training|inference|tests|benchmarks|configs|docs"
+PATH = re.compile(rf"(?<![\w/.*<{{-])/?\w[\w.-]*(?:/[\w.-]+)*\.(?:{'|'.join(SUFFIXES)})\b(?!\w)")
+FOLDER = re.compile(rf"(?<![\w/.<-])(?:{TOP})(?:/[\w-]+)+/?(?![\w/*<]|\.\w)")
+MODULE = re.compile(r"(?<![\w./-])(?:tarn\.)?(?:sharding|training|inference)(?:\.[a-z_]\w*)+")
 # what a run writes, and what other people's projects hold
 THEIRS = {"config.yaml", "/config.yaml", "run.yaml", "training.py", "inference.py"}
 # sources that ours are measured by: libjpeg-turbo's, Pillow's, FFCV's
@@ -37,12 +36,18 @@ def tracked() -> set[str]:
 
 
 EXISTING = tracked()
+SUFFIXES = {"py", "c", "h", "sh", "md", "yaml", "toml"}
+EXISTING |= {name.removesuffix(".py") for name in EXISTING}  # as modules are named
 ENDINGS = {name[at + 1 :] for name in EXISTING for at in [-1, *(i for i, sign in enumerate(name) if sign == "/")]}
 
 
 def named(text: str) -> Iterator[str]:
     yield from (match[0] for match in PATH.finditer(text))
     yield from (match[0].rstrip("/") for match in FOLDER.finditer(text))
+    for match in MODULE.finditer(text):
+        name = match[0].removeprefix("tarn.")
+        if name.rsplit(".")[-1] not in SUFFIXES:
+            yield name.replace(".", "/")
 
 
 def words_of(path: Path) -> Iterator[str]:

@@ -75,11 +75,13 @@ def place(path: Path) -> str:
 
 def files() -> list[Path]:
     """tarn's own files and those of the three folders that its links lead to, under their own names."""
-    return [
-        path
-        for package in PACKAGES
-        for path in sorted((ROOT / package).glob("*.py" if package == "tarn" else "**/*.py"))
-    ]
+    return [path for package in PACKAGES for path in sorted((ROOT / package).glob("**/*.py"))]
+
+
+def folders() -> set[str]:
+    """All that hold a file of whatever kind."""
+    found = (path for package in PACKAGES for path in (ROOT / package).glob("**/*") if path.is_file())
+    return {str(path.parent.relative_to(ROOT)) for path in found if path.parent.name != "__pycache__"}
 
 
 @cache
@@ -90,7 +92,6 @@ def imported(path: Path) -> frozenset[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} has a relative import: write the name from tarn on"
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and (named := TASK.fullmatch(node.value)):
             found.add(named[1])
@@ -116,7 +117,7 @@ def file_of(names: list[str]) -> Path:
 
 
 def test_every_folder_stands_in_the_floor_plan() -> None:
-    found = {place(path) for path in files()}
+    found = {place(path) for path in files()} | folders()
     assert found <= set(MAY_USE), f"say in MAY_USE what they may use: {found - set(MAY_USE)}"
     assert found == set(MAY_USE), f"of the floor plan, these do not stand any more: {set(MAY_USE) - found}"
 
@@ -126,6 +127,17 @@ def test_a_folder_uses_only_what_it_may(line: str) -> None:
     for path in files():
         if place(path) == line:
             assert {place(other) for other in used(path)} - {line} <= MAY_USE[line], path
+
+
+def test_imports_say_what_they_use() -> None:
+    """`from tarn.x.y import z`: of `import tarn` or a relative import nobody could tell by reading it."""
+    for path in files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                assert "tarn" not in {alias.name.split(".")[0] for alias in node.names}, path
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, path
+                assert node.module != "tarn", path
 
 
 def test_arrows_run_one_way() -> None:
@@ -143,6 +155,11 @@ def test_nobody_imports_the_folders_by_the_name_that_others_have_too() -> None:
     for path in (*files(), *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")):
         bare = {name for name in imported(path) if name.split(".")[0] in ("sharding", "training", "inference")}
         assert not bare or path.name == "test_names.py", path
+
+
+def test_nothing_else_at_the_top_is_a_package() -> None:
+    found = {path.parent.name for path in ROOT.glob("[!.]*/*.py")}
+    assert found - {"build", "runs"} <= {*PACKAGES, "tests", "benchmarks"}
 
 
 def test_the_packages_know_nothing_of_tests_and_benchmarks() -> None:

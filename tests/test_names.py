@@ -80,6 +80,30 @@ except ModuleNotFoundError as error:
     assert python("-c", code, at=ROOT) == "No module named 'training.nothing'\n"
 
 
+def test_threads_that_import_by_the_other_name_at_a_time_get_the_whole_module() -> None:
+    code = """
+import threading, time
+import training
+found = []
+def look(after):
+    time.sleep(after)
+    from training.streaming.loader import ShardLoader  # takes a second: it imports torch
+    found.append(ShardLoader)
+threads = [threading.Thread(target=look, args=(after,)) for after in (0, 0.1, 0.3, 0.5)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(found), len(set(found)))
+"""
+    assert python("-c", code, at=ROOT) == "4 1\n"
+
+
+def test_a_module_runs_by_the_other_name_too() -> None:
+    words = ["-c", "import sys, runpy; sys.argv[1:] = []; runpy.run_module('training.export.comparison')"]
+    assert python(*words, at=ROOT) == ""
+
+
 @pytest.mark.parametrize("folder", ["sharding", "training", "inference"])
 def test_in_a_checkout_commands_are_called_by_either_name(folder: str) -> None:
     told = python("-m", folder, "--help", at=ROOT)
@@ -130,9 +154,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> str:
         shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=kept)
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
-    stale = source / "build" / "lib" / "tarn" / "stale.py"  # left by a build before it was deleted
-    stale.parent.mkdir(parents=True)
-    stale.touch()
+    for stale in ("tarn/stale.py", "training/__init__.py"):  # left by earlier builds, before they were deleted or moved
+        path = source / "build" / "lib" / stale
+        path.parent.mkdir(parents=True)
+        path.touch()
     uv = [sys.executable, "-m", "uv"]
     words = ["--quiet", "--wheel", "--no-build-isolation", "--python", sys.executable]
     subprocess.run([*uv, "build", *words, "--out-dir", folder, source], check=True)

@@ -1,5 +1,6 @@
 """The one door to every URL: local paths directly, everything else (s3://, gs://, az://, http://) over fsspec."""
 
+import os
 from pathlib import Path
 
 from tarn.sharding.errors import TarnError
@@ -97,7 +98,7 @@ def publish(url: str, data: bytes) -> None:
             remote(url).pipe_file(url, data)  # object stores show a whole object or none
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, data)
+        write_whole(path, data, path.with_name(f".{path.name}.tmp-{os.getpid()}"))
     except Exception as error:
         raise TarnError(f"{url} cannot be written ({reason(error)}): check space and permissions.") from error
 

@@ -4,9 +4,13 @@ import os
 from pathlib import Path
 
 
-def write_whole(path: Path, data: bytes | str) -> None:
-    """The file holds all of the data (a text as UTF-8) or stays as it was. Its folder must be there. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+def write_whole(path: Path, data: bytes | str, aside: Path | None = None) -> None:
+    """The file holds all of the data (a text as UTF-8) or stays as it was. Its folder must be there.
+
+    aside: where it is written first, `<name>.tmp` by default; two that may write at a time each take another. Raises
+    OSError.
+    """
+    temporary = aside or path.with_name(f"{path.name}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)

@@ -37,9 +37,10 @@ def score_model(
         access = AccessConfig(cache=args.cache, cache_limit=args.cache_limit).resolve(manifest.shards_root(args.shards))
         plan = eval_plan(args.shards, manifest, args.split, crop, world, args.batch_size, access)
         model = model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        dtype = dtype_on(world.device)
         pin = world.device.type == "cuda"
         loader = PlannedLoader(plan, manifest, args.split, start_crew(workers), pin_memory=pin, device=world.device)
-        score = evaluate(model, loader, world, len(classes), dtype_on(world.device), progress)
+        score = evaluate(model, loader, world, len(classes), dtype, progress)
         if not world.is_main:
             return {}
     context = {

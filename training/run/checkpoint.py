@@ -128,6 +128,6 @@ def retain(folder: Path, keep_last: int) -> None:
                 except OSError:
                     break
     committed = {marker["path"] for marker in found}
-    for path in (*folder.glob("step-*.pt"), *folder.glob("step-*.tmp"), *folder.glob(".step-*.tmp-*")):
+    for path in (*folder.glob("step-*.pt"), *folder.glob("step-*.tmp")):
         if path not in committed:
             path.unlink(missing_ok=True)  # left by a process that was killed while it saved

@@ -41,6 +41,7 @@ class PictureConfig:
     fidelity: str = "default"
 
     def __post_init__(self) -> None:
+        check_kind(self.augment, Augmentation, "augment")
         check_fidelity(self.fidelity, "fidelity")
 
     def preprocessing(self, image_size: int) -> Preprocessing:
@@ -116,3 +117,9 @@ class DataConfig:
             deadline=self.deadline,
         )
         return told.resolve(tars)
+
+
+def check_kind(value: object, kind: type, name: str) -> None:
+    """Raises UsageError where a setting is no such thing."""
+    if not isinstance(value, kind):
+        raise UsageError(f"{name}={value!r} must be an instance of {kind.__name__}: {name}={kind.__name__}(...).")

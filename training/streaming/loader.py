@@ -20,7 +20,7 @@ from tarn.sharding.sizes import parse_size
 from tarn.training.pixels.decode import check_decode
 from tarn.training.streaming.access import AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
-from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig
+from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig, check_kind
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
 from tarn.training.streaming.remote.opening import early_start
@@ -65,6 +65,11 @@ class ShardLoader(PlannedLoader):
         bad_sample_ledger: str | Path | None = None,
         delivery: DeliveryConfig = DeliveryConfig(),
     ) -> None:
+        check_kind(order, OrderConfig, "order")
+        check_kind(pictures, PictureConfig, "pictures")
+        check_kind(access, AccessConfig, "access")
+        check_kind(bad_samples, BadSamplesConfig, "bad_samples")
+        check_kind(delivery, DeliveryConfig, "delivery")
         check_decode(delivery.decode, pictures.fidelity, "decode")
         ranks, options = ranks_of(rank, world_size), dict(access.storage_options)
         crew = start_crew(worker_count(num_workers, ranks))

@@ -15,7 +15,7 @@ import torch
 from support.loaders import shard_loader
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import read_manifest
-from tarn.training.streaming import Batch, ShardLoader
+from tarn.training.streaming import Batch, PictureConfig, ShardLoader
 from tarn.training.streaming.bad_samples import Ledger
 from tarn.training.streaming.sources import LocalSource
 
@@ -215,6 +215,28 @@ def test_two_iterations_at_a_time_are_refused(shards: Path) -> None:
 def test_settings_that_do_not_fit_are_refused_by_name(shards: Path, settings: dict[str, object], told: str) -> None:
     with pytest.raises(UsageError, match=told):
         loader(shards, **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"bad_samples": "replace"}, r"bad_samples='replace' .* bad_samples=BadSamplesConfig\(\.\.\.\)"),
+        ({"order": None}, "order=None"),
+        ({"pictures": {"fidelity": "exact"}}, "PictureConfig"),
+        ({"access": "none"}, "AccessConfig"),
+        ({"delivery": True}, "DeliveryConfig"),
+    ],
+)
+def test_what_is_given_in_place_of_a_part_of_the_settings_is_refused(
+    shards: Path, settings: dict[str, object], told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        ShardLoader(str(shards), num_workers=0, **settings)  # type: ignore[arg-type]
+
+
+def test_no_augmentation_is_not_taken_for_evaluation() -> None:
+    with pytest.raises(UsageError, match=r"augment=None must be an instance of Augmentation"):
+        PictureConfig(augment=None)  # type: ignore[arg-type]
 
 
 USER = """

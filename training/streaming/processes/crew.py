@@ -8,16 +8,16 @@ from tarn.training.streaming.processes.shared import anonymous_file
 
 
 class Crew:
-    """Workers at a task (`module:function`), and others when they are asked for. All get the same memory files."""
+    """Workers at a task (`module:function`), and others when they are asked for, with some of the same memory files."""
 
     def __init__(self, workers: int, task: str) -> None:
         self.slots_file, self.traffic_file = anonymous_file(0), anonymous_file(0)
         self.children: list[Child] = []
         self.close = weakref.finalize(self, close_all, self.children, [self.slots_file, self.traffic_file])
-        self.workers = [self.start(task) for _ in range(workers)]
+        self.workers = [self.start(task, self.slots_file, self.traffic_file) for _ in range(workers)]
 
-    def start(self, task: str) -> Child:
-        self.children.append(Child(task, [self.slots_file, self.traffic_file]))
+    def start(self, task: str, *files: int) -> Child:
+        self.children.append(Child(task, files))
         return self.children[-1]
 
 

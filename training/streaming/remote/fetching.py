@@ -30,7 +30,7 @@ class Fetching:
     def stand_at(self, epoch: int, step: int) -> None:
         """The rank is about to read this step."""
         if self.child is None:
-            self.child = self.crew.start(FETCHER)
+            self.child = self.crew.start(FETCHER, self.crew.traffic_file)
             self.child.send((self.plan, self.crew.traffic_file, self.processes))
         try:
             self.child.connection.send((epoch, step))
