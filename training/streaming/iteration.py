@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -22,16 +23,33 @@ class Batch:
     last: bool
     keys: tuple[str, ...] = ()
 
+    def to(self, device: torch.device | str | int, non_blocking: bool = False) -> "Batch":
+        """On a device; Lightning and Accelerate move batches by this name."""
+        images, labels = (tensor.to(device, non_blocking=non_blocking) for tensor in (self.images, self.labels))
+        return replace(self, images=images, labels=labels)
+
     def pin_memory(self) -> "Batch":
         """In page-locked memory, so that the copy to a GPU does not block; what lies in such memory is not copied."""
         return replace(self, images=self.images.pin_memory(), labels=self.labels.pin_memory())
 
 
 class EpochIteration:
-    """A loader has a plan (samples served in an epoch), a state (state.py), and batches(epoch, first_step)."""
+    """A loader has a plan (samples served in an epoch), a state (state.py), and batches(epoch, first_step).
+
+    Where iterating begins:
+
+    - `for batch in loader` gives an epoch. It begins at the epoch's beginning; where a state was loaded, behind the
+      batch that the state tells, and so it does until that epoch is done or another one is set.
+    - With an epoch's last batch the next epoch is due, whether the iterator was asked for more or not: taking exactly
+      len(loader) batches (zip, islice, next() in a loop) is a whole epoch.
+    - Left before its end, an epoch begins again the next time. To go on in it, load the state.
+    - In evaluation every iteration begins at the beginning, whatever was loaded.
+    - The state tells what was given out so far; saved behind the last batch it is the next epoch's beginning.
+    """
 
     plan: Any
     state: Any
+    resumed: Any = None  # the loaded state, as long as its epoch lasts
 
     def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
         """From a step to the epoch's end; the state is left alone."""
@@ -39,13 +57,13 @@ class EpochIteration:
 
     @property
     def epoch(self) -> int:
-        """The epoch that iterating goes on with."""
+        """The epoch that iterating begins, or goes on with."""
         return int(self.state.epoch)
 
     def set_epoch(self, epoch: int) -> None:
-        """The epoch to iterate next; where it is the present one, the place in it is kept."""
+        """The epoch to iterate next; a place in it that was loaded is kept."""
         if epoch != self.state.epoch:
-            self.state = replace(self.state, epoch=epoch, samples=0)
+            self.state, self.resumed = replace(self.state, epoch=epoch, samples=0), None
 
     def state_dict(self) -> dict[str, object]:
         """Where the stream stands: what iterating gave so far counts as consumed."""
@@ -53,15 +71,28 @@ class EpochIteration:
 
     def load_state_dict(self, told: Mapping[str, object]) -> None:
         """Raises TarnError, naming both values, where the state is another stream's."""
-        self.state = self.state.restored(dict(told))
+        state = self.state.restored(dict(told))
+        done = self.step_behind(state) >= self.plan.steps
+        self.state = self.resumed = state.next_epoch() if done else state
 
     def __iter__(self) -> Iterator[Batch]:
-        """From where the state stands to the end of its epoch; the state then stands at the next one's beginning."""
-        state = self.state
-        # rounded up: behind an epoch's last, smaller batch there is none
-        for batch in self.batches(state.epoch, -(-state.samples // state.global_batch)):
-            if batch.last:
-                consumed = min(self.plan.samples, (batch.step + 1) * state.global_batch)
-                self.state = replace(state, samples=consumed)
+        """An epoch, or what a loaded state left of it."""
+        goes_on = self.resumed is not None and self.plan.train
+        self.state = start = self.resumed if goes_on else replace(self.state, samples=0)
+        for batch in self.batches(start.epoch, self.step_behind(start)):
+            if batch.last and batch.step == self.plan.steps - 1:
+                self.state, self.resumed = start.next_epoch(), None
+            elif batch.last:
+                self.state = replace(start, samples=(batch.step + 1) * start.global_batch)
             yield batch
-        self.state = state.next_epoch()
+
+    def step_behind(self, state: Any) -> int:
+        """The first step that is yet to come; a last, smaller global batch counts as a whole one."""
+        return -(-int(state.samples) // int(state.global_batch))
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        """Raises TypeError: processes and shared memory can be neither pickled nor copied."""
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled or copied, for its processes are its own: make another one of "
+            "the same settings where it is needed, and load this one's state_dict() into it."
+        )

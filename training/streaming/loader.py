@@ -8,11 +8,10 @@ for epoch in range(loader.epoch, 90):
         state = loader.state_dict()          # a few plain values, for the checkpoint
 """
 
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-import torch.distributed
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.manifest import read_manifest
@@ -21,9 +20,11 @@ from tarn.training.pixels.decode import check_decode
 from tarn.training.streaming.access import AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
 from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig, check_kind
+from tarn.training.streaming.iteration import Batch
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
 from tarn.training.streaming.remote.opening import early_start
+from tarn.training.world.group import check_against_group, ranks_of
 from tarn.training.world.ranks import Ranks
 
 
@@ -32,11 +33,11 @@ class ShardLoader(PlannedLoader):
 
     url: a folder, file://, s3://, gs://, az://, http(s)://. global_batch: over all ranks; this rank's batches hold its
     share. train: shuffled, cropped and flipped at random, the last partial global batch left out (drop_last); else
-    in the manifest's order, resized and centre-cropped, nothing left out. rank, world_size: of the process group, or
-    of torchrun's environment, by default. num_workers: auto (this rank's part of the host's cores), or a number, 0 for
-    none. keys: batches tell their samples' keys. micro_batch: the most samples of a batch, where a rank's share is
-    to come in several. order, pictures, delivery: see config.py; access: access.py; bad_samples: bad_samples.py, and
-    bad_sample_ledger: a file of this rank for their names.
+    in the manifest's order, resized and centre-cropped, nothing left out. rank, world_size: by default those of the
+    process group, or of the launcher (torchrun, Slurm, MPI). num_workers: auto (this rank's part of the host's cores),
+    or a number, 0 for none. keys: batches tell their samples' keys. micro_batch: the most samples of a batch, where a
+    rank's share is to come in several. order, pictures, delivery: see config.py; access: access.py; bad_samples:
+    bad_samples.py, and bad_sample_ledger: a file of this rank for their names. Where iterating begins: iteration.py.
 
     Batches depend on (data, seed, epoch, global_batch, lanes, active_shards) and, but for rounding of pixels by
     decode=cuda, on nothing else. Raises UsageError for settings that do not fit together, TarnError for data that
@@ -71,6 +72,7 @@ class ShardLoader(PlannedLoader):
         check_kind(bad_samples, BadSamplesConfig, "bad_samples")
         check_kind(delivery, DeliveryConfig, "delivery")
         check_decode(delivery.decode, pictures.fidelity, "decode")
+        self.ranks_told = rank is not None
         ranks, options = ranks_of(rank, world_size), dict(access.storage_options)
         crew = start_crew(worker_count(num_workers, ranks))
         try:
@@ -112,17 +114,11 @@ class ShardLoader(PlannedLoader):
             crew.close()
             raise
 
-
-def ranks_of(rank: int | None, world_size: int | None) -> Ranks:
-    """Raises UsageError where only one is told, or they do not go together."""
-    if rank is None and world_size is None:
-        ranks = Ranks.from_environment()
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            return replace(ranks, rank=torch.distributed.get_rank(), size=torch.distributed.get_world_size())
-        return ranks
-    if rank is None or world_size is None or not 0 <= rank < world_size:
-        raise UsageError(f"rank={rank} and world_size={world_size}: give both, with 0 <= rank < world_size, or none.")
-    return Ranks(rank, world_size)
+    def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+        """Raises TarnError where a process group says another rank than this loader was made for."""
+        if not self.ranks_told:
+            check_against_group(self.plan.ranks)
+        return super().batches(epoch, first_step)
 
 
 def worker_count(told: int | str, ranks: Ranks) -> int:

@@ -82,6 +82,7 @@ class PlannedLoader(EpochIteration):
 
     def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
         """Every part of every step from first_step to the epoch's end; the state is left alone."""
+        self.crew.owner.check()
         self.look()
         opening = self.opening(epoch, first_step)
         if self.fetching is not None:
@@ -131,6 +132,7 @@ class PlannedLoader(EpochIteration):
         assert self.maker is not None
         rows, side = self.plan.rows, self.plan.image_size
         for place in places:
+            self.crew.owner.check()
             memory = bytearray(sum(slot_layout(rows, side)))
             images, labels = slot_arrays(memoryview(memory), rows, side)
             made = self.maker.make(place, images, labels)

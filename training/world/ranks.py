@@ -1,6 +1,5 @@
 """Ranks as numbers: the only place that divides by them. Needs no torch, so that decoding processes start at once."""
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +16,6 @@ class Ranks:
     size: int = 1
     local_rank: int = 0
     local_size: int = 1
-
-    @classmethod
-    def from_environment(cls) -> "Ranks":
-        """As torchrun tells it; one rank without torchrun."""
-        names = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", 1))
-        return cls(*(int(os.environ.get(name, default)) for name, default in names))
 
     @property
     def is_main(self) -> bool:

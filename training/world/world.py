@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
 from tarn.sharding.errors import UsageError
+from tarn.training.world.launchers import meeting_place, told_ranks
 from tarn.training.world.ranks import Ranks
 from tarn.training.world.rendezvous import fresh_store
 
@@ -58,11 +59,11 @@ class World(Ranks):
 
 @contextmanager
 def joined_world(device: str = "auto", timeout_minutes: int = 30) -> Iterator[World]:
-    """The world as torchrun's environment tells it, left again at the end; one rank without torchrun.
+    """The world as the launcher's environment tells it (launchers.py), left again at the end; else one rank.
 
     device: auto, cpu, cuda or mps. Raises UsageError for one that is not there.
     """
-    ranks = Ranks.from_environment()
+    ranks = told_ranks()
     world = World(ranks.rank, ranks.size, ranks.local_rank, ranks.local_size, choose_device(device, ranks.local_rank))
     if world.device.type == "cuda":
         torch.cuda.set_device(world.device)
@@ -73,7 +74,7 @@ def joined_world(device: str = "auto", timeout_minutes: int = 30) -> Iterator[Wo
         return
     backend = "nccl" if world.device.type == "cuda" else "gloo"
     timeout = timedelta(minutes=timeout_minutes)
-    store, rank, size = next(rendezvous("env://", timeout=timeout))
+    store, rank, size = next(rendezvous(meeting_place(), rank=world.rank, world_size=world.size, timeout=timeout))
     store = fresh_store(store, rank, size, timeout.total_seconds())
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
     try:

@@ -112,14 +112,19 @@ def test_training_may_keep_its_last_smaller_batch(shards: Path) -> None:
     assert sizes == [16] * 7 + [8]
 
 
-def test_a_state_behind_the_last_smaller_batch_gives_no_batch_again(shards: Path) -> None:
+def test_a_state_behind_the_last_smaller_batch_is_the_next_epochs_beginning(shards: Path) -> None:
     one = loader(shards, drop_last=False)
     states = [one.state_dict() for _ in one]
-    assert [state["samples"] for state in states] == [16, 32, 48, 64, 80, 96, 112, 120]
-    other = loader(shards, drop_last=False)
-    other.load_state_dict(states[-1])
-    assert list(other) == []
-    assert other.epoch == 1
+    places = [(state["epoch"], state["samples"]) for state in states]
+    assert places == [*((0, samples) for samples in range(16, 128, 16)), (1, 0)]
+    before = {**states[-1], "epoch": 0, "samples": 120}  # what earlier versions wrote there
+    for state in (states[-1], before):
+        other = loader(shards, drop_last=False)
+        other.load_state_dict(state)
+        assert other.epoch == 1
+        epoch = loader(shards, drop_last=False)
+        epoch.set_epoch(1)
+        assert seen(other) == seen(epoch)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

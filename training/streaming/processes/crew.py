@@ -3,6 +3,7 @@
 import os
 import weakref
 
+from tarn.training.streaming.processes.owner import Owner
 from tarn.training.streaming.processes.process import Child
 from tarn.training.streaming.processes.shared import anonymous_file
 
@@ -12,8 +13,8 @@ class Crew:
 
     def __init__(self, workers: int, task: str) -> None:
         self.slots_file, self.traffic_file = anonymous_file(0), anonymous_file(0)
-        self.children: list[Child] = []
-        self.close = weakref.finalize(self, close_all, self.children, [self.slots_file, self.traffic_file])
+        self.owner, self.children = Owner(), list[Child]()
+        self.close = weakref.finalize(self, close_all, self.owner, self.children, [self.slots_file, self.traffic_file])
         self.workers = [self.start(task, self.slots_file, self.traffic_file) for _ in range(workers)]
 
     def start(self, task: str, *files: int) -> Child:
@@ -21,7 +22,11 @@ class Crew:
         return self.children[-1]
 
 
-def close_all(children: list[Child], files: list[int]) -> None:
+def close_all(owner: Owner, children: list[Child], files: list[int]) -> None:
+    """Not in a fork, whose end is none of the loader's."""
+    if not owner.is_here:
+        return
+    owner.is_open = False
     for child in children:
         child.close()
     for file in files:

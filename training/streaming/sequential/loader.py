@@ -36,9 +36,10 @@ from tarn.training.pixels.geometry import Augmentation
 from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.streaming.access import DEADLINE
 from tarn.training.streaming.iteration import Batch, EpochIteration
-from tarn.training.streaming.loader import ranks_of, worker_count
+from tarn.training.streaming.loader import worker_count
 from tarn.training.streaming.sequential.plan import SequentialPlan, SequentialState, tars_of
 from tarn.training.streaming.sequential.team import Lap, Processes, Row, Solo
+from tarn.training.world.group import check_against_group, ranks_of
 
 
 class SequentialLoader(EpochIteration):
@@ -77,7 +78,7 @@ class SequentialLoader(EpochIteration):
         deadline: float = DEADLINE,
         pin_memory: bool = False,
     ) -> None:
-        tars, ranks = tars_of(urls), ranks_of(rank, world_size)
+        tars, ranks, self.ranks_told = tars_of(urls), ranks_of(rank, world_size), rank is not None
         workers = worker_count(num_workers, ranks)
         self.plan = SequentialPlan(
             urls=tars,
@@ -108,6 +109,8 @@ class SequentialLoader(EpochIteration):
 
     def batches(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
         """Those of every step from first_step to the epoch's end; the state is left alone."""
+        if not self.ranks_told:
+            check_against_group(self.plan.ranks)
         plan, rows = self.plan, self.rows(epoch, first_step * self.plan.rows)
         for step in range(first_step, plan.steps):
             taken = list(itertools.islice(rows, plan.rows))

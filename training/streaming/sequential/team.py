@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarn.sharding.errors import TarnError
+from tarn.training.streaming.processes.owner import Owner
 from tarn.training.streaming.processes.process import Child
 from tarn.training.streaming.sequential.plan import SequentialPlan
 from tarn.training.streaming.sequential.stream import Chunk, Pull, SampleStream
@@ -23,6 +24,7 @@ class Team(Protocol):
     """Streams by number. ticket: of the present reading."""
 
     ticket: int
+    owner: Owner
 
     def begin(self) -> int:
         """A new reading's ticket. Whatever was asked before is forgotten."""
@@ -39,7 +41,7 @@ class Solo:
     """One stream, in this process."""
 
     def __init__(self, plan: SequentialPlan) -> None:
-        self.stream, self.ticket = SampleStream(plan, 0), 0
+        self.stream, self.ticket, self.owner = SampleStream(plan, 0), 0, Owner()
         self.asked: deque[Pull] = deque()
 
     def begin(self) -> int:
@@ -55,6 +57,7 @@ class Solo:
 
     def close(self) -> None:
         """Lets go of the open tar."""
+        self.owner.is_open = False
         self.stream.samples = iter(())
 
 
@@ -62,13 +65,13 @@ class Processes:
     """Each stream in a process of its own."""
 
     def __init__(self, plan: SequentialPlan) -> None:
-        task, self.ticket = "tarn.training.streaming.sequential.process:serve", 0
+        task, self.ticket, self.owner = "tarn.training.streaming.sequential.process:serve", 0, Owner()
         self.children = [Child(task, ()) for _ in range(plan.streams)]
         for number, child in enumerate(self.children):
             child.send((plan, number))
         self.owed = [0] * plan.streams
         self.received: list[deque[Chunk]] = [deque() for _ in self.children]
-        self.close = weakref.finalize(self, close_all, self.children)
+        self.close = weakref.finalize(self, close_all, self.owner, self.children)
 
     def begin(self) -> int:
         self.ticket += 1
@@ -106,7 +109,11 @@ class Processes:
         )
 
 
-def close_all(children: list[Child]) -> None:
+def close_all(owner: Owner, children: list[Child]) -> None:
+    """Not in a fork, whose end is none of the loader's."""
+    if not owner.is_here:
+        return
+    owner.is_open = False
     for child in children:
         child.close()
 
@@ -115,6 +122,7 @@ class Lap:
     """One reading of all tars of the rank: a sample of each stream in turn; streams that end leave the turn."""
 
     def __init__(self, team: Team, plan: SequentialPlan, epoch: int, number: int) -> None:
+        team.owner.check()
         self.team, self.plan, self.epoch, self.number = team, plan, epoch, number
         self.ticket = team.begin()
         self.turn = deque(range(plan.streams))
@@ -125,6 +133,7 @@ class Lap:
 
     def answer(self, stream: int) -> Chunk:
         """Raises TarnError for any stream that could not go on, and where another reading has begun."""
+        self.team.owner.check()
         if self.ticket != self.team.ticket:
             raise TarnError("a loader is iterated twice at a time: make a second loader for that.")
         return self.team.answer(stream)

@@ -93,6 +93,7 @@ class WorkerPool:
         wanted: deque[int] = deque()  # tickets, in the order of the places
         try:
             while True:
+                self.crew.owner.check()
                 for place in itertools.islice(coming, self.ahead - len(wanted)):
                     wanted.append(self.begin_unless_early(place, opening))
                     opening = None
