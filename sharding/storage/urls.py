@@ -1,15 +1,27 @@
 """What a URL says: whether it is a local path, and which kind of store it names."""
 
+import os
 from pathlib import Path
+
+from tarn.sharding.errors import UsageError
 
 KINDS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "http": "http", "https": "http"}
 
 
-def local_path(url: str) -> Path | None:
-    """The path of a local file or folder, None for a remote URL."""
-    if url.startswith("file://"):
-        return Path(url.removeprefix("file://"))
-    return None if "://" in url else Path(url)
+def local_path(url: str | os.PathLike[str]) -> Path | None:
+    """The path of a local file or folder, None for a remote URL. `~` is the home folder, as in a shell."""
+    told = os.fspath(url)
+    if told.startswith("file://"):
+        return Path(told.removeprefix("file://"))
+    return None if "://" in told else expanded(told)
+
+
+def expanded(path: str) -> Path:
+    """Raises UsageError where `~` is told and nobody knows a home folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{path} cannot be found ({error}): write the whole path.") from error
 
 
 def join(root: str, name: str) -> str:

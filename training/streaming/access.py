@@ -13,6 +13,7 @@ from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.sizes import parse_size
 from tarn.sharding.storage.clients import CHOICES
 from tarn.sharding.storage.persistence import Patience
+from tarn.sharding.storage.urls import expanded
 
 DEADLINE = 120.0  # s without a byte
 CACHE_LIMIT = "80%"
@@ -57,7 +58,7 @@ class AccessConfig:
         )
         if storage.local_path(root) is not None or self.cache == "none":
             return known
-        folder = Path(self.cache) if self.cache != "auto" else default_cache()
+        folder = expanded(self.cache) if self.cache != "auto" else default_cache()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             return replace(known, cache=folder, cache_limit=limit_of(folder, self.cache_limit))

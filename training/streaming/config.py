@@ -1,6 +1,7 @@
 """Settings of a stream as people write them: all of a run's data, and the parts that ShardLoader takes."""
 
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from tarn.sharding.errors import UsageError
@@ -123,3 +124,10 @@ def check_kind(value: object, kind: type, name: str) -> None:
     """Raises UsageError where a setting is no such thing."""
     if not isinstance(value, kind):
         raise UsageError(f"{name}={value!r} must be an instance of {kind.__name__}: {name}={kind.__name__}(...).")
+
+
+def check_number(value: object, name: str, least: int, what: str = "") -> None:
+    """Raises UsageError for what is no whole number, is too small, or does not fit into 63 bits."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value < 2**63:
+        least_told = f" of at least {least}" if least > -(2**63) else " of at most 63 bits"
+        raise UsageError(f"{name}={value!r} must be a whole number{least_told}{', ' if what else ''}{what}.")

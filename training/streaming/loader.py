@@ -9,6 +9,7 @@ for epoch in range(loader.epoch, 90):
 """
 
 from collections.abc import Iterator
+from os import PathLike, fspath
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ from tarn.sharding.sizes import parse_size
 from tarn.training.pixels.decode import check_decode
 from tarn.training.streaming.access import AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
-from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig, check_kind
+from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig, check_kind, check_number
 from tarn.training.streaming.iteration import Batch
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
@@ -46,7 +47,7 @@ class ShardLoader(PlannedLoader):
 
     def __init__(
         self,
-        url: str,
+        url: str | PathLike[str],
         split: str = "train",
         global_batch: int = 256,
         seed: int = 0,
@@ -66,6 +67,11 @@ class ShardLoader(PlannedLoader):
         bad_sample_ledger: str | Path | None = None,
         delivery: DeliveryConfig = DeliveryConfig(),
     ) -> None:
+        url = fspath(url)
+        check_number(seed, "seed", -(2**63))
+        check_number(image_size, "image_size", 1, "px of a square picture's side")
+        check_number(global_batch, "global_batch", 1)
+        check_number(micro_batch or 1, "micro_batch", 1)
         check_kind(order, OrderConfig, "order")
         check_kind(pictures, PictureConfig, "pictures")
         check_kind(access, AccessConfig, "access")
@@ -83,13 +89,13 @@ class ShardLoader(PlannedLoader):
                 root=url,
                 tars=tars,
                 shards=manifest.split(split).shards,
-                seed=seed,
-                global_batch=global_batch,
+                seed=int(seed),
+                global_batch=int(global_batch),
                 lanes=order.lanes,
                 active_shards=order.active_shards,
                 ranks=ranks,
-                part_size=micro_batch or global_batch,
-                image_size=image_size,
+                part_size=int(micro_batch or global_batch),
+                image_size=int(image_size),
                 preprocessing=pictures.preprocessing(image_size),
                 augmentation=pictures.augment if train else None,
                 drop_last=train if drop_last is None else drop_last,

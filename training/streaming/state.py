@@ -5,6 +5,10 @@ from dataclasses import asdict, dataclass, replace
 from tarn.sharding.errors import TarnError
 
 FORMAT = 1
+REMEDY = {  # where no setting of that name is there to be given
+    "fingerprint": "give the dataset and split that it was trained on",
+    "format": "use the version of Tarn that wrote it",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,7 @@ class StreamState:
             if told.get(name) != mine[name]:
                 raise TarnError(
                     f"the checkpoint's stream has {name}={told.get(name)!r}, this run has {mine[name]!r}: "
-                    f"give {name}={told.get(name)!r} to go on with it, or another run folder to start anew."
+                    f"{REMEDY.get(name, f'give {name}={told.get(name)!r}')} to go on with it, or start anew (a run: in "
+                    "another folder)."
                 )
         return replace(self, epoch=int(str(told["epoch"])), samples=int(str(told["samples"])))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def test_a_state_of_another_seed_batch_order_or_dataset_is_refused_by_name(shard
     for name, value in (("seed", 1), ("global_batch", 8), ("lanes", 2), ("active_shards", 8)):
         with pytest.raises(TarnError, match=rf"{name}="):
             loader(shards, **{name: value}).load_state_dict(state)
-    with pytest.raises(TarnError, match="fingerprint="):
+    with pytest.raises(TarnError, match=r"fingerprint=.*: give the dataset and split that it was trained on"):
         loader(shards, split="val").load_state_dict(state)
 
 
@@ -215,6 +216,13 @@ def test_two_iterations_at_a_time_are_refused(shards: Path) -> None:
         ({"policy": "skip"}, "'skip'"),
         ({"client": "curl"}, "'curl'"),
         ({"lanes": 0}, "lanes=0"),
+        ({"seed": None}, "seed=None must be a whole number"),
+        ({"seed": 10**20}, "seed=10{20} "),
+        ({"image_size": (16, 16)}, r"image_size=\(16, 16\) must be a whole number of at least 1, px of a square"),
+        ({"image_size": 0}, "image_size=0"),
+        ({"global_batch": 0}, "global_batch=0"),
+        ({"micro_batch": -1}, "micro_batch=-1"),
+        ({"micro_batch": 2.5}, r"micro_batch=2\.5"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_by_name(shards: Path, settings: dict[str, object], told: str) -> None:
@@ -242,6 +250,14 @@ def test_what_is_given_in_place_of_a_part_of_the_settings_is_refused(
 def test_no_augmentation_is_not_taken_for_evaluation() -> None:
     with pytest.raises(UsageError, match=r"augment=None must be an instance of Augmentation"):
         PictureConfig(augment=None)  # type: ignore[arg-type]
+
+
+def test_a_path_is_taken_as_it_is_and_a_tilde_is_the_home_folder(shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: dict[str, Any] = {"global_batch": 16, "image_size": 16, "num_workers": 0}
+    expected = seen(ShardLoader(str(shards), **settings))
+    assert seen(ShardLoader(shards, **settings)) == expected
+    monkeypatch.setenv("HOME", str(shards.parent))
+    assert seen(ShardLoader(f"~/{shards.name}", **settings)) == expected
 
 
 USER = """

@@ -93,6 +93,14 @@ class SequentialPlan:
         return sample_uniforms(mixed(self.seed, self.ranks.rank, lap), epoch, positions, UNIFORMS)
 
 
+REMEDY = {  # where no setting of that name is there to be given
+    "urls": "give the tars that it was made with, in their order",
+    "ranks": "start as many ranks",
+    "workers": "give as many num_workers",
+    "format": "use the version of Tarn that wrote it",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequentialState:
     """The batches to come depend on these. urls: their digest; samples: consumed in the epoch, over all ranks."""
@@ -133,7 +141,7 @@ class SequentialState:
             if told.get(name) != mine[name]:
                 raise TarnError(
                     f"the checkpoint's sequential stream has {name}={told.get(name)!r}, this run has {mine[name]!r}: "
-                    f"give {name}={told.get(name)!r} to go on with it, or start anew."
+                    f"{REMEDY.get(name, f'give {name}={told.get(name)!r}')} to go on with it, or start anew."
                 )
         return replace(self, epoch=int(str(told["epoch"])), samples=int(str(told["samples"])))
 
