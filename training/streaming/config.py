@@ -128,6 +128,6 @@ def check_kind(value: object, kind: type, name: str) -> None:
 
 def check_number(value: object, name: str, least: int, what: str = "") -> None:
     """Raises UsageError for what is no whole number, is too small, or does not fit into 63 bits."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value < 2**63:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) < 2**63:
         least_told = f" of at least {least}" if least > -(2**63) else " of at most 63 bits"
         raise UsageError(f"{name}={value!r} must be a whole number{least_told}{', ' if what else ''}{what}.")
