@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OLDEST := .venv-oldest
 SAMPLE := build/sample-pictures
 
 # What a call may set: make train CONFIG=... SHARDS=... NPROC=...
@@ -25,7 +26,7 @@ LAUNCH := $(if $(filter 1,$(NPROC)),-m,-m torch.distributed.run --standalone --n
 # Starting torch takes twice as long where Python may not keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup sample shards train eval predict bench test test-servers lint format clean
+.PHONY: help setup sample shards train eval predict bench test test-servers test-oldest lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -70,6 +71,11 @@ test: setup ## run the tests that need no server
 test-servers: setup ## run the tests against a real object store and a real web server (installs the store)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m servers $(ARGS)
 
+test-oldest: setup ## the tests of training and of its processes with the oldest torch that is promised
+	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	$(BIN)/uv pip install --quiet --python $(OLDEST)/bin/python --editable '.[dev]' torch==2.6.0 torchvision==0.21.0
+	$(OLDEST)/bin/python -m pytest -n 2 --dist worksteal -m 'not servers' tests/training tests/test_pipeline.py $(ARGS)
+
 lint: setup ## check style and types, change nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -80,4 +86,4 @@ format: setup ## rewrite the files in the project's style
 	$(BIN)/ruff format .
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info src/*.egg-info
+	rm -rf $(VENV) $(OLDEST) build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info src/*.egg-info

@@ -1,6 +1,8 @@
 """The process group: ranks with devices, and what they tell each other."""
 
 import os
+import pickle
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -9,25 +11,32 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 
 from tarn.sharding.errors import UsageError
 from tarn.training.world.launchers import meeting_place, told_ranks
+from tarn.training.world.orphans import leave_with_launcher
 from tarn.training.world.ranks import Ranks
 from tarn.training.world.rendezvous import fresh_store
+
+# Tensors that were handed to gloo lately are kept. Its thread may be the last to let go of one, for which it needs
+# the interpreter lock; in torch 2.6 the group's end waits for that thread while it holds the lock, for ever.
+SAID = 64
 
 
 @dataclass(frozen=True, slots=True)
 class World(Ranks):
-    """This process among all, with its device and the means to talk to the others."""
+    """This process among all, with its device and the means to talk to the others. said: what it told them lately."""
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     control: Any = None  # a process group for words between CPUs: it never waits for a GPU's queue
+    said: deque[Tensor] = field(default_factory=lambda: deque(maxlen=SAID))
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum over all ranks of a tensor on the world's device."""
         if self.size > 1:
+            self.said.append(values)
             dist.all_reduce(values)
         return values
 
@@ -35,6 +44,7 @@ class World(Ranks):
         """Whether the flag is up on any rank: every rank gets the same answer."""
         told = torch.tensor(float(flag))
         if self.size > 1:
+            self.said.append(told)
             dist.all_reduce(told, group=self.control)
         return bool(told.item() > 0)
 
@@ -42,9 +52,17 @@ class World(Ranks):
         """Every rank's thing, in the order of ranks."""
         if self.size == 1:
             return [thing]
-        things: list[object] = [None] * self.size
-        dist.all_gather_object(things, thing, group=self.control)
-        return things
+        mine = torch.frombuffer(bytearray(pickle.dumps(thing)), dtype=torch.uint8)
+        sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
+        self.exchange(sizes, torch.tensor([len(mine)]))
+        texts = [torch.empty(int(max(sizes)), dtype=torch.uint8) for _ in sizes]
+        self.exchange(texts, nn.functional.pad(mine, (0, int(max(sizes)) - len(mine))))
+        return [pickle.loads(text[: int(size)].numpy().tobytes()) for text, size in zip(texts, sizes, strict=True)]
+
+    def exchange(self, theirs: list[Tensor], mine: Tensor) -> None:
+        """Every rank's tensor, all of the same size, into the tensors of the list."""
+        self.said.extend((*theirs, mine))
+        dist.all_gather(theirs, mine, group=self.control)
 
     def broadcast(self, tensors: Iterator[Tensor]) -> None:
         """Rank 0's values into every rank's tensors."""
@@ -69,8 +87,12 @@ def joined_world(device: str = "auto", timeout_minutes: int = 30) -> Iterator[Wo
         torch.cuda.set_device(world.device)
     elif world.local_size > 1 or "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(world.cores())
+    stay = leave_with_launcher()
     if world.size == 1:
-        yield world
+        try:
+            yield world
+        finally:
+            stay()
         return
     backend = "nccl" if world.device.type == "cuda" else "gloo"
     timeout = timedelta(minutes=timeout_minutes)
@@ -81,6 +103,7 @@ def joined_world(device: str = "auto", timeout_minutes: int = 30) -> Iterator[Wo
         yield replace(world, control=dist.new_group(backend="gloo"))
     finally:
         dist.destroy_process_group()
+        stay()
 
 
 def choose_device(name: str, local_rank: int) -> torch.device:
