@@ -11,6 +11,8 @@ from tarn.inference.pictures import find_pictures
 from tarn.inference.predictor import Prediction, Predictor
 from tarn.inference.report import FORMATS
 from tarn.sharding.errors import TarnError
+from tarn.sharding.storage.told import told
+from tarn.sharding.storage.words import add_words, store_of
 from tarn.training.world.world import choose_device
 
 
@@ -18,7 +20,8 @@ def main(words: list[str] | None = None) -> int:
     """The exit code: 0, 1 where a picture or the model could not be read, 2 for usage."""
     args = build_parser().parse_args(words)
     try:
-        return predict(args)
+        with told(store_of(args)):
+            return predict(args)
     except TarnError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -39,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--format", choices=FORMATS, default="table", help="(%(default)s)")
     command.add_argument("--batch-size", type=int, default=64, help="(%(default)s)")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
+    add_words(command)
     return parser
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import fsspec
-
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.sources.folder import EXTENSIONS, pictures_below
@@ -85,7 +83,7 @@ def members(url: str) -> Iterator[NamedPicture]:
 
 def opened(url: str) -> IO[bytes]:
     path = storage.local_path(url)
-    stream: Any = path.open("rb") if path is not None else fsspec.open(url, "rb").open()  # type: ignore[no-untyped-call]
+    stream: Any = path.open("rb") if path is not None else storage.remote(url).open(url, "rb")
     return stream  # type: ignore[no-any-return]
 
 

@@ -11,6 +11,8 @@ from types import FrameType
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.sample import sample
+from tarn.sharding.storage.told import told
+from tarn.sharding.storage.words import add_words, store_of
 
 
 def main(words: list[str] | None = None) -> int:
@@ -18,7 +20,8 @@ def main(words: list[str] | None = None) -> int:
     args = build_parser().parse_args(words)
     before = signal.signal(signal.SIGTERM, leave)
     try:
-        return int(args.run(args))
+        with told(store_of(args)):
+            return int(args.run(args))
     except TarnError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -59,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--check", default="sample", help="decode pictures, before and after: all, a sample, off (%(default)s)"
     )
     packing.add_argument("--overwrite", action="store_true", help="replace splits that are there already")
+    add_words(packing)
     packing.set_defaults(run=run_pack)
     add_index(commands.add_parser("index", help="index tars that somebody else packed, to train from them in place"))
     for name, run, text in (
@@ -67,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("root", metavar="ROOT", help="folder or URL of a packed dataset")
+        add_words(command)
         command.set_defaults(run=run)
     return parser
 
@@ -80,6 +85,7 @@ def add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--classes", type=Path, metavar="FILE", help="lines `wnid name`, as LOC_synset_mapping.txt")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="tars read at a time (%(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="read everything again")
+    add_words(parser)
     parser.set_defaults(run=run_index)
 
 

@@ -60,7 +60,15 @@ MAY_USE = {
     | {"training/evaluation", "training/export"},
     "training/forecast": DISK | STREAM | {"training/world", "training/streaming/remote", "training/run"},
     "training/__main__": GROUND
-    | {"training", "training/recipe", "training/evaluation", "training/export", "training/run", "training/forecast"},
+    | {
+        "sharding/storage",
+        "training",
+        "training/recipe",
+        "training/evaluation",
+        "training/export",
+        "training/run",
+        "training/forecast",
+    },
     "inference": DISK | PIXELS | {"tarn", "sharding/sources", "training/world", "training/model", "training/export"},
 }
 PACKAGES = ("tarn", "sharding", "training", "inference")

@@ -9,6 +9,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.storage.told import told
+from tarn.sharding.storage.words import add_words, store_of
 from tarn.training.forecast.planning import add_arguments
 
 
@@ -19,7 +21,8 @@ def main(words: list[str] | None = None) -> int:
     if rest and args.command not in ("fit", "plan"):
         parser.error(f"unrecognised arguments: {' '.join(rest)}")
     try:
-        return int(args.run(args, rest))
+        with told(store_of(args)):
+            return int(args.run(args, rest))
     except TarnError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -34,14 +37,15 @@ def build_parser() -> argparse.ArgumentParser:
     score = commands.add_parser("evaluate", help="exact top-1, top-5 and loss of an exported model")
     score.add_argument("--model", type=Path, required=True, help="model.pt")
     score.add_argument("--shards", required=True, help="folder or URL of a packed dataset")
-    score.add_argument("--split", default="val")
+    score.add_argument("--split", default="val", help="of the dataset (%(default)s)")
     score.add_argument("--out", type=Path, help="folder of the reports (default: the model's)")
-    score.add_argument("--batch-size", type=int, default=128)
-    score.add_argument("--workers", type=int, help="decoding processes of each rank")
-    score.add_argument("--device", default="auto")
-    score.add_argument("--amp", default="off", help="auto, off, bf16 or fp16")
-    score.add_argument("--cache", default="auto", help="folder for shards of object stores, or none")
-    score.add_argument("--cache-limit", default="80%%", help="such as 500GB, or a share of the free disk (%(default)s)")
+    score.add_argument("--batch-size", type=int, default=128, help="pictures of a rank at a time (%(default)s)")
+    score.add_argument("--workers", type=int, help="decoding processes of each rank (its part of the cores)")
+    score.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
+    score.add_argument("--amp", default="off", help="auto, off, bf16 or fp16 (%(default)s)")
+    score.add_argument("--cache", default="auto", help="folder for shards of object stores, auto or none (%(default)s)")
+    score.add_argument("--cache-limit", default="80%", help="such as 500GB, or a share of the free disk (%(default)s)")
+    add_words(score)
     score.set_defaults(run=run_evaluate)
     planning = commands.add_parser("plan", help="what a run asks of network, disks and cores", allow_abbrev=False)
     planning.add_argument("--config", type=Path, help="as for fit, --key.sub=value words too")
@@ -49,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     planning.set_defaults(run=run_plan)
     export = commands.add_parser("export", help="model.pt and model.pkl of a checkpoint")
     export.add_argument("--checkpoint", type=Path, required=True, help="a step-*.pt, or a run's folder for its newest")
-    export.add_argument("--out", type=Path, required=True)
+    export.add_argument("--out", type=Path, required=True, help="folder that receives them")
     export.set_defaults(run=run_export)
     return parser
 

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.storage.filesystem import remote
+from tarn.sharding.storage.told import CHOICES, TOLD
 from tarn.sharding.storage.urls import KINDS, join, kind_of, local_path, scheme_of
 
-CHOICES = ("auto", "obstore", "fsspec")
 PIECE = 8 * 2**20  # bytes that the fsspec client asks for at a time
 CHUNK = 2**16  # bytes that the obstore client hands over at a time, at least
 CONNECT_SECONDS, REQUEST_SECONDS = 10, 300
@@ -157,7 +157,7 @@ def build_client(
 ) -> Client:
     """silence: seconds without a byte after which a connection counts as dead, where the client can tell.
 
-    auto: obstore where it is installed and knows the URL and every option, else fsspec.
+    auto: what the command told, else obstore where it is installed and knows the URL and every option, else fsspec.
 
     Raises UsageError for another choice, TarnError where the store's package is missing.
     """
@@ -165,6 +165,7 @@ def build_client(
         raise UsageError(f"data.client={choice!r} is unknown: choose one of {', '.join(CHOICES)}.")
     if local_path(root) is not None:
         return LocalClient(root)
+    options, choice = {**TOLD.store.options, **options}, TOLD.store.client if choice == "auto" else choice
     fits = KINDS.get(scheme_of(root)) is not None and translated(kind_of(root), options) is not None
     if choice == "obstore" and not fits:
         raise UsageError(

@@ -14,6 +14,7 @@ from typing import TypeVar
 from tarn.sharding.errors import TarnError
 from tarn.sharding.storage.clients import Client
 from tarn.sharding.storage.threads import Threads
+from tarn.sharding.storage.told import TOLD
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class Patience:
     """attempts: in a row without a byte in between; deadline: seconds without a byte. Whichever comes first ends it."""
 
     attempts: int = 8
-    deadline: float = 120.0
+    deadline: float = field(default_factory=lambda: TOLD.store.deadline)  # the command's, where none is given
     first_pause: float = 0.2
     longest_pause: float = 10.0
 

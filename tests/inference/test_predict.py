@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2 as transforms
 
+from support.web import served
 from tarn.inference.__main__ import main
 from tarn.inference.artifact import load
 from tarn.sharding.errors import TarnError
@@ -170,3 +171,19 @@ def test_a_damaged_model_file_is_refused_by_name(ending: str, model: Path, tmp_p
         (tmp_path / f"cut{ending}").write_bytes(raw[:length])
         with pytest.raises(TarnError, match=rf"cut\{ending}"):
             load(tmp_path / f"cut{ending}")
+
+
+def test_pictures_and_shards_of_a_store_come_by_the_options_told(
+    model: Path, shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = read_manifest(str(shards)).split("val").shards[0].name
+    key = ("--storage-option", "client_kwargs.headers.X-Key=open sesame")
+    with served(shards, key="open sesame") as web:
+        words = ["predict", str(model), f"{web.url}/{name}", "--format=json"]
+        assert main(words) == 2
+        capsys.readouterr()
+        assert main([*words, *key]) == 0
+        remote = json.loads(capsys.readouterr().out)
+    assert main(["predict", str(model), str(shards / name), "--format=json"]) == 0
+    local = json.loads(capsys.readouterr().out)
+    assert [told["predictions"] for told in remote] == [told["predictions"] for told in local]

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from tarn.sharding.format.manifest import ClassInfo, read_manifest
+from tarn.sharding.storage.told import TOLD
 from tarn.training.evaluation.evaluate import check_classes, evaluate, write_report
 from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.streaming.access import AccessConfig
@@ -30,17 +32,29 @@ def score_model(
     dtype_on: the autocast type on a device. Raises TarnError for a dataset that cannot be read or does not belong to
     the model.
     """
-    manifest = read_manifest(args.shards)
+    store = TOLD.store
+    manifest = read_manifest(args.shards, store.options)
     check_classes(classes, manifest.classes, str(args.model), args.shards)
     with joined_world(args.device) as world:
         workers = args.workers if args.workers is not None else world.cores()
-        access = AccessConfig(cache=args.cache, cache_limit=args.cache_limit).resolve(manifest.shards_root(args.shards))
+        access = AccessConfig(
+            storage_options=store.options,
+            client=store.client,
+            cache=args.cache,
+            cache_limit=args.cache_limit,
+            deadline=store.deadline,
+        ).resolve(manifest.shards_root(args.shards))
         plan = eval_plan(args.shards, manifest, args.split, crop, world, args.batch_size, access)
         model = model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         dtype = dtype_on(world.device)
         pin = world.device.type == "cuda"
         loader = PlannedLoader(plan, manifest, args.split, start_crew(workers), pin_memory=pin, device=world.device)
-        score = evaluate(model, loader, world, len(classes), dtype, progress)
+        try:
+            score = evaluate(model, loader, world, len(classes), dtype, progress)
+        finally:
+            for warning in loader.take_warnings():
+                print(f"warning: {warning}", file=sys.stderr)
+            loader.close()
         if not world.is_main:
             return {}
     context = {

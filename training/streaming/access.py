@@ -11,11 +11,11 @@ from typing import Any
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.sizes import parse_size
-from tarn.sharding.storage.clients import CHOICES
 from tarn.sharding.storage.persistence import Patience
+from tarn.sharding.storage.told import CHOICES
+from tarn.sharding.storage.told import DEADLINE as DEADLINE
 from tarn.sharding.storage.urls import expanded
 
-DEADLINE = 120.0  # s without a byte
 CACHE_LIMIT = "80%"
 
 

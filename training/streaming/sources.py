@@ -109,6 +109,10 @@ class OpenFiles:
             os.close(self.descriptors.popitem(last=False)[1])
         return self.descriptors[path]
 
+    def forget(self, path: Path) -> None:
+        """Closes the file; whoever asks for the path next gets what has the name then."""
+        os.close(self.descriptors.pop(path))
+
 
 class LocalSource(Source):
     """Shards on this host's disks, read in place."""

@@ -2,20 +2,22 @@
 
 A file is named by its SHA-256, so two datasets never collide and equal shards lie there once. It is written as
 `<digest>.<bytes>.part` under a lock of the kernel (flock: gone with its process), and renamed to `<digest>.bin` when
-its digest is right; what carries that name is whole. A reader that has a file open keeps it, whoever removes the name.
+its digest is right and the disk has it. Disks lose and turn bytes all the same, so readers check what they take: a
+picture by the index's CRC-32, an index by its SHA-256; a file that is not what its name says is removed, and fetched
+again. A reader that has a file open keeps it, whoever removes the name.
 """
 
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tarn.training.streaming.remote.claims import Claims, is_free
+from tarn.training.streaming.remote.claims import Claims
+from tarn.training.streaming.remote.locks import is_abandoned, is_at, locked
 
 WHOLE, PART = ".bin", ".part"
 UNCLAIMED = 2.0  # a distance beyond all that is claimed
@@ -59,7 +61,7 @@ class ShardCache:
     def holds(self, digest: str, size: int) -> bool:
         try:
             return self.path(digest).stat().st_size == size
-        except FileNotFoundError:
+        except OSError:
             return False
 
     def fetch(self, digest: str, size: int, stream: Stream, claims: Claims) -> bool:
@@ -77,6 +79,7 @@ class ShardCache:
             try:
                 self.make_room(size, digest, claims)
                 self.fill(part, file, digest, size, stream)
+                os.fsync(file)  # else a power cut may leave the name and not the bytes
             except (WrongBytesError, NoRoomError, OSError):
                 part.unlink(missing_ok=True)
                 raise
@@ -84,21 +87,32 @@ class ShardCache:
         return True
 
     def read_whole(self, digest: str, size: int) -> bytes | None:
-        """A small file's bytes, None where it is not here."""
+        """A small file's bytes, None where it is not here or not what its name says."""
         try:
             data = self.path(digest).read_bytes()
         except OSError:
             return None
-        return data if len(data) == size else None
+        return data if len(data) == size and hashlib.sha256(data).hexdigest() == digest else None
 
     def keep(self, digest: str, data: bytes) -> None:
-        """Puts a small file here that was checked already; where it cannot be written, it is not kept."""
+        """Puts a small file here that was checked already; where it cannot be written, it is not kept.
+
+        Not forced to the disk, which would take a first batch's time: who reads it looks at its digest.
+        """
         temporary = self.folder / f".{digest}.{os.getpid()}.tmp"
         try:
             temporary.write_bytes(data)
             temporary.rename(self.path(digest))
         except OSError:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+    def remove_damaged(self, digest: str, file: int) -> None:
+        """The name of an open file that is not what it says, where it still is that file's; where that may be done."""
+        path = self.path(digest)
+        with suppress(OSError):
+            if is_at(file, path):
+                path.unlink(missing_ok=True)
 
     def fill(self, part: Path, file: int, digest: str, size: int, stream: Stream) -> None:
         hashed, at = hashlib.sha256(), 0
@@ -153,42 +167,6 @@ def evictable(files: list[CachedFile], distances: Mapping[str, float], digest: s
     mine = distances.get(digest, 0.0)
     later = [file for file in files if distances.get(file.digest, UNCLAIMED) > mine]
     return sorted(later, key=lambda file: (-distances.get(file.digest, UNCLAIMED), file.since))
-
-
-@contextmanager
-def locked(path: Path, blocking: bool) -> Iterator[int | None]:
-    """The file, opened and locked for this process alone; None where another holds it and is not waited for."""
-    while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if blocking else fcntl.LOCK_NB))
-        except BlockingIOError:
-            os.close(file)
-            yield None
-            return
-        if is_at(file, path):
-            break
-        os.close(file)  # renamed or removed between opening and locking: look again
-    try:
-        yield file
-    finally:
-        os.close(file)
-
-
-def is_at(file: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def is_abandoned(path: Path) -> bool:
-    """Whether nobody writes a part any more."""
-    try:
-        with path.open("rb") as file:
-            return is_free(file.fileno())
-    except FileNotFoundError:
-        return False
 
 
 def write_all(file: int, piece: bytes, at: int) -> int:

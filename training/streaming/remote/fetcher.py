@@ -145,7 +145,7 @@ class Fetcher:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         what = "is full" if full else f"cannot be written ({error.strerror})"
         if not self.counters["disk_refusals"]:
-            self.warnings.append(f"the cache {self.cache.folder} {what}: what does not fit is read by ranges, slower.")
+            self.warnings.append(f"the cache {self.cache.folder} {what}: what it lacks is read by ranges, slower.")
         self.counters["disk_refusals"] += 1
         with self.changed:
             self.paused_until = time.monotonic() + FULL_DISK_PAUSE

@@ -1,7 +1,11 @@
-"""Samples of shards in an object store: from the cache where the shard lies there, else by range requests."""
+"""Samples of shards in an object store: from the cache where the shard lies there, else by range requests.
+
+Every picture is held against the index's CRC-32 whenever it is read, from the cache too, and every index against the
+manifest's SHA-256. Where the cache is found damaged the sample comes by range at once, the file is removed, and the
+fetcher brings it again.
+"""
 
 import hashlib
-import os
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +20,9 @@ from tarn.sharding.storage.clients import build_client
 from tarn.sharding.storage.persistence import Reader
 from tarn.training.streaming.access import Access
 from tarn.training.streaming.remote.cache import ShardCache
+from tarn.training.streaming.remote.cached import CachedShards, Record
 from tarn.training.streaming.remote.traffic import COMING, Traffic
-from tarn.training.streaming.sources import HEADER, OpenFiles, Opening, Place, Sample, Source, checked_index
+from tarn.training.streaming.sources import HEADER, Opening, Place, Sample, Source, checked_index
 
 POLL = 0.005  # s
 LONGEST_WAIT = 60.0  # s for a shard that is on its way; then its samples are read by range
@@ -25,7 +30,6 @@ WRONG_BYTES_ATTEMPTS = 3
 
 NOTHING: Mapping[int, bytes] = {}
 
-Record = tuple[int, int, int, int]  # offset, size, label, crc32
 Range = tuple[str, int, int]  # name, start, end
 
 
@@ -48,7 +52,7 @@ class RemoteSource(Source):
         self.reader.patience, self.reader.counters = access.patience, self.counters
         self.index_reader = self.reader if root == tars else self.reader_of(root)
         self.cache = ShardCache(access.cache, access.cache_limit) if access.cache is not None else None
-        self.files = OpenFiles()
+        self.files = CachedShards(self.cache, self.counters) if self.cache is not None else None
         self.given: dict[Place, bytes] = {}
 
     def reader_of(self, root: str) -> Reader:
@@ -91,7 +95,10 @@ class RemoteSource(Source):
 
     def should_wait(self, shards: set[int]) -> bool:
         """Whether all of the shards are coming whole, and enough was read by range already."""
-        if self.traffic is None or not all(self.traffic.state[shard] == COMING for shard in shards):
+        digests = {self.shards[shard].sha256 for shard in shards}
+        if self.traffic is None or self.files is None or digests & self.files.unusable:
+            return False
+        if not all(self.traffic.state[shard] == COMING for shard in shards):
             return False
         return not self.traffic.may_read_by_range()
 
@@ -134,16 +141,7 @@ class RemoteSource(Source):
         return self.cache is not None and self.cache.holds(info.sha256, info.bytes)
 
     def cached(self, shard: int, record: Record) -> bytes | None:
-        """From the cache's file, None where there is none. A file in the cache is whole and was checked."""
-        if self.cache is None:
-            return None
-        offset, size, _, _ = record
-        try:
-            file = self.files.descriptor(self.cache.path(self.shards[shard].sha256))
-            raw = os.pread(file, HEADER + size, offset - HEADER)
-        except OSError:
-            return None
-        return raw if len(raw) == HEADER + size else None
+        return self.files.piece(self.shards[shard].sha256, record) if self.files is not None else None
 
     def load_indexes(self, shards: set[int], known: Mapping[int, bytes] = NOTHING) -> None:
         """All that are not here yet, at once: from the cache, else from where they lie, and into the cache.
