@@ -23,13 +23,18 @@ def main(words: list[str] | None = None) -> int:
         with told(store_of(args)):
             return int(args.run(args))
     except TarnError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(" ".join([f"error: {error}", *notes_of(error)]), file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted: nothing was published.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print("interrupted:", *(notes_of(error) or ["nothing was published."]), file=sys.stderr)
         return 130
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def notes_of(error: BaseException) -> list[str]:
+    """What was published before it came, where anything was."""
+    return list(getattr(error, "__notes__", []))
 
 
 def leave(number: int, frame: FrameType | None) -> None:
@@ -61,7 +66,13 @@ def build_parser() -> argparse.ArgumentParser:
     packing.add_argument(
         "--check", default="sample", help="decode pictures, before and after: all, a sample, off (%(default)s)"
     )
+    packing.add_argument(
+        "--bad", default="fail", help="unreadable pictures: fail as a whole, or skip and name them (%(default)s)"
+    )
     packing.add_argument("--overwrite", action="store_true", help="replace splits that are there already")
+    packing.add_argument(
+        "--prune", action="store_true", help="remove replaced shards also where nobody knows who reads them (stores)"
+    )
     add_words(packing)
     packing.set_defaults(run=run_pack)
     add_index(commands.add_parser("index", help="index tars that somebody else packed, to train from them in place"))
@@ -95,10 +106,12 @@ def run_sample(args: argparse.Namespace) -> int:
 
 
 def run_pack(args: argparse.Namespace) -> int:
+    from tarn.sharding.format.litter import notes
     from tarn.sharding.jpeg.structure import SIDE
     from tarn.sharding.packing.pack import PackConfig, pack
     from tarn.sharding.packing.preparation import Preparation
     from tarn.sharding.sizes import parse_size
+    from tarn.sharding.storage import join
 
     preparation = Preparation(
         tile=0 if args.no_tile else SIDE,
@@ -114,6 +127,8 @@ def run_pack(args: argparse.Namespace) -> int:
         seed=args.seed,
         preparation=preparation,
         overwrite=args.overwrite,
+        bad=args.bad,
+        prune=args.prune,
     )
     started = time.perf_counter()
     manifest, written = pack(args.source, args.root, config)
@@ -124,6 +139,10 @@ def run_pack(args: argparse.Namespace) -> int:
         if not args.no_tile and (left := split.packed.get("left_untiled")):
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in left.items())
             print(f"        stored as they are, not tiled: {reasons}")
+        if split.skipped:
+            print(f"        skipped as unreadable: {split.skipped:,}, named in {join(args.root, str(split.report))}")
+    for note in notes(args.root):
+        print(f"        {note}")
     print(f"{args.root}: {len(manifest.classes)} classes. Next: python -m tarn.training fit --data.shards={args.root}")
     return 0
 
@@ -149,13 +168,19 @@ def run_index(args: argparse.Namespace) -> int:
 
 
 def run_verify(args: argparse.Namespace) -> int:
+    from tarn.sharding.format.litter import notes
     from tarn.sharding.verify import verify
 
     manifest = read_manifest(args.root)
     problems = verify(args.root, manifest)
     for problem in problems:
         print(problem, file=sys.stderr)
-    counts = ", ".join(f"{name} {split.samples:,}" for name, split in manifest.splits.items())
+    for note in notes(args.root):
+        print(f"{args.root}: {note}")
+    counts = ", ".join(
+        f"{name} {split.samples:,}" + (f", {split.skipped:,} skipped" if split.skipped else "")
+        for name, split in manifest.splits.items()
+    )
     print(f"{args.root}: {f'{len(problems)} problems' if problems else 'sound'} ({counts})")
     return 1 if problems else 0
 

@@ -18,6 +18,8 @@ def stats(root: str, manifest: Manifest) -> str:
     lines = [f"{root}: {len(manifest.classes)} classes, splits {', '.join(manifest.splits)}"]
     for name, split in manifest.splits.items():
         lines += ["", f"{name}: {split.samples:,} pictures in {len(split.shards)} shards, {split.bytes:,} bytes"]
+        if split.skipped:
+            lines.append(f"  {split.skipped:,} pictures of the source were skipped as unreadable, see {split.report}")
         indexes = [read_index(root, shard.index_name) for shard in split.shards]
         records = np.concatenate(indexes)
         lines += ["  bytes of a picture:", *histogram(records["size"], (0, 8e3, 32e3, 64e3, 128e3, 256e3, 512e3, 1e12))]

@@ -9,30 +9,44 @@ from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.check import check_indexed, is_indexed
 from tarn.sharding.format.gathered import check_gathered
-from tarn.sharding.format.manifest import Manifest, ShardInfo, parse_index
+from tarn.sharding.format.litter import litter, stray_tars
+from tarn.sharding.format.manifest import Manifest, ShardInfo, Split, parse_index
 from tarn.sharding.progress import progress_bar
 
 
 def verify(root: str, manifest: Manifest) -> list[str]:
-    """One sentence for each thing that is wrong; none for a sound dataset."""
-    problems: list[str] = []
+    """One sentence for each thing that is wrong; none for a sound dataset, beside which nothing lies about."""
+    problems = list(litter(root, manifest))
     total = sum(split.bytes for split in manifest.splits.values())
     with progress_bar(total, "verifying", "B") as bar:
         for name, split in manifest.splits.items():
             keys: set[str] = set()
             problem = check_gathered(root, name, split)
             problems += [problem] if problem is not None else []
+            problems += check_report(root, split)
             if is_indexed(split):
                 problems += check_indexed(root, manifest, split, bar.update)
                 continue
             for shard in split.shards:
                 problems += check_shard(root, manifest, shard, keys)
                 bar.update(shard.bytes)
-            folder, listed = storage.join(manifest.shards_root(root), name), {shard.name for shard in split.shards}
-            for extra in storage.names(folder, ".tar"):
-                if f"{name}/{extra}" not in listed:
-                    problems.append(f"{folder}/{extra} is not in the manifest.")
+    if not any(map(is_indexed, manifest.splits.values())):
+        problems += stray_tars(root, manifest)
     return problems
+
+
+def check_report(root: str, split: Split) -> Iterator[str]:
+    """That of the pictures that were left out, where there are any."""
+    if split.report is None:
+        return
+    url = storage.join(root, split.report)
+    try:
+        raw = storage.read_bytes(url)
+    except TarnError as error:
+        yield str(error)
+        return
+    if hashlib.sha256(raw).hexdigest() != split.packed["skipped"]["sha256"] or raw.count(b"\n") != split.skipped:
+        yield f"{url} is not the report of the {split.skipped} skipped pictures of the manifest: copy or pack it again."
 
 
 def check_shard(root: str, manifest: Manifest, shard: ShardInfo, keys: set[str]) -> Iterator[str]:

@@ -7,7 +7,7 @@ CRC-32 (as zlib's) of its bytes, for those who read it alone.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
+from tarn.sharding.format.holding import Hold, read_held
 from tarn.sharding.storage.clients import Client, build_client
 from tarn.sharding.storage.persistence import Patience, RemoteError, patiently
 
 FORMAT = "tarn-shards"
 VERSION = 1
+PENDING = ".pending.json"  # the manifest of what is about to be published, see leftovers.py
 MAGIC = b"TARNIDX2"
 HEADER = 16  # bytes of an index before its records
 RECORD = np.dtype([("offset", "<u8"), ("size", "<u4"), ("label", "<i4"), ("crc32", "<u4")])
@@ -61,6 +63,16 @@ class Split:
     def bytes(self) -> int:
         return sum(shard.bytes for shard in self.shards)
 
+    @property
+    def skipped(self) -> int:
+        """Pictures of the source that were left out as unreadable."""
+        return int(self.packed.get("skipped", {}).get("pictures", 0))
+
+    @property
+    def report(self) -> str | None:
+        """The file that names them, below the manifest's folder."""
+        return str(self.packed["skipped"]["report"]) if self.skipped else None
+
 
 @dataclass(frozen=True)
 class ClassInfo:
@@ -72,11 +84,16 @@ class ClassInfo:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a packed dataset holds. data_root: URL of the tars' folder, None where they lie beside the manifest."""
+    """What a packed dataset holds. data_root: URL of the tars' folder, None where they lie beside the manifest.
+
+    held: a local dataset's files stay, whatever is packed in their place, for as long as the manifest that was read of
+    them is referred to.
+    """
 
     classes: tuple[ClassInfo, ...]
     splits: dict[str, Split]
     data_root: str | None = None
+    held: Hold | None = field(default=None, compare=False, repr=False)
 
     def shards_root(self, root: str) -> str:
         """Where the tars lie, for a manifest at root; their indexes lie at root in any case."""
@@ -96,7 +113,8 @@ class Manifest:
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        told = {"format": FORMAT, "version": VERSION} | asdict(self)
+        told = {"format": FORMAT, "version": VERSION} | asdict(replace(self, held=None))
+        del told["held"]
         if self.data_root is None:
             del told["data_root"]
         return json.dumps(told, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
@@ -137,16 +155,37 @@ def parse_index(raw: bytes, where: str) -> NDArray[np.void]:
     return np.frombuffer(raw, RECORD, offset=HEADER)
 
 
-def read_manifest(root: str, options: storage.Options = storage.NONE, client: Client | None = None) -> Manifest:
-    """Of the dataset at root, by a client of it where there is one. Raises TarnError where none lies there."""
+def read_manifest(
+    root: str, options: storage.Options = storage.NONE, client: Client | None = None, hold: bool = True
+) -> Manifest:
+    """Of the dataset at root, by a client of it where there is one. hold: a local one's files, see Manifest. Raises
+    TarnError where none lies there."""
     url = storage.join(root, "manifest.json")
-    nothing = TarnError(f"{root} holds no packed dataset (no manifest.json): pack one by python -m tarn.sharding pack.")
-    if storage.local_path(root) is not None:
-        if not storage.exists(url):
-            raise nothing
-        return Manifest.from_json(storage.read_bytes(url), url)
+    if (path := storage.local_path(url)) is not None:
+        try:
+            raw, held = read_held(path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise missing_manifest(root) from error
+        except OSError as error:
+            raise storage.unreadable(url, error) from error
+        manifest = Manifest.from_json(raw, url)
+        return replace(manifest, held=held) if hold else manifest
     try:
         raw = patiently(lambda: (client or build_client(root, options)).whole("manifest.json"), url, Patience())
     except RemoteError as error:
-        raise (nothing if error.missing else error) from error
+        raise (missing_manifest(root) if error.missing else error) from error
     return Manifest.from_json(raw, url)
+
+
+def missing_manifest(root: str) -> TarnError:
+    """What is said of a folder without one, by what lies there."""
+    told, path = f"{root} holds no packed dataset (no manifest.json)", storage.local_path(root)
+    pack, index = "pack one by python -m tarn.sharding pack", f"by python -m tarn.sharding index {root}"
+    if path is None:
+        return TarnError(f"{told}: {pack}, or index the tars that lie there {index}.")
+    if (path / PENDING).exists():
+        return TarnError(f"{told}, only what a packing that was killed left: pack it again, which removes that first.")
+    tars = sorted(str(tar.relative_to(path)) for pattern in ("*.tar", "*/*.tar") for tar in path.glob(pattern))
+    if tars:
+        return TarnError(f"{told}, but {len(tars)} tars such as {tars[0]}: index them {index}.")
+    return TarnError(f"{told}: {pack}.")

@@ -1,30 +1,28 @@
 """From pictures to a published dataset: plan, write all shards aside, put them in place, the manifest last."""
 
-import os
-import platform
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tarn.sharding import storage
 from tarn.sharding.cores import available_cores
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.target import SOURCE as INDEXED
-from tarn.sharding.format.gathered import gathered_name, publish_gathered
-from tarn.sharding.format.manifest import Manifest, Split, read_manifest
+from tarn.sharding.format.leftovers import present
+from tarn.sharding.format.lock import only_writer
+from tarn.sharding.format.manifest import Manifest, Split
+from tarn.sharding.packing.naming import free_infix, shard_name
 from tarn.sharding.packing.plan import digest, plan_shards
 from tarn.sharding.packing.preparation import Preparation
+from tarn.sharding.packing.publishing import mend_gathered, publish, tidy
+from tarn.sharding.packing.skipping import CHOICES, refuse_damaged, refuse_empty, report_name, write_report
+from tarn.sharding.packing.staging import split_folders, staging_folder
 from tarn.sharding.packing.workers import write_all
 from tarn.sharding.packing.writer import Task, Written
-from tarn.sharding.sources import Picture, Problems, Source
+from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.folder import read_folder
 from tarn.sharding.sources.kaggle import is_kaggle, read_kaggle
-
-STAGING = ".staging-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +30,8 @@ class PackConfig:
     """split: train, val or all. shard_size: bytes of the pictures as they are at the source.
 
     workers: processes; None: as many as there are cores, one where pictures are kept as they are, for the disk and the
-    checksums then take the time.
+    checksums then take the time. bad: what to do about unreadable pictures, fail as a whole or skip them. prune: remove
+    earlier packings also where it cannot be known whether somebody still reads them.
     """
 
     split: str = "all"
@@ -41,8 +40,12 @@ class PackConfig:
     seed: int = 0
     preparation: Preparation = field(default_factory=Preparation)
     overwrite: bool = False
+    bad: str = "fail"
+    prune: bool = False
 
     def __post_init__(self) -> None:
+        if self.bad not in CHOICES:
+            raise UsageError(f"--bad={self.bad!r} is unknown: choose one of {', '.join(CHOICES)}.")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers={self.workers} must be at least 1.")
 
@@ -55,35 +58,46 @@ class PackConfig:
 def pack(source: Path, root: str, config: PackConfig) -> tuple[Manifest, list[str]]:
     """Publishes the splits asked for at root; returns the manifest and the splits that were written now.
 
-    The same source, options and seed give the same bytes, whatever the number of workers. Raises TarnError, with
-    nothing published, for a source that does not fit together or holds unreadable pictures.
+    The same source, options and seed give the same bytes, whatever the number of workers. What was there before is
+    whole and readable until the new manifest is there. Raises TarnError, with nothing published, for a source that does
+    not fit together or holds unreadable pictures, and where somebody else writes at root. What ends it behind that, an
+    interrupt too, has a note that says what was published.
     """
     refuse_overlap(source, root)
     found = read_source(source, config.split)
-    before = read_manifest(root) if storage.exists(storage.join(root, "manifest.json")) else None
+    with only_writer(root):
+        return pack_alone(source, found, root, config)
+
+
+def pack_alone(source: Path, found: Source, root: str, config: PackConfig) -> tuple[Manifest, list[str]]:
+    """For who has the lock."""
+    before = present(root)
     refuse_foreign_tars(before, root)
+    tidy(root, config.prune)
     if before is not None and not config.overwrite:
         refuse_other_classes(before, found, root)
     plans = {split: plan_shards(pictures, config.shard_size, config.seed) for split, pictures in found.splits.items()}
     told = {split: describe(found, config, plan) for split, plan in plans.items()}
-    todo = [split for split in plans if not is_current(before, split, told[split], root, config.overwrite)]
+    todo = [split for split in plans if not is_current(before, split, told[split], root, config)]
     if not todo and before is not None:
+        mend_gathered(root, before)
         return before, []
     if before is None and not config.overwrite:
         refuse_tars_without_manifest(root, plans)
-    with staging_folder(root) as staging:
+    with split_folders(root, todo), staging_folder(root) as staging:
+        infixes = {split: free_infix(root, split, before) for split in todo}
         tasks = [
-            Task(f"{split}/{split}-{number:06d}.tar", staging, pictures, config.preparation)
+            Task(shard_name(split, infixes[split], number), staging, pictures, config.preparation, config.bad == "skip")
             for split in todo
             for number, pictures in enumerate(plans[split])
         ]
-        written = write_shards(tasks, config.processes, source)
-        of_split = {
-            split: [it for it, task in zip(written, tasks, strict=True) if task.name.startswith(f"{split}/")]
-            for split in todo
-        }
-        splits = {split: split_of(parts, told[split]) for split, parts in of_split.items()}
-        return publish(root, staging, found, before, splits), todo
+        written = write_all(tasks, config.processes)
+        refuse_damaged(written, config.bad == "skip", source)
+        splits = {}
+        for split in todo:
+            parts = [it for it, task in zip(written, tasks, strict=True) if task.name.startswith(f"{split}/")]
+            splits[split] = split_of(split, infixes[split], parts, told[split], source, staging)
+        return publish(root, staging, found.classes, before, splits, config.prune), todo
 
 
 def read_source(source: Path, split: str) -> Source:
@@ -135,7 +149,7 @@ def refuse_other_classes(before: Manifest, found: Source, root: str) -> None:
         )
 
 
-def describe(found: Source, config: PackConfig, plan: list[tuple[Picture, ...]]) -> dict[str, str | int]:
+def describe(found: Source, config: PackConfig, plan: list[tuple[Picture, ...]]) -> dict[str, Any]:
     """What decides the bytes of a split's shards."""
     return {
         "source": found.kind,
@@ -146,94 +160,33 @@ def describe(found: Source, config: PackConfig, plan: list[tuple[Picture, ...]])
     }
 
 
-def split_of(parts: list[Written], told: dict[str, str | int]) -> Split:
-    """What was written, and beside what decided its bytes: how many pictures were not tiled, by reason."""
+def split_of(name: str, infix: str, parts: list[Written], told: dict[str, Any], source: Path, staging: Path) -> Split:
+    """What was written, and beside what decided its bytes: how many pictures were not tiled, by reason, and how many
+    were skipped. Raises TarnError where nothing is left."""
     left: Counter[str] = sum((Counter(part.left) for part in parts), Counter())
     infos = tuple(part.info for part in parts if part.info is not None)
-    return Split(infos, {**told, "left_untiled": dict(sorted(left.items()))})
+    refuse_empty(name, len(infos), source)
+    packed = {**told, "left_untiled": dict(sorted(left.items()))}
+    damaged = [damage for part in parts for damage in part.damaged]
+    if damaged:
+        packed["skipped"] = write_report(name, report_name(name, infix), damaged, source, staging)
+    return Split(infos, packed)
 
 
-def is_current(before: Manifest | None, split: str, told: dict[str, str | int], root: str, overwrite: bool) -> bool:
+def is_current(before: Manifest | None, split: str, told: dict[str, Any], root: str, config: PackConfig) -> bool:
     """Whether the split lies there already. Raises UsageError where another one of its name does."""
-    if before is None or split not in before.splits or overwrite:
+    if before is None or split not in before.splits or config.overwrite:
         return False
     there = before.splits[split]
-    packed = {name: value for name, value in there.packed.items() if name != "left_untiled"}
-    if packed == told and all(
+    packed = {name: value for name, value in there.packed.items() if name not in ("left_untiled", "skipped")}
+    changed = [name for name in told | packed if packed.get(name) != told.get(name)]
+    if there.skipped and config.bad != "skip":
+        changed.append("--bad (it left out unreadable pictures)")
+    if not changed and all(
         storage.exists(url) and storage.size(url) == shard.bytes
         for shard in there.shards
         for url in [storage.join(root, shard.name)]
     ):
         return True
-    changed = [name for name in told | packed if packed.get(name) != told.get(name)]
     reason = f"packed with another {', '.join(changed)}" if changed else "with missing or cut shards"
     raise UsageError(f"{root} holds a split {split!r} {reason}: choose another output, or --overwrite to replace it.")
-
-
-@contextmanager
-def staging_folder(root: str) -> Iterator[Path]:
-    """A folder on the output's own disk, where it has one, so that publishing is renaming; gone at the end."""
-    out = storage.local_path(root)
-    if out is None:
-        with tempfile.TemporaryDirectory(prefix="tarn-") as temporary:
-            yield Path(temporary)
-        return
-    fresh = not out.exists()
-    out.mkdir(parents=True, exist_ok=True)
-    for left in out.glob(f"{STAGING}{platform.node()}-*"):
-        if not is_alive(int(left.name.rsplit("-", 1)[1])):
-            shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
-    folder = out / f"{STAGING}{platform.node()}-{os.getpid()}"
-    try:
-        folder.mkdir()
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if fresh and not any(out.iterdir()):
-            out.rmdir()
-
-
-def is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return process != os.getpid()
-
-
-def write_shards(tasks: list[Task], processes: int, source: Path) -> list[Written]:
-    """In the order of the tasks. Raises TarnError that counts and names unreadable pictures."""
-    problems, written = Problems(), write_all(tasks, processes)
-    for part in written:
-        for path, problem in part.damaged:
-            problems.add("unreadable pictures", f"{path}: {problem}")
-    problems.raise_if_any(str(source))
-    return written
-
-
-def publish(root: str, staging: Path, found: Source, before: Manifest | None, splits: dict[str, Split]) -> Manifest:
-    """Shards to their places, then the manifest. A reader sees the old splits, or none, or the new ones."""
-    url = storage.join(root, "manifest.json")
-    kept = dict(before.splits) if before is not None and before.classes == found.classes else {}
-    replaced = [split for split in splits if split in kept]
-    if before is not None and (replaced or not kept):
-        kept = {split: there for split, there in kept.items() if split not in splits}
-        storage.publish(url, replace(before, classes=found.classes, splits=kept).to_json().encode())
-    for split, new in splits.items():
-        publish_gathered(root, split, new, lambda shard: (staging / shard.index_name).read_bytes())
-        for shard in new.shards:
-            for name in (shard.name, shard.index_name):
-                storage.publish_file(staging / name, storage.join(root, name))
-    wanted = {shard.name for there in (*kept.values(), *splits.values()) for shard in there.shards}
-    for split, old in before.splits.items() if before is not None else ():
-        if split not in kept and split not in splits:
-            storage.remove(storage.join(root, gathered_name(split)))
-        for shard in old.shards:
-            if shard.name not in wanted:
-                storage.remove(storage.join(root, shard.name))
-                storage.remove(storage.join(root, shard.index_name))
-    manifest = Manifest(found.classes, dict(sorted({**kept, **splits}.items())))
-    storage.publish(url, manifest.to_json().encode())
-    return manifest

@@ -65,7 +65,12 @@ class Prepared:
 
 
 class DamagedError(ValueError):
-    """What is wrong with a picture, in words."""
+    """What is wrong with a picture, in words. lasting: with its bytes; otherwise with the disk, or it was changed while
+    it was packed."""
+
+    def __init__(self, problem: str, lasting: bool = True) -> None:
+        super().__init__(problem)
+        self.lasting = lasting
 
 
 def prepare(data: bytes, picture: Picture, how: Preparation) -> Prepared:

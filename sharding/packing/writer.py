@@ -18,59 +18,72 @@ from tarn.sharding.sources import Picture
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """name: of the shard under the dataset's root; folder: where it is written for now."""
+    """name: of the shard under the dataset's root; folder: where it is written for now; skip: leave pictures out that
+    are no whole ones, in place of failing."""
 
     name: str
     folder: Path
     pictures: tuple[Picture, ...]
     preparation: Preparation
+    skip: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What is wrong with a picture. lasting: with its bytes, so that it may be left out."""
+
+    picture: Picture
+    problem: str
+    lasting: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The shard as the manifest lists it, or the pictures that kept it from being written (path, what is wrong).
+    """The shard as the manifest lists it; None where nothing is left of it, or a picture kept it from being written.
 
-    left: how many pictures were not tiled, by reason.
+    damaged: unreadable pictures, in the order of the plan. left: how many pictures were not tiled, by reason.
     """
 
     info: ShardInfo | None
-    damaged: tuple[tuple[str, str], ...]
+    damaged: tuple[Damage, ...]
     left: Mapping[str, int]
 
 
 def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
     """Reads each picture once; tells progress in (pictures, bytes)."""
-    records = np.zeros(len(task.pictures), RECORD)
-    damaged: list[tuple[str, str]] = []
+    records: list[tuple[int, int, int, int]] = []
+    damaged: list[Damage] = []
     left: Counter[str] = Counter()
     path = task.folder / task.name
     path.parent.mkdir(parents=True, exist_ok=True)
     position = 0
     with SummedFile(path) as file:
-        for row, picture in enumerate(task.pictures):
+        for picture in task.pictures:
             try:
                 prepared = read_picture(picture, task.preparation)
             except DamagedError as error:
-                damaged.append((str(picture.path), str(error)))
+                damaged.append(Damage(picture, str(error), error.lasting))
                 continue
             if prepared.left is not None:
                 left[prepared.left] += 1
             label, image = sample_pieces(picture, prepared.data)
             file.write(label + image, alone=prepared.data)
             offset = position + sum(map(len, label)) + BLOCK
-            records[row] = (offset, len(prepared.data), picture.label, 0)
+            records.append((offset, len(prepared.data), picture.label, 0))
             position = offset - BLOCK + sum(map(len, image))
             progress(1, picture.size)
         end = closing(position)
         file.write([end])
-    if damaged:
+    if not records or (damaged and not task.skip):
+        path.unlink()
         return Written(None, tuple(damaged), left)
-    records["crc32"] = file.crcs
-    index = index_bytes(records)
+    table = np.array(records, RECORD)
+    table["crc32"] = file.crcs
+    index = index_bytes(table)
     path.with_suffix(".idx").write_bytes(index)
     index_sha256 = hashlib.sha256(index).hexdigest()
     size, sha256 = position + len(end), file.sha256.hexdigest()
-    return Written(ShardInfo(task.name, len(records), size, sha256, index_sha256), (), left)
+    return Written(ShardInfo(task.name, len(records), size, sha256, index_sha256), tuple(damaged), left)
 
 
 def read_picture(picture: Picture, how: Preparation) -> Prepared:
@@ -78,9 +91,9 @@ def read_picture(picture: Picture, how: Preparation) -> Prepared:
     try:
         data = read_file(picture.path)
     except OSError as error:
-        raise DamagedError(error.strerror or str(error)) from error
+        raise DamagedError(error.strerror or str(error), lasting=False) from error
     if len(data) != picture.size:
-        raise DamagedError(f"changed while it was packed, from {picture.size} to {len(data)} bytes")
+        raise DamagedError(f"changed while it was packed, from {picture.size} to {len(data)} bytes", lasting=False)
     return prepare(data, picture, how)
 
 

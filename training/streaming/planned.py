@@ -58,6 +58,7 @@ class PlannedLoader(EpochIteration):
         registrar, complaints = build_registrar(device) if pin_memory else (None, [])
         self.warnings += complaints
         self.plan, self.crew, self.pin_memory = plan, crew, registrar is not None
+        self.manifest = manifest  # held: its files stay while they are read (sharding/format/holding.py)
         self.classes = manifest.classes
         self.state = start_state(plan, manifest.fingerprint(split))
         self.ledger = Ledger(ledger, plan.bad_samples.budget)

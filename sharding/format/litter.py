@@ -1,0 +1,73 @@
+"""What lies about in a dataset's folder and is not the dataset's: told as a problem, or, where it has its reason, as a
+note."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tarn.sharding import storage
+from tarn.sharding.format.leftovers import Leftover, files_of, leftovers
+from tarn.sharding.format.lock import is_being_written
+from tarn.sharding.format.manifest import PENDING, Manifest
+from tarn.sharding.storage.urls import kind_of
+
+SPLITS = ("train", "val", "test")  # looked into also where the manifest has no such split
+AGAIN = "pack it again, which removes them"
+
+
+def litter(root: str, manifest: Manifest) -> Iterator[str]:
+    """A sentence for each thing that a killed packing left; nothing while one is at work. Raises TarnError."""
+    if not manifest.splits:
+        yield f"{root} has a manifest of no splits, so it holds no pictures: pack it again."
+    if kind_of(root) == "http" or is_being_written(root):
+        return
+    folder = storage.local_path(root)
+    for left in sorted(folder.glob(".staging-*")) if folder is not None else ():
+        yield f"{left} was left by a packing that was killed: pack it again, which removes it."
+    for leftover in leftovers(root):
+        if leftover.name == PENDING:
+            yield f"{root} has {files_in(leftover)} of a packing that was killed before its end: {AGAIN}."
+        elif leftover.read is False:
+            yield f"{root} has {files_in(leftover)} of an earlier packing, which nobody reads any more: {AGAIN}."
+
+
+def notes(root: str) -> Iterator[str]:
+    """Of what is kept for those who may read it. Raises TarnError."""
+    for leftover in leftovers(root) if kind_of(root) != "http" else ():
+        if leftover.read:
+            yield f"kept: {files_in(leftover)} of an earlier packing, which is still read; the next one removes them"
+        elif leftover.read is None and leftover.files:
+            yield (
+                f"kept: {files_in(leftover)} of an earlier packing, for those who may still read it; "
+                "pack --prune removes them"
+            )
+
+
+def files_in(leftover: Leftover) -> str:
+    return f"{len(leftover.files)} files"
+
+
+def stray_tars(root: str, manifest: Manifest) -> Iterator[str]:
+    """Those that no manifest names: who reads the folder by their names alone would take them for its own. Raises
+    TarnError."""
+    tars = manifest.shards_root(root)
+    if kind_of(tars) == "http" or is_being_written(root):
+        return
+    named = files_of(manifest).union(*(leftover.files for leftover in leftovers(root)))
+    named |= {shard.name for split in manifest.splits.values() for shard in split.shards}
+    for name in tar_names(tars, {*SPLITS, *manifest.splits}):
+        if name not in named:
+            yield f"{storage.join(tars, name)} is not in the manifest: move or remove it."
+
+
+def tar_names(root: str, splits: set[str]) -> list[str]:
+    """In the folder itself, and in those below it: all of a disk's, in a store those of the splits."""
+    path = storage.local_path(root)
+    below = [entry.name for entry in folders(path)] if path is not None else sorted(splits)
+    return [
+        *storage.names(root, ".tar"),
+        *(f"{folder}/{name}" for folder in below for name in storage.names(storage.join(root, folder), ".tar")),
+    ]
+
+
+def folders(path: Path) -> list[Path]:
+    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))

@@ -1,0 +1,53 @@
+"""What is left out of a split by `--bad skip`: named in a report beside the manifest, counted in it.
+
+The plan does not know of it: a skipped picture leaves its place out, and all others stay in the shards and the order
+that they would have otherwise. A shard of which nothing is left is not written, and its number stays free.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tarn.sharding.errors import TarnError
+from tarn.sharding.packing.writer import Damage, Written
+from tarn.sharding.sources import Problems
+
+CHOICES = ("fail", "skip")
+
+
+def report_name(split: str, infix: str) -> str:
+    """Below the manifest's folder. infix: of the packing's names, see naming.py."""
+    return f"{split}{infix}.bad-pictures.jsonl"
+
+
+def refuse_damaged(written: Sequence[Written], skip: bool, source: Path) -> None:
+    """Raises TarnError that counts and names the unreadable pictures which must not be skipped."""
+    problems = Problems()
+    for damage in (damage for part in written for damage in part.damaged if not (skip and damage.lasting)):
+        problems.add("unreadable pictures", f"{damage.picture.path}: {damage.problem}")
+    problems.raise_if_any(str(source))
+
+
+def write_report(split: str, name: str, damaged: Sequence[Damage], source: Path, folder: Path) -> dict[str, Any]:
+    """One line of JSON for each picture, its path below the source; returns what the manifest says of it."""
+    lines = [
+        {"split": split, "key": it.picture.key, "path": below(it.picture.path, source), "problem": it.problem}
+        for it in damaged
+    ]
+    raw = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode(errors="backslashreplace")
+    (folder / name).write_bytes(raw)
+    return {"pictures": len(lines), "report": name, "sha256": hashlib.sha256(raw).hexdigest()}
+
+
+def below(path: Path, source: Path) -> str:
+    return str(path.relative_to(source)) if path.is_relative_to(source) else str(path)
+
+
+def refuse_empty(split: str, left: int, source: Path) -> None:
+    """Raises TarnError for a split of which nothing is left."""
+    if not left:
+        raise TarnError(
+            f"{source} cannot be packed: no picture of the split {split!r} is readable. Nothing was published."
+        )
