@@ -194,3 +194,26 @@ def test_an_installed_wheel_packs_trains_and_predicts_without_the_checkout(
         at=tmp_path, interpreter=installed, **cache,
     )  # fmt: skip
     assert len(told.splitlines()) == 1 + 5
+
+
+@pytest.mark.parametrize("module", ["tarn.training", "tarn.sharding", "tarn.inference"])
+def test_on_windows_a_command_ends_in_one_sentence(module: str, tmp_path: Path) -> None:
+    code = f"import sys; sys.platform = 'win32'; import runpy; runpy._run_module_as_main({module!r})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert len(done.stderr.splitlines()) == 1
+    assert "Tarn runs on Linux" in done.stderr
+
+
+def test_without_memfd_batches_lie_in_a_file_that_has_no_name(shards: Path, tmp_path: Path) -> None:
+    """As on macOS, where neither memfd_create nor an affinity is known."""
+    code = f"""
+import os
+del os.memfd_create, os.sched_getaffinity
+from tarn.training.streaming import ShardLoader
+loader = ShardLoader({str(shards)!r}, global_batch=24, image_size=16, num_workers=2)
+print(sum(len(batch.labels) for batch in loader))
+loader.close()
+"""
+    assert python("-c", code, at=tmp_path, TMPDIR=str(tmp_path)) == "120\n"
+    assert list(tmp_path.iterdir()) == []
