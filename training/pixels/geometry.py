@@ -23,10 +23,15 @@ class Augmentation:
     """
 
     crop: str = "resized"
+    """resized (a random part at a random aspect ratio), padded (shifted over black borders) or centre."""
     scale: tuple[float, float] = (0.08, 1.0)
+    """resized: the least and the largest part of the picture's area."""
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    """resized: the least and the largest width by height."""
     padding: int = 4
+    """padded: px of border on each side."""
     flip: float = 0.5
+    """Chance of a mirrored picture."""
 
     def __post_init__(self) -> None:
         if self.crop not in ("resized", "padded", "centre"):

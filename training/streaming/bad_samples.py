@@ -12,10 +12,12 @@ POLICIES = ("raise", "replace")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadSamplesConfig:
-    """budget: different bad samples that a rank may replace in a run before it stops."""
+    """What becomes of pictures that cannot be decoded."""
 
     policy: str = "raise"
+    """raise: say so and stop; replace: train on with another sample of the shard in its place."""
     budget: int = 100
+    """Different bad samples that a rank may replace in a run before it stops."""
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:

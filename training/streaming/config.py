@@ -63,35 +63,47 @@ class DeliveryConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
-    """shards: folder or URL of a packed dataset. lanes and active_shards: see order.py.
-
-    image_size: px of a training picture and, unless eval_crop says otherwise, of an evaluation picture.
-    workers: decoding processes of each rank; null: one for each CPU core, a single one where the CPU trains too.
-    storage_options: of the store, in fsspec's words. client, cache, cache_limit, deadline (s): see access.py.
-    fidelity: exact, default or fast, see decode.py. prefetch: memory for batches made ahead, of each rank.
-    decode: cpu, or cuda: workers cut the crop's tiles out, a GPU decodes them; evaluation is decoded on the CPU.
-    """
+    """The data of a run. The texts beneath the fields are what `fit --help` tells."""
 
     shards: str = "build/sample"
+    """Folder or URL of a packed dataset."""
     train_split: str = "train"
+    """Name of the split that is trained on."""
     val_split: str = "val"
+    """Name of the split that is validated on."""
     image_size: int = 224
+    """px of a training picture's side and, unless eval_crop says otherwise, of an evaluation picture's."""
     eval_resize: int = 256
+    """px of the shorter side before evaluation's centre crop."""
     eval_crop: int | None = None
+    """px of evaluation's centre crop; null: image_size."""
     mean: Triple = (0.485, 0.456, 0.406)
+    """Of the red, green and blue values in [0, 1]: taken off each pixel."""
     std: Triple = (0.229, 0.224, 0.225)
+    """What the rest is divided by, for each channel."""
     augment: Augmentation = field(default_factory=Augmentation)
     lanes: int = LANES
+    """Sequences that an epoch's samples are dealt into; ranks that divide it read shards of their own."""
     active_shards: int = ACTIVE_SHARDS
+    """Shards that samples are shuffled among at a time."""
     workers: int | None = None
+    """Decoding processes of each rank; null: one for each CPU core, a single one where the CPU trains too."""
     storage_options: dict[str, Any] = field(default_factory=dict)
+    """Of the object store, in fsspec's words."""
     client: str = "auto"
+    """Of the object store: obstore, fsspec, or auto: obstore where it is here and knows the options."""
     cache: str = "auto"
+    """Folder for shards of object stores; auto: TARN_CACHE or ~/.cache/tarn; none: range requests only."""
     cache_limit: str = CACHE_LIMIT
+    """Such as 500GB, or a share of what the disk has free."""
     deadline: float = DEADLINE
+    """Seconds without a byte after which a store counts as gone."""
     fidelity: str = "default"
+    """Of training crops: default (antialiased, within a level of Pillow), exact (Pillow's pixels) or fast."""
     prefetch: str = PREFETCH
+    """Memory for batches made ahead, of each rank, such as 2GB."""
     decode: str = "cpu"
+    """cpu, or cuda: workers cut the crop's tiles out, a GPU decodes them; evaluation is decoded on the CPU."""
     bad_samples: BadSamplesConfig = field(default_factory=BadSamplesConfig)
 
     def __post_init__(self) -> None:
