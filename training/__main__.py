@@ -31,7 +31,8 @@ def main(words: list[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tarn.training", description="Train, evaluate and export.")
     commands = parser.add_subparsers(dest="command", required=True)
-    fit = commands.add_parser("fit", help="train, or go on with a run", allow_abbrev=False)
+    fit = commands.add_parser("fit", help="train, or go on with a run", allow_abbrev=False, add_help=False)
+    fit.add_argument("-h", "--help", action=FullHelp, nargs=0, help="this, and every setting with its meaning")
     fit.add_argument("--config", type=Path, help="YAML file; further --key.sub=value words override it")
     fit.set_defaults(run=run_fit)
     score = commands.add_parser("evaluate", help="exact top-1, top-5 and loss of an exported model")
@@ -56,6 +57,17 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, required=True, help="folder that receives them")
     export.set_defaults(run=run_export)
     return parser
+
+
+class FullHelp(argparse.Action):
+    """The settings are read from the dataclasses, which takes importing torch: not before somebody asks."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *rest: object) -> None:
+        from tarn.training.run.settings import as_help
+
+        parser.print_help()
+        print(f"\nsettings, in the YAML file or as --key=value:\n{as_help()}")
+        parser.exit()
 
 
 def run_fit(args: argparse.Namespace, overrides: list[str]) -> int:

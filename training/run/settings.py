@@ -1,6 +1,6 @@
 """Every setting of a run with its type, its default and its meaning, read from the dataclasses themselves.
 
-    python -m tarn.training.settings > docs/settings.md
+    python -m tarn.training.run.settings > docs/settings.md
 
 The meaning is the text beneath a field. `fit --help` and the page of the documents are made of the same.
 """
@@ -88,7 +88,7 @@ def as_page() -> str:
     parts: dict[str, list[Setting]] = {}
     for each in settings_of(RunConfig):
         parts.setdefault(each.key.rpartition(".")[0], []).append(each)
-    lines = ["# Settings of a run", "", "Made by `python -m tarn.training.settings > docs/settings.md`.", ""]
+    lines = ["# Settings of a run", "", "Made by `python -m tarn.training.run.settings > docs/settings.md`.", ""]
     lines += ["In a YAML file under `--config`, or on the command line as `--key=value`."]
     for part, settings in parts.items():
         lines += ["", f"## {part or 'The run'}", "", "| setting | default | what it is |", "|---|---|---|"]
