@@ -117,6 +117,35 @@ def test_one_process_asked_to_stop_saves_and_goes_on_to_the_same_weights(shards:
     assert_same_weights(tmp_path / "whole", folder)
 
 
+@pytest.mark.parametrize(("ranks", "number"), [(1, signal.SIGKILL), (1, signal.SIGTERM), (2, signal.SIGTERM)])
+def test_a_run_stopped_in_its_validation_has_kept_the_epoch_and_validates_when_it_goes_on(
+    shards: Path, whole: Path, tmp_path: Path, ranks: int, number: signal.Signals
+) -> None:
+    folder, words = tmp_path / "stopped", ("--optim.epochs=1", "--eval_batch=1")
+    marker = folder / "checkpoints" / "step-00000006.json"
+    process = subprocess.Popen(
+        command(ranks, *fit(shards, folder, *words)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 200
+    while not marker.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    for victim in processes_of(folder):
+        if ranks == 1 or victim != process.pid:  # the launcher would wait before it tells the ranks
+            os.kill(victim, number)
+    code = process.wait()
+    assert ranks > 1 or code == (-number if number == signal.SIGKILL else 128 + number)
+    assert "figures" not in json.loads(marker.read_text())
+    assert not (folder / "model.pt").exists()
+    run(ranks, *fit(shards, folder, *words))
+    told = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    (line,) = (line for line in told if line["kind"] == "epoch")
+    figures = json.loads(marker.read_text())["figures"]
+    assert {name: line[name] for name in figures} == figures
+    assert (folder / "model.pkl").exists()
+
+
 def test_a_complete_run_says_so_and_changes_nothing(shards: Path, whole: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*.pt")}
     assert "The run is complete" in run(2, *fit(shards, whole))

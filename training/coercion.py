@@ -128,6 +128,12 @@ def refusal(key: str, value: Any, expected: str, where: str) -> UsageError:
     return UsageError(f"{where}: {key}={value!r} is not {expected}.")
 
 
+def refuse_url(folder: str | Path, key: str) -> None:
+    """Raises UsageError for the URL of a store where a folder of this machine is meant."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(folder)):  # a Path has one of the two slashes
+        raise UsageError(f"{key}={str(folder)!r} is a URL: give a local folder, and copy it to the store afterwards.")
+
+
 def to_yaml(config: Any) -> str:
     """The whole config as YAML that load_config reads back; credentials of a store are left out."""
     return yaml.safe_dump(plain(dataclasses.asdict(config)), sort_keys=False)

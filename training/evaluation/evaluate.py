@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,11 @@ class Score:
     def loss(self) -> float:
         return self.loss_sum / self.samples
 
+    @property
+    def is_finite(self) -> bool:
+        """Where not, the hits are no score either."""
+        return math.isfinite(self.loss_sum)
+
 
 @torch.inference_mode()
 def evaluate(
@@ -51,17 +57,21 @@ def evaluate(
     num_classes: int,
     dtype: torch.dtype | None = None,
     progress: Callable[[int], object] = lambda images: None,
+    look: Callable[[], object] = lambda: None,
 ) -> Score:
     """Scores a model in eval mode; the same on every rank. top-5 means top-n where there are n < 5 classes.
 
-    Raises TarnError where the pictures seen are not as many as were promised, for each was to be seen once.
+    look: called by all ranks before each of their batches, of which all have as many; what it raises ends the
+    evaluation. Raises TarnError where the pictures seen are not as many as were promised, for each was to be seen once.
     """
     was_training = model.training
     model.eval()
     counts = torch.zeros(num_classes, 3, dtype=torch.int64, device=world.device)
     loss_sum = torch.zeros((), dtype=torch.float64, device=world.device)
     crop = loader.plan.preprocessing
+    look()
     for batch in loader.batches(epoch=0):
+        look()
         if not len(batch.labels):
             continue  # the last global batch had too few for this rank
         labels = batch.labels.to(world.device, non_blocking=True)
@@ -97,7 +107,15 @@ def per_class_csv(score: Score, classes: Sequence[ClassInfo]) -> str:
 
 
 def write_report(folder: Path, score: Score, classes: Sequence[ClassInfo], context: dict[str, object]) -> Path:
-    """evaluation.json and evaluation-per-class.csv in the folder. Returns the path of the first."""
+    """evaluation.json and evaluation-per-class.csv in the folder. Returns the path of the first.
+
+    Raises TarnError for what is no score: a loss that is not finite. Nothing is written then.
+    """
+    if not score.is_finite:
+        raise TarnError(
+            f"the loss over {score.samples} pictures is {score.loss}, which is no score: the weights have diverged, or "
+            "half precision overflows; train with a lower optim.lr, or evaluate in full precision."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "evaluation-per-class.csv", per_class_csv(score, classes))
     report = {

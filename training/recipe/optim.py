@@ -42,6 +42,16 @@ class OptimConfig:
         for name in ("epochs", "global_batch", "step_epochs"):
             if getattr(self, name) < 1:
                 raise UsageError(f"optim.{name}={getattr(self, name)} must be at least 1.")
+        for name in ("max_steps", "lr_for_batch"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise UsageError(f"optim.{name}={getattr(self, name)} must be at least 1, or null.")
+        for name in ("weight_decay", "warmup_epochs", "lr_end", "patience"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UsageError(f"optim.{name}={getattr(self, name)} must be a finite number of at least 0.")
+        if not 0 <= self.momentum < 1:
+            raise UsageError(f"optim.momentum={self.momentum} must be at least 0 and below 1.")
+        if not 0 < self.factor <= 1:
+            raise UsageError(f"optim.factor={self.factor} must be above 0 and at most 1.")
         if self.micro_batch is not None and self.micro_batch < 1:
             raise UsageError(f"optim.micro_batch={self.micro_batch} must be at least 1, or null for the whole share.")
         if self.schedule not in SCHEDULES:
@@ -60,14 +70,19 @@ class OptimConfig:
 
 def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.SGD:
     """SGD with momentum; no weight decay on norms and biases (He et al. 2018, arXiv 1812.01187, section 3.1)."""
-    decayed = [p for p in model.parameters() if p.ndim > 1 or config.decay_norms]
-    others = [p for p in model.parameters() if p.ndim <= 1 and not config.decay_norms]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}]
-    if others:
-        groups.append({"params": others, "weight_decay": 0.0})
+    decays = (config.weight_decay, 0.0)
+    parts = parameter_groups(model, config.decay_norms)
+    groups = [{"params": part, "weight_decay": decay} for part, decay in zip(parts, decays, strict=False)]
     return torch.optim.SGD(
         groups, lr=config.peak_lr, momentum=config.momentum, nesterov=config.nesterov and config.momentum > 0
     )
+
+
+def parameter_groups(model: nn.Module, decay_norms: bool) -> list[list[nn.Parameter]]:
+    """What is decayed, then what is not, if anything."""
+    decayed = [p for p in model.parameters() if p.ndim > 1 or decay_norms]
+    others = [p for p in model.parameters() if p.ndim <= 1 and not decay_norms]
+    return [decayed, others] if others else [decayed]
 
 
 def learning_rate(config: OptimConfig, step: int, steps_per_epoch: int) -> float:

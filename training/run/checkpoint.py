@@ -1,11 +1,14 @@
 """Checkpoints: written whole or not at all, checked when read, the last few and the best kept.
 
 step-00000120.pt holds tensors and plain values; step-00000120.json, its commit marker, is written after it and tells
-its length and SHA-256. A checkpoint without marker does not exist; a damaged one is passed over for the one before.
+its length and SHA-256, later its validation too. A checkpoint whose marker was lost is examined (adoption.py); a
+damaged or diverged one is passed over for the one before. Nothing but a newer save ever deletes one.
 """
 
+import contextlib
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,18 +19,21 @@ import torch
 
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.storage.local import write_whole
+from tarn.training.run.soundness import divergence
 
 FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointConfig:
-    """A checkpoint is written at the end of every epoch, and every `every_steps` steps besides where that is set.
+    """A checkpoint is written at the end of every epoch, before its validation, and besides every `every_minutes` and
+    every `every_steps` steps where they are set.
 
     keep_last must be at least 2: the newest may turn out damaged. The best one by validation top-1 is kept on top.
     """
 
     every_steps: int | None = None
+    every_minutes: float | None = 15.0
     keep_last: int = 3
 
     def __post_init__(self) -> None:
@@ -35,28 +41,53 @@ class CheckpointConfig:
             raise UsageError(f"checkpoint.keep_last={self.keep_last} must be at least 2: the newest may be damaged.")
         if self.every_steps is not None and self.every_steps < 1:
             raise UsageError(f"checkpoint.every_steps={self.every_steps} must be at least 1, or null.")
+        if self.every_minutes is not None and not (self.every_minutes > 0 and math.isfinite(self.every_minutes)):
+            raise UsageError(f"checkpoint.every_minutes={self.every_minutes} must be a number above 0, or null.")
+
+
+def path_of(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:08d}.pt"
 
 
 def save(folder: Path, step: int, payload: Mapping[str, Any], told: Mapping[str, Any]) -> Path:
-    """Writes the payload, then its marker with `told` (plain values, such as top1) in it. Returns the .pt path.
+    """Writes the payload, then its marker with `told` (plain values) in it. Returns the .pt path.
 
     Raises TarnError where the disk refuses; the checkpoints before are untouched then.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"step-{step:08d}.pt"
+    path = path_of(folder, step)
     temporary = path.with_suffix(".pt.tmp")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             torch.save({"format": FORMAT, "step": step, **payload}, file)
             os.fsync(file.fileno())
         marker = {"step": step, "bytes": temporary.stat().st_size, "sha256": sha256(temporary), **told}
         path.with_suffix(".json").unlink(missing_ok=True)
         temporary.replace(path)
-        write_whole(path.with_suffix(".json"), json.dumps(marker) + "\n")
+        write_marker(path, marker)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-        temporary.unlink(missing_ok=True)
-        raise TarnError(f"the checkpoint {path} cannot be written ({error}): free some space and run again.") from error
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise TarnError(
+            f"the checkpoint {path} cannot be written ({error}): free some space, check permissions, and run again."
+        ) from error
     return path
+
+
+def write_marker(path: Path, told: Mapping[str, Any]) -> None:
+    """Raises OSError."""
+    plain = {name: value for name, value in told.items() if name != "path"}
+    write_whole(path.with_suffix(".json"), json.dumps(plain, allow_nan=False) + "\n")
+
+
+def add_to_marker(path: Path, told: Mapping[str, Any]) -> None:
+    """Adds plain values, such as a validation's, beside the digest. Raises TarnError where the disk refuses."""
+    try:
+        write_marker(path, {**json.loads(path.with_suffix(".json").read_text("utf-8")), **told})
+    except (OSError, ValueError) as error:
+        raise TarnError(
+            f"the marker of {path} cannot be written ({error}): free some space and run again; the checkpoint stays."
+        ) from error
 
 
 def sha256(path: Path) -> str:
@@ -77,29 +108,43 @@ def markers(folder: Path) -> list[dict[str, Any]]:
 
 
 def newest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """The newest sound checkpoint, None where none was ever committed, and one sentence for each damaged one.
+    """The newest sound checkpoint with its marker under "marker", None where there is none, and one sentence for each
+    that is damaged or diverged.
 
-    Raises TarnError where checkpoints were committed and all of them are damaged: starting anew is a human's choice.
+    Raises TarnError where checkpoints are there and none of them is sound: starting anew is a human's choice.
     """
     complaints: list[str] = []
-    for marker in reversed(markers(folder)):
+    found = markers(folder)
+    for marker in reversed(found):
         problem = damage(marker)
         if problem is None:
-            return read(marker["path"]), complaints
-        complaints.append(f"the checkpoint {marker['path']} {problem}: passed over.")
+            payload = read(marker["path"])
+            problem = divergence(payload.get("trainer", {}))
+            if problem is None:
+                return {**payload, "marker": marker}, complaints
+            problem = f"has diverged ({problem})"
+        complaints.append(f"The checkpoint {marker['path']} {problem}: passed over.")
+    marked = {marker["path"] for marker in found}
+    complaints += [f"{path} has no marker." for path in sorted(folder.glob("step-*.pt")) if path not in marked]
     if complaints:
-        raise TarnError(f"no checkpoint in {folder} is sound ({' '.join(complaints)}) Remove the folder to start anew.")
+        raise TarnError(
+            f"no checkpoint in {folder} is sound ({' '.join(complaints)}) Give another run folder by --out, or move "
+            "this one away to start anew."
+        )
     return None, complaints
 
 
 def damage(marker: Mapping[str, Any]) -> str | None:
     """What is wrong with the file of a marker, None if nothing."""
     path = marker["path"]
-    if not path.is_file():
-        return "is gone"
-    if path.stat().st_size != marker.get("bytes"):
-        return f"has {path.stat().st_size} bytes instead of {marker.get('bytes')}"
-    return None if sha256(path) == marker.get("sha256") else "does not have the SHA-256 that was written down"
+    try:
+        if not path.is_file():
+            return "is gone"
+        if path.stat().st_size != marker.get("bytes"):
+            return f"has {path.stat().st_size} bytes instead of {marker.get('bytes')}"
+        return None if sha256(path) == marker.get("sha256") else "does not have the SHA-256 that was written down"
+    except OSError as error:
+        return f"cannot be read ({error})"
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -115,19 +160,16 @@ def read(path: Path) -> dict[str, Any]:
     return dict(payload)
 
 
-def retain(folder: Path, keep_last: int) -> None:
-    """Removes all but the last few and the best; what cannot be removed stays. Markers go first."""
-    found = markers(folder)
+def retain(folder: Path, keep_last: int, step: int) -> None:
+    """Removes all up to `step`, which was just saved, but the last few and the best; those of later steps, which were
+    passed over, and those without marker stay. Markers go first; what cannot be removed stays."""
+    found = [marker for marker in markers(folder) if marker["step"] <= step]
     scored = [marker for marker in found if marker.get("top1") is not None]
     best = max(scored, key=lambda marker: (marker["top1"], marker["step"]), default=None)
-    for marker in found[:-keep_last]:
-        if best is None or marker["step"] != best["step"]:
-            for path in (marker["path"].with_suffix(".json"), marker["path"]):
-                try:
+    with contextlib.suppress(OSError):
+        for marker in found[:-keep_last]:
+            if best is None or marker["step"] != best["step"]:
+                for path in (marker["path"].with_suffix(".json"), marker["path"]):
                     path.unlink(missing_ok=True)
-                except OSError:
-                    break
-    committed = {marker["path"] for marker in found}
-    for path in (*folder.glob("step-*.pt"), *folder.glob("step-*.tmp")):
-        if path not in committed:
+        for path in folder.glob("step-*.tmp"):
             path.unlink(missing_ok=True)  # left by a process that was killed while it saved

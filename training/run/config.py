@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tarn.sharding.errors import UsageError
+from tarn.training.coercion import refuse_url
 from tarn.training.recipe.optim import OptimConfig
 from tarn.training.run.checkpoint import CheckpointConfig
 from tarn.training.run.journal import JournalConfig
@@ -39,4 +40,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.eval_batch < 1:
             raise UsageError(f"eval_batch={self.eval_batch} must be at least 1.")
+        if not -(2**63) <= self.seed < 2**63:
+            raise UsageError(f"seed={self.seed} must be a whole number of 64 bits, such as 1.")
+        refuse_url(self.out, "out")
         _ = self.data.preprocessing  # raises for sizes that make no picture

@@ -4,7 +4,7 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +15,11 @@ from tqdm import tqdm
 from tarn.sharding.errors import UsageError
 from tarn.sharding.progress import progress_bar
 from tarn.sharding.storage.local import write_whole
+from tarn.training.run.appending import Appending
+from tarn.training.run.board import Board
 
 COLUMNS = ("epoch", "lr", "train loss", "top-1", "top-5", "val loss", "top-1", "top-5", "images/s", "data wait")
+Figures = dict[str, float | None]
 LAYOUT = "{:>5}  {:>9}  {:>10}  {:>7}  {:>7}  {:>8}  {:>7}  {:>7}  {:>9}  {:>9}"
 
 
@@ -43,22 +46,21 @@ class Journal:
         self.speaks = speaks
         self.run = run
         self.bar: tqdm[Any] | None = None
-        self.board: Any = None
+        self.board: Board | None = None
+        self.epochs_told: set[int] = set()  # by their last step
         self.logger = logging.Logger("tarn")  # an own one: nothing global is changed
         if not speaks:
             self.logger.addHandler(logging.NullHandler())
             return
         run.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(run / "train.log", encoding="utf-8")
+        file = LogFile(run / "train.log", self.say)
         file.setFormatter(logging.Formatter("%(asctime)s  %(message)s"))
         self.logger.addHandler(file)
         self.logger.addHandler(BarSafeHandler())
         self.forget_after(step)
-        self.lines = (run / "metrics.jsonl").open("a", encoding="utf-8")
+        self.lines = Appending(run / "metrics.jsonl", self.say)
         if config.tensorboard:
-            from torch.utils.tensorboard import SummaryWriter  # slow to import: two seconds
-
-            self.board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
+            self.board = Board(run / "tensorboard", step + 1, self.say)
 
     def forget_after(self, step: int) -> None:
         """Drops the lines of steps that a killed run took after the checkpoint from which this one goes on."""
@@ -69,38 +71,47 @@ class Journal:
         kept = [line for line in lines if line.endswith("\n") and is_up_to(line, step)]
         if len(kept) != len(lines):
             write_whole(path, "".join(kept))
+        told = [json.loads(line) for line in kept]
+        self.epochs_told = {int(line["step"]) for line in told if line.get("kind") == "epoch"}
 
     def say(self, text: str) -> None:
         """One message for a human."""
         self.logger.info(text)
 
-    def record(self, kind: str, step: int, figures: Mapping[str, float]) -> None:
-        """Figures for a machine: one JSON line, and a TensorBoard scalar each."""
+    def record(self, kind: str, step: int, figures: Mapping[str, float | None]) -> None:
+        """Figures for a machine: one JSON line, and a TensorBoard scalar each; null and nothing for None."""
         if not self.speaks:
             return
-        self.lines.write(json.dumps({"kind": kind, "step": step, **figures}) + "\n")
-        self.lines.flush()
+        self.lines.append((json.dumps({"kind": kind, "step": step, **figures}) + "\n").encode())
         if self.board is not None:
             for name, value in figures.items():
-                if name != "epoch":
+                if name != "epoch" and value is not None:
                     self.board.add_scalar(f"{kind}/{name}", value, step)
 
     def table_head(self) -> None:
         self.say(LAYOUT.format(*COLUMNS))
 
-    def table_line(self, figures: Mapping[str, float]) -> None:
+    def end_epoch(self, step: int, figures: Figures) -> None:
+        """An epoch's line, once: a run that was killed behind its validation tells what it had no time to tell."""
+        if step not in self.epochs_told:
+            self.epochs_told.add(step)
+            self.record("epoch", step, figures)
+            self.table_line(figures)
+
+    def table_line(self, figures: Figures) -> None:
         """One line for an epoch; keys as trainer.py's epoch figures."""
-        percent = [f"{figures[name]:.2%}" for name in ("train_top1", "train_top5", "val_top1", "val_top5")]
+        names = ("train_top1", "train_top5", "val_top1", "val_top5")
+        percent = [in_table(figures.get(name), ".2%") for name in names]
         self.say(
             LAYOUT.format(
-                int(figures["epoch"]),
-                f"{figures['lr']:.3g}",
-                f"{figures['train_loss']:.4f}",
+                in_table(figures["epoch"], ".0f"),
+                in_table(figures["lr"], ".3g"),
+                in_table(figures["train_loss"], ".4f"),
                 *percent[:2],
-                f"{figures['val_loss']:.4f}",
+                in_table(figures.get("val_loss"), ".4f"),
                 *percent[2:],
-                f"{figures['images_per_second']:.1f}",
-                f"{figures['data_wait']:.1%}",
+                in_table(figures["images_per_second"], ".1f"),
+                in_table(figures["data_wait"], ".1%"),
             )
         )
 
@@ -132,6 +143,25 @@ class Journal:
         for handler in list(self.logger.handlers):
             handler.close()
             self.logger.removeHandler(handler)
+
+
+def in_table(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+class LogFile(logging.Handler):
+    """train.log, as long as it can be written."""
+
+    def __init__(self, path: Path, warn: Callable[[str], object]) -> None:
+        super().__init__()
+        self.file = Appending(path, warn)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.file.append((self.format(record) + "\n").encode())
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
 
 
 class BarSafeHandler(logging.Handler):

@@ -1,6 +1,7 @@
 """From a checkpoint to an exported model."""
 
 import platform
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,23 @@ import torch
 
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import ClassInfo
+from tarn.training.coercion import refuse_url
 from tarn.training.export.artifact import Artifact
 from tarn.training.export.publish import publish
 from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.run import checkpoint
 
 
-def export_checkpoint(path: Path, out: Path) -> tuple[Path, Path]:
+def export_checkpoint(path: Path, out: Path, look: Callable[[], object] = lambda: None) -> tuple[Path, Path]:
     """model.pt and model.pkl in the folder out, loaded back and compared. path: a checkpoint, or a run's folder.
+
+    look: called now and then; what it raises ends the export, with nothing left of it.
 
     Raises UsageError where there is none, TarnError for a damaged one.
     """
+    refuse_url(out, "--out")
     path = find_checkpoint(path)
-    return publish(artifact_of(checkpoint.read(path), path), out)
+    return publish(artifact_of(checkpoint.read(path), path), out, look)
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -53,7 +58,9 @@ def artifact_of(payload: dict[str, Any], where: Path) -> Artifact:
 
 def provenance(payload: dict[str, Any], where: Path) -> dict[str, str | int | float | None]:
     """Where the weights come from: plain values, nothing of the machine."""
-    metrics = {name: value for name, value in payload["metrics"].items() if name.startswith("val_")}
+    marker = next((told for told in checkpoint.markers(where.parent) if told["path"] == where), {})
+    figures = marker.get("figures") or payload["metrics"]
+    metrics = {name: value for name, value in figures.items() if name.startswith("val_")}
     return {
         "checkpoint": where.name,
         "step": payload["step"],

@@ -1,8 +1,10 @@
 """Which samples each step saw, by key: a JSON line a step and rank, for those who must be able to tell."""
 
+import contextlib
 import json
 from pathlib import Path
 
+from tarn.sharding.errors import TarnError
 from tarn.sharding.storage.local import write_whole
 from tarn.training.world.world import World
 
@@ -27,12 +29,18 @@ class Trace:
         self.keys += keys
 
     def end_step(self, step: int) -> None:
-        self.file.write(json.dumps({"step": step, "ranks": self.ranks, "keys": self.keys}) + "\n")
-        self.file.flush()
+        try:
+            self.file.write(json.dumps({"step": step, "ranks": self.ranks, "keys": self.keys}) + "\n")
+            self.file.flush()
+        except OSError as error:
+            raise TarnError(
+                f"{self.file.name} cannot be written ({error}): make room and run again, or set journal.keys=false."
+            ) from error
         self.keys = []
 
     def close(self) -> None:
-        self.file.close()
+        with contextlib.suppress(OSError):
+            self.file.close()
 
 
 def forget_steps(path: Path, step: int) -> None:

@@ -1,10 +1,10 @@
-"""The loop: fetch, forward, backward, step, log; then validate, tell, save."""
+"""The loop: fetch, forward, backward, step, log; saving and telling stand around it."""
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,38 +17,16 @@ from tarn.training.evaluation.evaluate import Score, evaluate, hits
 from tarn.training.model.resnet import ResNet
 from tarn.training.pixels.normalisation import normalise
 from tarn.training.recipe.amp import build_scaler, choose_dtype
+from tarn.training.recipe.momentum import restore_momentum
 from tarn.training.recipe.optim import Plateau, build_optimizer, learning_rate
 from tarn.training.run.config import RunConfig
-from tarn.training.run.journal import Journal
+from tarn.training.run.journal import Figures, Journal
+from tarn.training.run.tally import Tally
 from tarn.training.run.trace import Trace
 from tarn.training.streaming.iteration import Batch
 from tarn.training.streaming.planned import PlannedLoader
 from tarn.training.streaming.state import StreamState
 from tarn.training.world.world import World
-
-
-@dataclass(slots=True)
-class Tally:
-    """What the steps of a stretch add up to. sums, on the device: loss, top-1 hits, top-5 hits, samples."""
-
-    sums: Tensor
-    seconds: float = 0.0
-    waited: float = 0.0
-
-    def add(self, other: "Tally") -> None:
-        self.sums += other.sums
-        self.seconds += other.seconds
-        self.waited += other.waited
-
-    def figures(self) -> dict[str, float]:
-        loss, top1, top5, samples = self.sums.tolist()
-        return {
-            "loss": loss / max(1.0, samples),
-            "top1": top1 / max(1.0, samples),
-            "top5": top5 / max(1.0, samples),
-            "images_per_second": samples / max(1e-9, self.seconds),
-            "data_wait": self.waited / max(1e-9, self.seconds),
-        }
 
 
 class Trainer:
@@ -60,7 +38,7 @@ class Trainer:
         world: World,
         model: ResNet,
         train: PlannedLoader,
-        val: PlannedLoader,
+        val: PlannedLoader | None,
     ) -> None:
         self.config, self.world, self.train_loader, self.val_loader = config, world, train, val
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
@@ -93,6 +71,11 @@ class Trainer:
         return min(total, self.config.optim.max_steps or total)
 
     @property
+    def is_at_end(self) -> bool:
+        """Of an epoch, or of the run."""
+        return self.stream.samples >= self.train_loader.plan.samples or self.step >= self.last_step
+
+    @property
     def lr(self) -> float:
         rate = learning_rate(self.config.optim, self.step, self.steps_per_epoch)
         return rate * (self.plateau.multiplier if self.config.optim.schedule == "plateau" else 1.0)
@@ -108,7 +91,9 @@ class Trainer:
         for step in range(first, self.steps_per_epoch):
             if self.step >= self.last_step:
                 break
-            self.train_step(batches, self.lr)
+            with told_of_memory(self.config.optim.micro_batch):
+                self.train_step(batches, self.lr)
+            self.last_score = None
             if self.trace is not None:
                 self.trace.end_step(self.step)
             self.stream = self.stream.advanced(self.stream.global_batch)
@@ -175,8 +160,9 @@ class Trainer:
             )
         self.epoch_tally.add(stretch)
         faults = {f"data_{name}": value for name, value in self.train_loader.take_counters().items() if value}
-        journal.record("train", self.step, figures | {"epoch": self.stream.epoch} | faults)
-        for warning in (*self.train_loader.take_warnings(), *self.val_loader.take_warnings()):
+        journal.record("train", self.step, {**figures, "epoch": self.stream.epoch, **faults})
+        loaders = [self.train_loader] + ([self.val_loader] if self.val_loader else [])
+        for warning in [warning for loader in loaders for warning in loader.take_warnings()]:
             journal.say(f"Warning: {warning}")
         journal.advance_bar(
             0,
@@ -189,39 +175,46 @@ class Trainer:
             },
         )
 
-    def validate(self, journal: Journal) -> Score:
-        """Rank 0's running statistics go to all ranks first, so that every rank scores the same model."""
+    def validate(self, journal: Journal, look: Callable[[], object]) -> Score:
+        """Rank 0's running statistics go to all ranks first, so that every rank scores the same model.
+
+        look: called by all ranks before each batch; what it raises ends the validation.
+        """
+        assert self.val_loader is not None
         self.world.broadcast(iter(self.model.buffers()))
         journal.start_bar("validation", self.val_loader.plan.samples)
-        score = evaluate(
-            self.model, self.val_loader, self.world, self.model.fc.out_features, self.eval_dtype, journal.advance_bar
-        )
+        classes = self.model.fc.out_features
+        score = evaluate(self.model, self.val_loader, self.world, classes, self.eval_dtype, journal.advance_bar, look)
         journal.end_bar()
         self.last_score = score
         return score
 
-    def end_epoch(self, journal: Journal) -> dict[str, float]:
-        """Validates, tells the epoch's line, and turns to the next epoch. Returns the line's figures."""
+    def epoch_figures(self, journal: Journal, look: Callable[[], object]) -> Figures:
+        """The epoch's line, its validation included where there is one; None is what no number can be told of."""
         self.log(journal)
-        lr = self.optimizer.param_groups[0]["lr"]
-        score, seen = self.validate(journal), self.epoch_tally.figures()
-        figures = {
-            "epoch": self.stream.epoch,
-            "lr": lr,
-            **{f"train_{name}": seen[name] for name in ("loss", "top1", "top5")},
-            "val_loss": score.loss,
-            "val_top1": score.top1,
-            "val_top5": score.top5,
-            "images_per_second": seen["images_per_second"],
-            "data_wait": seen["data_wait"],
-        }
-        journal.record("epoch", self.step, figures)
-        journal.table_line(figures)
-        if self.stream.samples >= self.train_loader.plan.samples:
-            self.plateau.observe(score.loss)
-            self.stream = self.stream.next_epoch()
-        self.epoch_tally = self.new_tally()
+        lr, seen = self.optimizer.param_groups[0]["lr"], self.epoch_tally.figures()
+        figures: Figures = {"epoch": self.stream.epoch, "lr": lr}
+        figures |= {f"train_{name}": seen[name] for name in ("loss", "top1", "top5")}
+        if self.val_loader is not None:
+            score = self.validate(journal, look)
+            sound = score.is_finite
+            if not sound:
+                journal.say(
+                    f"Warning: the validation loss is {score.loss} at step {self.step}: this is no score, and counts "
+                    "neither as the best nor for the plateau; lower optim.lr, or see to eval_amp."
+                )
+            for name in ("loss", "top1", "top5"):
+                figures[f"val_{name}"] = getattr(score, name) if sound else None
+        figures |= {name: seen[name] for name in ("images_per_second", "data_wait")}
         return figures
+
+    def turn(self, val_loss: float | None) -> None:
+        """To the next epoch, where this one is at its end."""
+        if self.stream.samples >= self.train_loader.plan.samples:
+            if val_loss is not None:
+                self.plateau.observe(val_loss)
+            self.stream = self.stream.next_epoch()
+            self.epoch_tally = self.new_tally()
 
     def state_dict(self) -> dict[str, Any]:
         """All that the steps to come depend on: plain values and tensors. Every rank calls it and adds its own."""
@@ -243,14 +236,15 @@ class Trainer:
         self.stream = self.stream.restored(told["stream"])
         try:
             self.model.load_state_dict(told["model"])
-            self.optimizer.load_state_dict(told["optimizer"])
-        except (RuntimeError, ValueError) as error:
+            restore_momentum(self.optimizer, self.model, told["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:200]
             raise TarnError(
                 f"the checkpoint does not fit model.arch={self.config.model.arch!r} ({reason}): give the run's own "
                 "model, or another run folder."
             ) from error
-        self.scaler.load_state_dict(told["scaler"])
+        if told["scaler"]:  # empty where the run was not in fp16: the scale begins anew
+            self.scaler.load_state_dict(told["scaler"])
         self.plateau = replace(self.plateau, **told["plateau"])
         sums, seconds, waited = told["tally"]
         self.epoch_tally = Tally(self.epoch_tally.sums.new_tensor(sums), seconds, waited)
@@ -259,3 +253,23 @@ class Trainer:
             torch.set_rng_state(rng["cpu"])
             if "cuda" in rng and self.world.device.type == "cuda":
                 torch.cuda.set_rng_state(rng["cuda"], self.world.device)
+
+
+@contextmanager
+def told_of_memory(micro_batch: int | None) -> Iterator[None]:
+    """What torch refuses in a step for its size, in one sentence with the setting that mends it."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        reason = str(error).splitlines()[0][:160]
+        raise TarnError(
+            f"the device's memory is too small for parts of optim.micro_batch={micro_batch} ({reason}): "
+            "lower optim.micro_batch; the weights stay the same but for batch statistics."
+        ) from error
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise TarnError(
+            f"a part of a step has one sample (optim.micro_batch={micro_batch}), of which no batch statistics can be "
+            "taken: raise optim.micro_batch, or optim.global_batch to two for each rank."
+        ) from error

@@ -102,11 +102,12 @@ class StreamPlan:
         return min(self.part_size, self.ranks.largest_share(self.global_batch))
 
     def positions(self, step: int) -> list[NDArray[np.int64]]:
-        """Positions of this rank's parts in a step, at least one part, an empty one if need be."""
+        """Positions of this rank's parts in a step, at least one part, an empty one if need be; parts differ by at most
+        one sample, for batch statistics of a small rest are none."""
         first = step * self.global_batch
         count = min(self.global_batch, self.samples - first)
         positions = first + (self.share if count == self.global_batch else self.ranks.share(count))
-        return [positions[at : at + self.part_size] for at in range(0, max(1, len(positions)), self.part_size)]
+        return np.array_split(positions, max(1, -(-len(positions) // self.part_size)))
 
 
 def train_plan(

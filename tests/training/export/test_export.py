@@ -1,4 +1,6 @@
+import os
 import pickle
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -100,3 +102,46 @@ def test_damaged_metadata_is_told_by_key(tmp_path: Path) -> None:
     fewer = Artifact.from_payload({**payload, "classes": payload["classes"][:3]}, "m.pt")
     with pytest.raises(TarnError, match=r"do not fit resnet18"):
         fewer.build("m.pt")
+
+
+def test_leftovers_of_killed_exports_are_swept_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    old, mine, foreign, living, older = (
+        tmp_path / f".model.pt.tmp-{end}"
+        for end in (
+            f"{dead.pid}",
+            f"{socket.gethostname()}-{dead.pid}",
+            f"elsewhere-{dead.pid}",
+            f"{os.getpid()}",
+            f"{dead.pid}0000000",
+        )
+    )
+    for path in (old, mine, foreign, living):
+        path.write_bytes(b"")
+    os.utime(old, (0, 0))
+    os.utime(living, (0, 0))
+    older.write_bytes(b"")  # just written: perhaps by a process of another host
+    export.sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted((foreign, living, older))
+
+
+def test_an_export_that_is_asked_to_leave_leaves_nothing_and_the_earlier_one_stays(tmp_path: Path) -> None:
+    pt, pkl = export.publish(artifact(), tmp_path)
+    before = pt.read_bytes(), pkl.read_bytes()
+    looks = 0
+
+    def look() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 5:  # while it waits for the other process
+            raise InterruptedByTest
+
+    with pytest.raises(InterruptedByTest):
+        export.publish(artifact(seed=1), tmp_path, look)
+    assert (pt.read_bytes(), pkl.read_bytes()) == before
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+class InterruptedByTest(Exception):  # noqa: N818  it is none
+    pass

@@ -6,6 +6,7 @@ import torch
 
 from tarn.sharding.errors import TarnError
 from tarn.training.run import checkpoint
+from tarn.training.run.adoption import adopt
 
 
 def fill(folder: Path, tops: list[float | None]) -> list[Path]:
@@ -44,11 +45,60 @@ def test_a_damaged_newest_falls_back_to_the_one_before_and_is_named(tmp_path: Pa
     assert newest.name in complaints[0]
 
 
-def test_a_checkpoint_without_its_marker_does_not_exist(tmp_path: Path) -> None:
-    fill(tmp_path, [None, None])[1].with_suffix(".json").unlink()
+def test_a_checkpoint_that_lost_its_marker_is_examined_used_and_said(tmp_path: Path) -> None:
+    paths = fill(tmp_path, [None, None, None, None])
+    for path in paths:
+        path.with_suffix(".json").unlink()
+    raw = bytearray(paths[3].read_bytes())
+    raw[raw.index(torch.full((100,), 3.0).numpy().tobytes()) + 8] ^= 1  # a bit of a weight: the file loads all the same
+    paths[3].write_bytes(raw)
+    paths[2].write_bytes(paths[0].read_bytes())
+    said = adopt(tmp_path)
+    assert [("sound" in sentence, path.name in sentence) for sentence, path in zip(said, paths, strict=True)] == [
+        (True, True), (True, True), (False, True), (False, True)
+    ]  # fmt: skip
     found, _ = checkpoint.newest(tmp_path)
     assert found is not None
-    assert found["step"] == 0
+    assert found["step"] == 1
+    checkpoint.save(tmp_path, 4, {}, {})
+    checkpoint.retain(tmp_path, keep_last=2, step=4)
+    assert all(path.exists() for path in paths[2:])  # nobody can tell what they are: they are not ours to delete
+
+
+def test_a_run_does_not_begin_anew_beside_checkpoints_that_cannot_be_told(tmp_path: Path) -> None:
+    (path,) = fill(tmp_path, [None])
+    path.with_suffix(".json").unlink()
+    path.write_bytes(path.read_bytes()[:-100])
+    adopt(tmp_path)
+    with pytest.raises(TarnError, match=r"step-00000000\.pt has no marker"):
+        checkpoint.newest(tmp_path)
+    assert path.exists()
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf"), 6e29])
+def test_a_diverged_checkpoint_is_passed_over_for_the_one_before(tmp_path: Path, poison: float) -> None:
+    for step, value in ((1, 1.0), (2, poison)):
+        checkpoint.save(tmp_path, step, {"trainer": {"model": {"fc.weight": torch.tensor([0.5, value])}}}, {})
+    found, complaints = checkpoint.newest(tmp_path)
+    assert found is not None
+    assert found["step"] == 1
+    assert len(complaints) == 1
+    assert "step-00000002.pt has diverged (fc.weight" in complaints[0]
+
+
+def test_a_marker_receives_a_validation_beside_its_digest(tmp_path: Path) -> None:
+    (path,) = fill(tmp_path, [None])
+    checkpoint.add_to_marker(path, {"top1": 0.25, "figures": {"val_loss": None}})
+    found, complaints = checkpoint.newest(tmp_path)
+    assert complaints == []
+    assert found is not None
+    assert found["marker"]["top1"] == 0.25
+
+
+def test_checkpoints_of_later_steps_that_were_passed_over_do_not_push_out_sound_ones(tmp_path: Path) -> None:
+    fill(tmp_path, [None] * 8)
+    checkpoint.retain(tmp_path, keep_last=2, step=4)
+    assert [marker["step"] for marker in checkpoint.markers(tmp_path)] == [3, 4, 5, 6, 7]
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_is_not_started_anew(tmp_path: Path) -> None:
@@ -61,7 +111,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_not_started_anew(tmp_path: P
 def test_the_last_few_and_the_best_are_kept(tmp_path: Path) -> None:
     fill(tmp_path, [0.1, 0.9, None, 0.3, 0.4, 0.5])
     (tmp_path / "step-00000077.pt.tmp").write_bytes(b"left by a killed process")
-    checkpoint.retain(tmp_path, keep_last=2)
+    checkpoint.retain(tmp_path, keep_last=2, step=5)
     assert [marker["step"] for marker in checkpoint.markers(tmp_path)] == [1, 4, 5]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         f"step-{step:08d}.{kind}" for step in (1, 4, 5) for kind in ("pt", "json")

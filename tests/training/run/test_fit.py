@@ -1,0 +1,169 @@
+"""Runs in this process, on the CPU: what is trained, kept, told and exported when something went otherwise."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from tarn.training.__main__ import main
+from tarn.training.run import checkpoint
+
+WORDS = [
+    "--model.arch=resnet18", "--model.small_stem=true", "--data.image_size=32", "--data.eval_resize=36",
+    "--data.lanes=4", "--data.active_shards=4", "--data.workers=0", "--optim.epochs=1", "--optim.global_batch=40",
+    "--optim.micro_batch=39", "--optim.lr=0.02", "--optim.warmup_epochs=0.5", "--journal.tensorboard=false",
+    "--eval_batch=20", "--device=cpu", "--amp=off", "--seed=3",
+]  # fmt: skip
+
+
+def fit(shards: Path, out: Path, *more: str, expected: int = 0) -> None:
+    assert main(["fit", f"--data.shards={shards}", f"--out={out}", *WORDS, *more]) == expected
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)["state_dict"]  # type: ignore[no-any-return]
+
+
+def same(one: Path, other: Path) -> bool:
+    first, second = weights(one), weights(other)
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.fixture(scope="module")
+def whole(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run, to be copied."""
+    out = tmp_path_factory.mktemp("fit") / "whole"
+    fit(shards, out)
+    return out
+
+
+@pytest.fixture
+def copy(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "run"))
+
+
+def test_a_run_begun_anew_in_its_folder_exports_and_reports_its_own_model(shards: Path, copy: Path) -> None:
+    before, report = weights(copy / "model.pt"), (copy / "evaluation.json").read_text()
+    shutil.rmtree(copy / "checkpoints")
+    fit(shards, copy, "--seed=4")
+    assert not torch.equal(before["fc.weight"], weights(copy / "model.pt")["fc.weight"])
+    assert json.loads(report)["checkpoint"] != json.loads((copy / "evaluation.json").read_text())["checkpoint"]
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.pkl"])
+def test_a_cut_or_missing_export_is_made_again(shards: Path, whole: Path, copy: Path, name: str) -> None:
+    path = copy / name
+    if name == "model.pt":
+        path.write_bytes(path.read_bytes()[:1000])
+    else:
+        path.unlink()
+    fit(shards, copy)
+    assert same(whole / "model.pt", copy / "model.pt")
+    assert json.loads((copy / "exported.json").read_text())[name] == checkpoint.sha256(path)
+
+
+def test_a_run_whose_markers_were_lost_goes_on_and_loses_nothing(
+    shards: Path, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (copy / "checkpoints").glob("*.json"):
+        path.unlink()
+    kept = sorted((copy / "checkpoints").glob("*.pt"))
+    fit(shards, copy, "--optim.epochs=2")
+    assert all(path.exists() for path in kept)
+    said = capsys.readouterr().out
+    assert "lost its marker; the file is sound" in said
+    assert "Going on after step" in said
+
+
+def test_a_complete_run_keeps_its_config_and_says_what_is_not_used(
+    shards: Path, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (copy / "config.yaml").read_text()
+    fit(shards, copy, "--optim.lr=5.0")
+    assert (copy / "config.yaml").read_text() == before
+    assert "not used is optim.lr=5.0 (was 0.02)" in capsys.readouterr().out
+
+
+def test_a_step_that_diverges_is_not_saved_and_the_run_goes_on_at_a_lower_rate(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(shards, tmp_path / "run", "--optim.lr=1e30", "--optim.warmup_epochs=0", "--optim.max_steps=1", expected=1)
+    assert "diverged by step 1" in capsys.readouterr().err
+    assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
+    fit(shards, tmp_path / "run", "--optim.max_steps=1")
+
+
+def test_saves_by_time_change_neither_weights_nor_the_epoch_line(shards: Path, whole: Path, tmp_path: Path) -> None:
+    fit(shards, tmp_path, "--checkpoint.every_minutes=1e-9", "--checkpoint.keep_last=99")
+    assert len(list((tmp_path / "checkpoints").glob("*.pt"))) == epoch_line(tmp_path)["step"] > 1
+    assert same(whole / "model.pt", tmp_path / "model.pt")
+
+
+def epoch_line(run: Path) -> dict[str, float]:
+    (line,) = (
+        line for line in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()) if line["kind"] == "epoch"
+    )
+    return {name: value for name, value in line.items() if name not in ("images_per_second", "data_wait")}
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_run_killed_in_or_behind_its_validation_tells_the_same_line_once(
+    shards: Path, whole: Path, copy: Path, told: bool
+) -> None:
+    """As a kill leaves it: saved, with or without the validation in the marker, nothing told, reported or exported."""
+    for name in ("exported.json", "evaluation.json", "model.pt", "model.pkl", "metrics.jsonl"):
+        (copy / name).unlink()
+    marker = checkpoint.markers(copy / "checkpoints")[-1]
+    if not told:
+        del marker["figures"]
+        checkpoint.write_marker(marker["path"], marker)
+    fit(shards, copy)
+    assert epoch_line(copy) == epoch_line(whole)
+    assert same(whole / "model.pt", copy / "model.pt")
+    assert checkpoint.markers(copy / "checkpoints")[-1]["figures"]["val_top1"] == epoch_line(whole)["val_top1"]
+    read = torch.load(copy / "model.pt", weights_only=True)["provenance"]
+    assert read["val_top1"] == epoch_line(whole)["val_top1"]
+
+
+def test_a_run_goes_on_in_fp16_from_a_checkpoint_without_a_scale(
+    shards: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0, enabled=True)
+    monkeypatch.setattr("tarn.training.run.trainer.build_scaler", lambda dtype, device: scaler)
+    fit(shards, copy, "--optim.epochs=2")
+    told = checkpoint.read(checkpoint.markers(copy / "checkpoints")[-1]["path"])
+    assert told["trainer"]["scaler"]["scale"] == 4.0
+
+
+def test_a_dataset_without_another_split_is_trained_without_validation_which_is_said(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = tmp_path / "alone"
+    shutil.copytree(shards, alone)
+    manifest = json.loads((alone / "manifest.json").read_text())
+    del manifest["splits"]["val"]
+    (alone / "manifest.json").write_text(json.dumps(manifest))
+    fit(alone, tmp_path / "run")
+    assert "trained without validation" in capsys.readouterr().out
+    assert (tmp_path / "run" / "model.pkl").exists()
+    assert not (tmp_path / "run" / "evaluation.json").exists()
+    fit(alone, tmp_path / "other", "--optim.schedule=plateau", expected=2)
+    assert "'plateau' follows the validation" in capsys.readouterr().err
+
+
+def test_a_warm_up_as_long_as_the_run_is_told(shards: Path, copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fit(shards, copy, "--optim.epochs=2", "--optim.warmup_epochs=5")
+    said = capsys.readouterr().out
+    assert "never reaches its peak of 0.02" in said
+    assert "The learning rate goes on at" in said
+
+
+def test_a_part_of_one_sample_is_refused_in_one_sentence(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(shards, tmp_path, "--model.small_stem=false", "--optim.micro_batch=1", expected=1)
+    assert "raise optim.micro_batch" in capsys.readouterr().err
+    fit(shards, tmp_path, "--model.small_stem=false", "--optim.global_batch=9", "--optim.micro_batch=8",
+        "--optim.max_steps=1")  # fmt: skip
