@@ -40,17 +40,17 @@ def test_a_loader_goes_on_reading_what_it_opened_when_the_dataset_is_packed_anew
         del batch
     assert seen == expected
     assert set(Counter(key for keys in seen for key in keys).values()) == {1}
-    del loader
     pack(source, str(out), PackConfig(shard_size=20_000, seed=3))
     assert not (out / "train" / "train-000000.tar").exists()
 
 
-def test_a_dataset_that_is_copied_over_while_it_is_read_is_an_error(tmp_path: Path) -> None:
+def test_a_dataset_that_is_copied_over_in_part_while_it_is_read_is_an_error(tmp_path: Path) -> None:
     source = picture_tree(tmp_path / "source", train=24)
     for name, seed in (("out", 0), ("other", 1)):
         pack(source, str(tmp_path / name), PackConfig(shard_size=20_000, seed=seed))
     with closing(few_ahead(tmp_path / "out")) as loader:
         next(batches := iter(loader))
-        shutil.copytree(tmp_path / "other", tmp_path / "out", dirs_exist_ok=True)
+        for index in sorted((tmp_path / "other" / "train").glob("*.idx")):
+            shutil.copy(index, tmp_path / "out" / "train")
         with pytest.raises(TarnError, match=r"\.idx does not have the SHA-256 of the manifest that was read: the data"):
             list(batches)
