@@ -18,6 +18,8 @@ from tarn.sharding.foreign.samples import repeated
 from tarn.sharding.foreign.scan import Scan, scan_all
 from tarn.sharding.foreign.target import SOURCE, find_target, is_current, read_earlier, refuse_unwritable
 from tarn.sharding.format.gathered import gathered_name, publish_gathered
+from tarn.sharding.format.leftovers import refuse_changed
+from tarn.sharding.format.lock import only_writer
 from tarn.sharding.format.manifest import ClassInfo, Manifest, ShardInfo, Split, index_bytes
 from tarn.sharding.sources import Problems
 
@@ -72,7 +74,9 @@ def index(url: str, config: IndexConfig) -> Indexed:
         for split, tars in layout.splits.items()
     }
     manifest = Manifest(classes, splits, data_root)
-    publish(root, manifest, {scan.tar.index_name: indexes[name] for name, scan in scans.items()}, before)
+    with only_writer(root):
+        refuse_changed(root, before)
+        publish(root, manifest, {scan.tar.index_name: indexes[name] for name, scan in scans.items()}, before)
     return Indexed(root, manifest, fresh=True)
 
 

@@ -50,6 +50,13 @@ def present(root: str) -> Manifest | None:
     return read_manifest(root, hold=False) if storage.exists(storage.join(root, MANIFEST)) else None
 
 
+def refuse_changed(root: str, before: Manifest | None) -> None:
+    """Raises TarnError where another manifest lies there than did: somebody wrote there who knows no lock, or before it
+    was taken."""
+    if present(root) != before:
+        raise TarnError(f"{storage.join(root, MANIFEST)} changed meanwhile: nothing was published, start again.")
+
+
 def leftovers(root: str) -> list[Leftover]:
     """Pending first, then retired ones from the oldest on. Raises TarnError."""
     wanted, found = files_of(present(root)), []

@@ -10,6 +10,8 @@ from tarn.sharding.format.lock import is_being_written
 from tarn.sharding.format.manifest import PENDING, Manifest
 from tarn.sharding.storage.urls import kind_of
 
+STAGING = ".staging-"  # folders of shards that are being written
+HALF_WRITTEN = ".*.tmp-*"  # small files that are: see storage.publish
 SPLITS = ("train", "val", "test")  # looked into also where the manifest has no such split
 AGAIN = "pack it again, which removes them"
 
@@ -21,12 +23,13 @@ def litter(root: str, manifest: Manifest) -> Iterator[str]:
     if kind_of(root) == "http" or is_being_written(root):
         return
     folder = storage.local_path(root)
-    for left in sorted(folder.glob(".staging-*")) if folder is not None else ():
+    found = [*folder.glob(f"{STAGING}*"), *folder.glob(HALF_WRITTEN)] if folder is not None else []
+    for left in sorted(found):
         yield f"{left} was left by a packing that was killed: pack it again, which removes it."
     for leftover in leftovers(root):
-        if leftover.name == PENDING:
+        if leftover.name == PENDING and leftover.files:
             yield f"{root} has {files_in(leftover)} of a packing that was killed before its end: {AGAIN}."
-        elif leftover.read is False:
+        elif leftover.name != PENDING and leftover.read is False:
             yield f"{root} has {files_in(leftover)} of an earlier packing, which nobody reads any more: {AGAIN}."
 
 

@@ -7,11 +7,21 @@ from pathlib import Path
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.gathered import check_gathered, gathered_name, publish_gathered
-from tarn.sharding.format.leftovers import MANIFEST, RETIRED, announce, left_manifests, present, retire, sweep
+from tarn.sharding.format.leftovers import (
+    MANIFEST,
+    RETIRED,
+    announce,
+    left_manifests,
+    present,
+    refuse_changed,
+    retire,
+    sweep,
+)
 from tarn.sharding.format.manifest import ClassInfo, Manifest, Split
 from tarn.sharding.packing.staging import clear_staging
 
-PUBLISHED = "the new dataset is published and whole; pack again to remove what is left of the earlier one."
+PUBLISHED = "the new dataset is published and whole"
+LEFT = "; pack again to remove what is left of the earlier one"
 
 
 def publish(
@@ -26,7 +36,7 @@ def publish(
     whatever ends it later is given a note that says so. Raises TarnError."""
     kept = dict(before.splits) if before is not None and before.classes == classes else {}
     manifest = Manifest(classes, dict(sorted({**kept, **splits}.items())))
-    there = before.splits.keys() if before is not None else set()
+    there = before.splits.keys() if before is not None else frozenset()
     shards = [shard for split in splits.values() for shard in split.shards]
     indexes = {shard.index_name: (staging / shard.index_name).read_bytes() for shard in shards}
     try:
@@ -44,7 +54,7 @@ def publish(
     except BaseException as error:
         with contextlib.suppress(TarnError):  # a store that is not there: the next packing does it
             if present(root) == manifest:
-                error.add_note(PUBLISHED)
+                error.add_note(f"{PUBLISHED}{LEFT if there else ''}.")
             else:
                 sweep(root, newest_retired(root))
         raise
@@ -63,12 +73,6 @@ def gather(root: str, splits: Mapping[str, Split], indexes: Mapping[str, bytes])
     is known, which tells whether it fits: so that of a split that is replaced comes behind the manifest."""
     for name, split in splits.items():
         publish_gathered(root, name, split, lambda shard: indexes[shard.index_name])
-
-
-def refuse_changed(root: str, before: Manifest | None) -> None:
-    """Raises TarnError where somebody has written there meanwhile who knows no lock."""
-    if present(root) != before:
-        raise TarnError(f"{root}/{MANIFEST} changed while this was packed: nothing was published, pack again.")
 
 
 def mend_gathered(root: str, manifest: Manifest) -> None:

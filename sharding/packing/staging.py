@@ -11,8 +11,7 @@ from pathlib import Path
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
-
-STAGING = ".staging-"
+from tarn.sharding.format.litter import HALF_WRITTEN, STAGING
 
 
 @contextmanager
@@ -34,8 +33,12 @@ def staging_folder(root: str) -> Iterator[Path]:
 
 
 def clear_staging(out: Path) -> None:
+    """Of processes that were killed: their staging, and files that they were about to rename."""
     for left in out.glob(f"{STAGING}*"):
         shutil.rmtree(left, ignore_errors=True)
+    for left in out.glob(HALF_WRITTEN):
+        with contextlib.suppress(OSError):
+            left.unlink()
 
 
 @contextmanager

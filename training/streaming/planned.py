@@ -58,7 +58,9 @@ class PlannedLoader(EpochIteration):
         registrar, complaints = build_registrar(device) if pin_memory else (None, [])
         self.warnings += complaints
         self.plan, self.crew, self.pin_memory = plan, crew, registrar is not None
-        self.manifest = manifest  # held: its files stay while they are read (sharding/format/holding.py)
+        self.manifest: Manifest | None = (
+            manifest  # held: its files stay while they are read (sharding/format/holding.py)
+        )
         self.classes = manifest.classes
         self.state = start_state(plan, manifest.fingerprint(split))
         self.ledger = Ledger(ledger, plan.bad_samples.budget)
@@ -168,3 +170,4 @@ class PlannedLoader(EpochIteration):
     def close(self) -> None:
         """Ends the processes; so does the end of the program, or of the loader's last user."""
         self.crew.close()
+        self.manifest = None

@@ -1,5 +1,6 @@
 """Where a worker gets pictures' bytes: shards on local disks, cached ones, or ranges of remote ones."""
 
+import hashlib
 import os
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
@@ -144,7 +145,13 @@ class LocalSource(Source):
     def index(self, shard: int) -> NDArray[np.void]:
         if shard not in self.indexes:
             url = storage.join(self.root, self.shards[shard].index_name)
-            self.indexes[shard] = checked_index(storage.read_bytes(url, self.options), url, self.shards[shard])
+            raw = storage.read_bytes(url, self.options)
+            if hashlib.sha256(raw).hexdigest() != self.shards[shard].index_sha256:
+                raise TarnError(
+                    f"{url} does not have the SHA-256 of the manifest that was read: the dataset was replaced "
+                    "meanwhile, or copied in part; verify it by python -m tarn.sharding verify, and start again."
+                )
+            self.indexes[shard] = checked_index(raw, url, self.shards[shard])
         return self.indexes[shard]
 
 
