@@ -7,6 +7,7 @@ anew, and hosts of other kinds that share a home folder do not take each other's
 release the interpreter lock.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import functools
@@ -19,11 +20,11 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tarn.sharding.errors import TarnError
+from tarn.sharding.home import home_cache, temporary
 
 FLAGS = ("-std=c11", "-O3", "-shared", "-fPIC", "-fno-math-errno", "-fno-sanitize=undefined", "-Wall", "-Wextra")
 NATIVE = {"zig": "-mcpu=native", "cc": "-march=native"}
@@ -74,6 +75,7 @@ def compiled(path: Path, command: Sequence[str], sources: Sequence[Path]) -> Pat
                 check=True,
                 capture_output=True,
                 timeout=LONGEST_COMPILE,
+                env=environment(path.parent),
             )
             part.rename(path)
         except subprocess.CalledProcessError as error:
@@ -85,6 +87,14 @@ def compiled(path: Path, command: Sequence[str], sources: Sequence[Path]) -> Pat
         finally:
             part.unlink(missing_ok=True)
     return path
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Of a compiler: zig keeps things in the user's cache; where kernels are not kept there, beside them."""
+    home = home_cache()
+    if home is not None and folder.is_relative_to(home):
+        return dict(os.environ)
+    return {"ZIG_GLOBAL_CACHE_DIR": str(folder / "zig"), **os.environ}
 
 
 def last_line(output: bytes) -> str:
@@ -126,5 +136,8 @@ def processor() -> str:
 
 def kernel_folders() -> list[Path]:
     """The user's cache, else a folder of this user's among the temporary ones."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return [cache / "tarn" / "kernels", Path(tempfile.gettempdir()) / f"tarn-kernels-{os.getuid()}"]
+    cache = home_cache()
+    folders = [cache / "tarn" / "kernels"] if cache is not None else []
+    with contextlib.suppress(FileNotFoundError):
+        folders.append(temporary("kernels"))
+    return folders

@@ -1,16 +1,13 @@
 """A look at a picture's bytes: its real format, and whether it is whole."""
 
-import io
-import struct
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
-
-from tarn.sharding.jpeg.structure import Reason, look
+from tarn.sharding.jpeg.structure import Reason, look, picture_size
+from tarn.sharding.pillow import MOST_BYTES, MOST_PIXELS, BrokenPictureError, decoding, open_picture
 
 CHECKS = ("sample", "all", "off")
 ENDINGS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif", "PPM": "ppm"}
-BROKEN = (OSError, ValueError, SyntaxError, struct.error, IndexError, EOFError, Image.DecompressionBombError)
+BROKEN = (BrokenPictureError,)
 
 
 def ending(data: bytes, fallback: str) -> str:
@@ -39,12 +36,12 @@ def damage(data: bytes, check: str) -> str | None:
     if check == "off":
         return None
     try:
-        if check == "all" or not is_jpeg(data) or look(data) != Reason.OK:
-            with Image.open(io.BytesIO(data)) as image:
+        if check == "all" or not is_jpeg(data) or look(data) != Reason.OK or is_too_large(data):
+            with open_picture(data) as image, decoding("damaged pixels"):
                 if check == "all":
                     image.load()
-    except BROKEN as error:
-        return reason(error)
+    except BrokenPictureError as error:
+        return str(error)
     if is_jpeg(data) and data.rfind(b"\xff\xd9", max(0, len(data) - 65536)) < 0:
         return "cut off before its end marker"
     if data[:4] == b"\x89PNG" and b"IEND" not in data[-65536:]:
@@ -52,13 +49,13 @@ def damage(data: bytes, check: str) -> str | None:
     return None
 
 
-def reason(error: BaseException) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not a picture"
-    return " ".join(str(error).split())[:120] or type(error).__name__
+def is_too_large(jpeg: bytes) -> bool:
+    """Whether training would refuse it."""
+    width, height = picture_size(jpeg)
+    return len(jpeg) > MOST_BYTES or width * height > MOST_PIXELS
 
 
 def describe(data: bytes) -> dict[str, Any]:
-    """width, height, mode and format from the header. Raises one of BROKEN for what is no picture."""
-    with Image.open(io.BytesIO(data)) as image:
+    """width, height, mode and format from the header. Raises BrokenPictureError for what is no picture."""
+    with open_picture(data) as image:
         return {"width": image.width, "height": image.height, "mode": image.mode, "format": image.format}

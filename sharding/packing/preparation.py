@@ -14,6 +14,7 @@ from PIL import Image
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.jpeg.structure import SIDE, Reason, tile
 from tarn.sharding.packing.inspection import CHECKS, damage, is_jpeg
+from tarn.sharding.pillow import BrokenPictureError, decoding, open_picture
 from tarn.sharding.sources import Picture
 
 PROVEN = 64  # one picture in so many, where a sample is proven
@@ -79,7 +80,10 @@ def prepare(data: bytes, picture: Picture, how: Preparation) -> Prepared:
     if problem is not None:
         raise DamagedError(problem)
     if how.encodes:
-        data = encode_smaller(data, how)
+        try:
+            data = encode_smaller(data, how)
+        except BrokenPictureError as error:
+            raise DamagedError(str(error)) from error
     if not how.tile:
         return Prepared(data, "not asked for")
     if not is_jpeg(data):
@@ -102,8 +106,11 @@ def prove(before: bytes, after: bytes, picture: Picture) -> None:
 
 
 def encode_smaller(data: bytes, how: Preparation) -> bytes:
-    """A JPEG no larger than asked for, or the bytes as they were where that gains nothing."""
-    with Image.open(io.BytesIO(data)) as opened:
+    """A JPEG no larger than asked for, or the bytes as they were where that gains nothing.
+
+    Raises BrokenPictureError.
+    """
+    with open_picture(data) as opened, decoding("damaged pixels"):
         profile, turned = opened.info.get("icc_profile"), opened.getexif().get(ROTATION, 1)
         width, height = opened.size
         scale = min(

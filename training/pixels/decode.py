@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from tarn.sharding.errors import UsageError
 from tarn.sharding.jpeg.structure import Reason, picture_size
 from tarn.sharding.kernel import NoCompilerError
+from tarn.sharding.pillow import MOST_BYTES, MOST_PIXELS
 from tarn.training.pixels.geometry import (
     Augmentation,
     Box,
@@ -15,7 +16,7 @@ from tarn.training.pixels.geometry import (
     resized_sides,
 )
 from tarn.training.pixels.jpeg.region import Region, RegionDecoder
-from tarn.training.pixels.pictures import MOST_BYTES, MOST_PIXELS, Pixels, decode_eval, decode_train
+from tarn.training.pixels.pictures import Pixels, decode_eval, decode_train
 from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.pixels.resize.resize import Filter, Resizer, exact_filter
 from tarn.training.pixels.resize.stretch import LARGEST_SIDE, window_stretch

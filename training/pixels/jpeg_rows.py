@@ -5,8 +5,9 @@ from numpy.typing import NDArray
 
 from tarn.sharding.jpeg.structure import Bytes, Cutter, Reason, is_ycc, picture_size
 from tarn.sharding.kernel import NoCompilerError
+from tarn.sharding.pillow import MOST_BYTES, MOST_PIXELS
 from tarn.training.pixels.geometry import Augmentation, is_flipped, resized_crop_box
-from tarn.training.pixels.pictures import MOST_BYTES, MOST_PIXELS, Pixels
+from tarn.training.pixels.pictures import Pixels
 
 # row: of the batch; length: bytes of the JPEG at the row's beginning; box: of the crop in that JPEG's picture, left,
 # top, width and height in px; flip: mirrored left to right after all else.

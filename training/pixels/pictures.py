@@ -3,15 +3,14 @@
 The EXIF orientation is left alone, as torchvision's and timm's loaders do.
 """
 
-import io
 import math
-import struct
-import warnings
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tarn.sharding.pillow import MOST_PIXELS, Bytes, decoding, open_picture
+from tarn.sharding.pillow import BrokenPictureError as BrokenPictureError
 from tarn.training.pixels.geometry import (
     ATTEMPTS,
     Augmentation,
@@ -22,38 +21,13 @@ from tarn.training.pixels.geometry import (
     resized_sides,
 )
 
-Bytes = bytes | memoryview
 Pixels = NDArray[np.uint8]
-
-MOST_BYTES = 512 * 2**20
-MOST_PIXELS = 178_956_970  # where Pillow speaks of a decompression bomb; 0.5 GB as RGB
-
-
-class BrokenPictureError(ValueError):
-    """Bytes that are no whole picture, or too many of them."""
-
-
-def open_picture(data: Bytes) -> Image.Image:
-    """No pixel is read yet. Raises BrokenPictureError where not even the head can be read, and beyond the limits."""
-    if len(data) > MOST_BYTES:
-        raise BrokenPictureError(f"too large ({len(data):,} bytes, {MOST_BYTES:,} at most)")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is the same everywhere
-            image = Image.open(io.BytesIO(data))
-    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
-        raise BrokenPictureError(f"not a readable picture ({error})") from error
-    if image.width * image.height > MOST_PIXELS:
-        raise BrokenPictureError(f"too large ({image.width} x {image.height} px, {MOST_PIXELS:,} in all at most)")
-    return image
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Raises BrokenPictureError where the pixels are cut off or damaged."""
-    try:
+    with decoding("damaged pixels"):
         return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, struct.error, IndexError) as error:
-        raise BrokenPictureError(f"damaged pixels ({error})") from error
 
 
 def decode_eval(data: Bytes, resize: int, crop: int) -> Pixels:
@@ -65,7 +39,12 @@ def decode_eval(data: Bytes, resize: int, crop: int) -> Pixels:
 
 
 def resize_shorter(image: Image.Image, size: int) -> Image.Image:
+    """Raises BrokenPictureError where a picture of one narrow side would grow beyond the limit."""
     sides = resized_sides(*image.size, size)
+    if sides[0] * sides[1] > max(MOST_PIXELS, image.width * image.height):
+        raise BrokenPictureError(
+            f"too long and narrow ({image.width} x {image.height} px: {sides[0]} x {sides[1]} at the size asked for)"
+        )
     return image if image.size == sides else image.resize(sides, Image.Resampling.BILINEAR)
 
 

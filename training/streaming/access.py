@@ -4,12 +4,14 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.home import home_cache, temporary
 from tarn.sharding.sizes import parse_size
 from tarn.sharding.storage.persistence import Patience
 from tarn.sharding.storage.told import CHOICES
@@ -69,8 +71,15 @@ class AccessConfig:
 
 
 def default_cache() -> Path:
-    told = os.environ.get("TARN_CACHE")
-    return Path(told) if told else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tarn"
+    """TARN_CACHE, else in the user's cache; where there is no home, or it cannot be written, a temporary folder."""
+    told, home = os.environ.get("TARN_CACHE"), home_cache()
+    if told:
+        return expanded(told)
+    if home is not None:
+        with suppress(OSError):
+            (home / "tarn").mkdir(parents=True, exist_ok=True)
+            return home / "tarn"
+    return temporary("cache")
 
 
 def limit_of(folder: Path, told: str | int) -> int:

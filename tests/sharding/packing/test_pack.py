@@ -172,7 +172,10 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "unknown folder": (lambda t: (t / TRAIN / "n77777777").mkdir(), r"1 wnids unknown.*n77777777"),
     "empty picture": (lambda t: (t / VAL / "ILSVRC2012_val_00000001.JPEG").write_bytes(b""), r"_00000001.JPEG: empty"),
-    "no picture": (lambda t: (t / VAL / "ILSVRC2012_val_00000001.JPEG").write_bytes(b"<html>"), r"not a picture"),
+    "no picture": (
+        lambda t: (t / VAL / "ILSVRC2012_val_00000001.JPEG").write_bytes(b"<html>"),
+        r"not a readable picture",
+    ),
     "torn row": (lambda t: edit_csv(t, lambda rows: [*rows[:-1], rows[-1][:-5]]), r"1 rows .*not `wnid x y x y`"),
     "no header": (lambda t: edit_csv(t, lambda rows: rows[1:]), r"expected the header ImageId,PredictionString"),
     "no csv": (lambda t: (t / "LOC_val_solution.csv").unlink(), r"LOC_val_solution.csv cannot be read"),
