@@ -119,7 +119,7 @@ def test_one_process_asked_to_stop_saves_and_goes_on_to_the_same_weights(shards:
 
 @pytest.mark.parametrize(("ranks", "number"), [(1, signal.SIGKILL), (1, signal.SIGTERM), (2, signal.SIGTERM)])
 def test_a_run_stopped_in_its_validation_has_kept_the_epoch_and_validates_when_it_goes_on(
-    shards: Path, whole: Path, tmp_path: Path, ranks: int, number: signal.Signals
+    shards: Path, tmp_path: Path, ranks: int, number: signal.Signals
 ) -> None:
     folder, words = tmp_path / "stopped", ("--optim.epochs=1", "--eval_batch=1")
     marker = folder / "checkpoints" / "step-00000006.json"
