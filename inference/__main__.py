@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from tarn.inference.artifact import load
 from tarn.inference.pictures import find_pictures
@@ -36,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tarn.inference", description="Use an exported model.")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("predict", help="the likeliest classes of pictures")
-    command.add_argument("model", type=Path, metavar="MODEL", help="model.pt or model.pkl")
+    command.add_argument("model", metavar="MODEL", help="model.pt or model.pkl")
     command.add_argument("paths", nargs="+", metavar="PATH", help="pictures, folders, shards (.tar; also as URL)")
     command.add_argument("--top", type=int, default=5, help="classes a picture (%(default)s)")
     command.add_argument("--format", choices=FORMATS, default="table", help="(%(default)s)")

@@ -1,6 +1,7 @@
 """A model file, loaded without trust: model.pt as plain data, model.pkl through a list of allowed names."""
 
 import io
+import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 
 import torch
 
-from tarn.sharding.errors import TarnError
+from tarn.sharding import storage
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.training.export.artifact import Artifact
 from tarn.training.model.resnet import ResNet
@@ -40,11 +42,14 @@ class Loaded:
     provenance: dict[str, Any]
 
 
-def load(path: Path) -> Loaded:
+def load(model: str | os.PathLike[str]) -> Loaded:
     """From model.pt or model.pkl, told apart by content. Both give the same logits.
 
     Raises TarnError for a file that is neither, is cut, or wants more than it may.
     """
+    path = storage.local_path(model)
+    if path is None:
+        raise UsageError(f"{model} is a URL: copy the model to a disk and give its path.")
     try:
         with path.open("rb") as file:
             start = file.read(4)

@@ -1,5 +1,6 @@
 """Pictures by name: files, folders, shards; told one after the other, read only when it is their turn."""
 
+import os
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +10,7 @@ from typing import IO, Any
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
-from tarn.sharding.sources.folder import EXTENSIONS, pictures_below
+from tarn.sharding.sources.tree import EXTENSIONS, pictures_below
 
 MOST_BYTES = 512 * 2**20  # of a member: a header that claims more is damaged or hostile
 
@@ -22,12 +23,12 @@ class NamedPicture:
     read: Callable[[], bytes]
 
 
-def find_pictures(paths: Sequence[str]) -> Iterator[NamedPicture]:
+def find_pictures(paths: Sequence[str | os.PathLike[str]]) -> Iterator[NamedPicture]:
     """Files as they are, folders with all below them in sorted order, shards (.tar, also `{000..003}`) in theirs.
 
     Raises UsageError before anything is told where a path is not there or a folder holds no picture.
     """
-    urls = [url for path in paths for url in expanded(path)]
+    urls = [url for path in paths for url in expanded(os.fspath(path))]
     found = []
     for url in urls:
         path = storage.local_path(url)

@@ -131,7 +131,7 @@ def run_pack(args: argparse.Namespace) -> int:
         prune=args.prune,
     )
     started = time.perf_counter()
-    manifest, written = pack(args.source, args.root, config)
+    manifest, written = pack(args.source, args.root, config, print)
     for name, split in manifest.splits.items():
         told = f"packed in {time.perf_counter() - started:.1f} s" if name in written else "up to date"
         shards = f"{len(split.shards):,} shard{'s' * (len(split.shards) != 1)}"

@@ -1,5 +1,6 @@
 """What a packed dataset holds, as text."""
 
+import os
 from collections import Counter
 
 import numpy as np
@@ -13,8 +14,9 @@ LOOKED_AT = 2000  # pictures whose headers are read; counts and bytes are of all
 BAR = 40
 
 
-def stats(root: str, manifest: Manifest) -> str:
+def stats(root: str | os.PathLike[str], manifest: Manifest) -> str:
     """Counts, bytes, histograms of bytes, sides and classes, of every split."""
+    root = os.fspath(root)
     lines = [f"{root}: {len(manifest.classes)} classes, splits {', '.join(manifest.splits)}"]
     for name, split in manifest.splits.items():
         lines += ["", f"{name}: {split.samples:,} pictures in {len(split.shards)} shards, {split.bytes:,} bytes"]

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import tarfile
 from collections.abc import Iterator
 
@@ -14,8 +15,9 @@ from tarn.sharding.format.manifest import Manifest, ShardInfo, Split, parse_inde
 from tarn.sharding.progress import progress_bar
 
 
-def verify(root: str, manifest: Manifest) -> list[str]:
+def verify(root: str | os.PathLike[str], manifest: Manifest) -> list[str]:
     """One sentence for each thing that is wrong; none for a sound dataset, beside which nothing lies about."""
+    root = os.fspath(root)
     problems = list(litter(root, manifest))
     total = sum(split.bytes for split in manifest.splits.values())
     with progress_bar(total, "verifying", "B") as bar:

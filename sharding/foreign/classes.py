@@ -8,7 +8,7 @@ import numpy as np
 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.headers import shown
-from tarn.sharding.foreign.labels import CONFLICT, Label, Names
+from tarn.sharding.foreign.labels import CONFLICT, WNID, Label, Names
 from tarn.sharding.foreign.samples import Samples
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources import Problems
@@ -18,14 +18,19 @@ Tars = Mapping[str, Samples]  # by the tar's name
 
 
 def read_classes(path: Path) -> tuple[ClassInfo, ...]:
-    """Lines of `wnid name, other name`, in their order. Raises TarnError naming the lines that are not such."""
+    """Lines of `wnid name, other name`, in their order, or of names alone. Raises TarnError naming lines twice there.
+
+    Where some line begins with a wnid, the first word is the class's own. Else a line is a name as a whole, for of
+    "great white shark" "great" is none; an own word may then be told by a tab behind it.
+    """
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise TarnError(f"--classes={path} cannot be read ({error}): give a file of lines `wnid name`.") from error
+    separator = " " if any(WNID.fullmatch(line.strip().partition(" ")[0]) for line in lines) else "\t"
     infos: dict[str, ClassInfo] = {}
     for number, line in enumerate(lines, 1):
-        wnid, _, name = line.strip().partition(" ")
+        wnid, _, name = line.strip().partition(separator)
         if wnid in infos:
             raise TarnError(f"--classes={path} lists {wnid} again in line {number}: give each class one line.")
         if wnid:

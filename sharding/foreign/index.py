@@ -4,6 +4,7 @@ Nothing is written before every tar was read to its end and everything fits toge
 """
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class IndexConfig:
     """out: folder of manifest and indexes, None for beside the tars; splits: patterns `name=pattern`, none to go by the
     names; classes: file of lines `wnid name`; workers: tars read at a time."""
 
-    out: str | None = None
+    out: str | os.PathLike[str] | None = None
     splits: tuple[str, ...] = ()
     classes: Path | None = None
     workers: int = 1
@@ -51,15 +52,16 @@ class Indexed:
     fresh: bool
 
 
-def index(url: str, config: IndexConfig) -> Indexed:
+def index(url: str | os.PathLike[str], config: IndexConfig) -> Indexed:
     """Publishes index files and a manifest for the tars at url, or finds that they are up to date.
 
     Raises TarnError, with nothing published, for tars that are damaged or whose samples do not fit together.
     """
-    listed = read_classes(config.classes) if config.classes is not None else None
+    url = os.fspath(url)
+    listed = read_classes(config.classes.expanduser()) if config.classes is not None else None
     digest = hashlib.sha256(repr(listed).encode()).hexdigest() if listed is not None else None
     layout = find_layout(url, config.splits)
-    root, data_root = find_target(config.out, layout)
+    root, data_root = find_target(os.fspath(config.out) if config.out is not None else None, layout)
     before = read_earlier(root)
     if before is not None and not config.overwrite and is_current(before, layout, root, data_root, digest):
         return Indexed(root, before, fresh=False)

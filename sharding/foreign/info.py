@@ -7,9 +7,9 @@ from typing import Any
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
+from tarn.sharding.sources.splits import split_called
 
 NAME = "_info.json"
-SYNONYMS = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
 SHOWN = 3
 
 
@@ -51,7 +51,7 @@ def read_info(root: str) -> Info | None:
     try:
         listed: dict[str, Any] = json.loads(storage.read_bytes(url)).get("splits", {})
         for name, told in listed.items():
-            split = SYNONYMS.get(name.lower(), name)
+            split = split_called(name) or name
             if split in splits:
                 raise ValueError(f"two splits are called {split}")
             splits[split] = filenames(told)

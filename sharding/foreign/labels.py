@@ -42,12 +42,23 @@ def wanted(name: str, size: int) -> bool:
 def label_of(key: str, parts: Mapping[str, Member], told: Mapping[str, Any]) -> Label | None:
     """From cls, else from the json, else the wnid in the key. told: the json's contents."""
     if "cls" in parts:
-        match = re.fullmatch(rb"\s*([+-]?\d{1,18})\s*", parts["cls"].data or b"")
-        return int(match[1]) if match is not None else None
+        return number_or_wnid((parts["cls"].data or b"").decode("ascii", "replace"))
     for name in NUMBERS:
         if type(told.get(name)) is int:  # not bool
             return int(told[name])
+    texts = (told[name] for name in NUMBERS if isinstance(told.get(name), str))
+    for label in map(number_or_wnid, texts):
+        if label is not None:
+            return label
     return wnid_of(key, told)
+
+
+def number_or_wnid(text: str) -> Label | None:
+    """Of digits, or of a wnid alone; None for any other text."""
+    word = text.strip()
+    if re.fullmatch(r"[+-]?[0-9]{1,18}", word):
+        return int(word)
+    return word if WNID.fullmatch(word) else None
 
 
 def wnid_of(key: str, told: Mapping[str, Any]) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.sources.splits import splits_within
 from tarn.sharding.storage.persistence import Patience, patiently
 from tarn.sharding.storage.urls import scheme_of
 
@@ -13,7 +14,6 @@ DEPTH = 3  # folders and file: <root>/a/b/x.tar
 MOST_NAMES = 1_000_000
 COMPRESSED = re.compile(r"\.(tgz|tbz2?|txz|tar\.(gz|bz2|xz|zst|zstd|lz4))$", re.IGNORECASE)
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
-SPLITS = ("train", "val", "test")  # val stands for valid and validation too
 
 
 def is_pattern(url: str) -> bool:
@@ -102,8 +102,7 @@ def split_of(name: str) -> str | None:
     Raises UsageError for a name with words of two splits.
     """
     for part in reversed(name.split("/")):
-        words = [word.lower() for word in re.split(r"[^A-Za-z0-9]+", part)]
-        told = {split for split in SPLITS for word in words if word.startswith(split)}
+        told = splits_within(part)
         if len(told) > 1:
             raise UsageError(f"{name} may be of {' or '.join(sorted(told))}: say which by --split name=pattern.")
         if told:

@@ -7,6 +7,7 @@ CRC-32 (as zlib's) of its bytes, for those who read it alone.
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -156,10 +157,14 @@ def parse_index(raw: bytes, where: str) -> NDArray[np.void]:
 
 
 def read_manifest(
-    root: str, options: storage.Options = storage.NONE, client: Client | None = None, hold: bool = True
+    root: str | os.PathLike[str],
+    options: storage.Options = storage.NONE,
+    client: Client | None = None,
+    hold: bool = True,
 ) -> Manifest:
     """Of the dataset at root, by a client of it where there is one. hold: a local one's files, see Manifest. Raises
     TarnError where none lies there."""
+    root = os.fspath(root)
     url = storage.join(root, "manifest.json")
     if (path := storage.local_path(url)) is not None:
         try:

@@ -1,13 +1,15 @@
 """From pictures to a published dataset: plan, write all shards aside, put them in place, the manifest last."""
 
+import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tarn.sharding import storage
 from tarn.sharding.cores import available_cores
-from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.errors import UsageError
 from tarn.sharding.foreign.target import SOURCE as INDEXED
 from tarn.sharding.format.leftovers import present
 from tarn.sharding.format.lock import only_writer
@@ -21,8 +23,8 @@ from tarn.sharding.packing.staging import split_folders, staging_folder
 from tarn.sharding.packing.workers import write_all
 from tarn.sharding.packing.writer import Task, Written
 from tarn.sharding.sources import Picture, Source
-from tarn.sharding.sources.folder import read_folder
-from tarn.sharding.sources.kaggle import is_kaggle, read_kaggle
+from tarn.sharding.sources.find import read_source
+from tarn.sharding.sources.kaggle import is_kaggle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +57,35 @@ class PackConfig:
         return self.workers or (1 if keeps else available_cores())
 
 
-def pack(source: Path, root: str, config: PackConfig) -> tuple[Manifest, list[str]]:
+def pack(
+    source: str | os.PathLike[str],
+    root: str | os.PathLike[str],
+    config: PackConfig,
+    tell: Callable[[str], Any] = lambda line: None,
+) -> tuple[Manifest, list[str]]:
     """Publishes the splits asked for at root; returns the manifest and the splits that were written now.
 
     The same source, options and seed give the same bytes, whatever the number of workers. What was there before is
     whole and readable until the new manifest is there. Raises TarnError, with nothing published, for a source that does
     not fit together or holds unreadable pictures, and where somebody else writes at root. What ends it behind that, an
-    interrupt too, has a note that says what was published.
+    interrupt too, has a note that says what was published. tell: takes a line on what the source holds beside pictures.
     """
-    refuse_overlap(source, root)
-    found = read_source(source, config.split)
+    tree = storage.local_path(source)
+    if tree is None:
+        raise UsageError(f"{source} is a URL: pictures are packed from a folder, copy them to a disk.")
+    root = given(root)
+    refuse_overlap(tree, root)
+    found = read_source(tree, config.split)
+    if found.passed.found:
+        tell(f"passed over: {found.passed}")
     with only_writer(root):
-        return pack_alone(source, found, root, config)
+        return pack_alone(tree, found, root, config)
+
+
+def given(root: str | os.PathLike[str]) -> str:
+    """As text, with `~` as the home folder."""
+    path = storage.local_path(root)
+    return os.fspath(root) if path is None or "://" in os.fspath(root) else str(path)
 
 
 def pack_alone(source: Path, found: Source, root: str, config: PackConfig) -> tuple[Manifest, list[str]]:
@@ -98,20 +117,6 @@ def pack_alone(source: Path, found: Source, root: str, config: PackConfig) -> tu
             parts = [it for it, task in zip(written, tasks, strict=True) if task.name.startswith(f"{split}/")]
             splits[split] = split_of(split, infixes[split], parts, told[split], source, staging)
         return publish(root, staging, found.classes, before, splits, config.prune), todo
-
-
-def read_source(source: Path, split: str) -> Source:
-    """Raises TarnError where the tree, or the split asked for, is not there or is empty."""
-    if not source.is_dir():
-        raise UsageError(f"{source} is not a folder: give an unpacked Kaggle ILSVRC download or an ImageFolder tree.")
-    wanted = ("train", "val") if split == "all" else (split,)
-    found = read_kaggle(source, wanted) if is_kaggle(source) else read_folder(source, wanted)
-    for name in found.splits or wanted:
-        if not found.splits.get(name):
-            raise TarnError(
-                f"{source} has no pictures of the split {name!r}: check the path or choose another --split."
-            )
-    return found
 
 
 def refuse_overlap(source: Path, root: str) -> None:

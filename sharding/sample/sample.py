@@ -151,9 +151,10 @@ def run(args: argparse.Namespace) -> None:
     if args.workers < 1:
         raise UsageError(f"--workers={args.workers} must be at least 1.")
     config = SampleConfig(train_per_class=args.train_per_class, val_per_class=args.val_per_class, seed=args.seed)
-    fresh = draw_sample(args.out, config, args.workers)
+    out = args.out.expanduser()
+    fresh = draw_sample(out, config, args.workers)
     train, val = (len(WNIDS) * count for count in (config.train_per_class, config.val_per_class))
     print(
-        f"{args.out}: {train:,} train and {val:,} val pictures of {len(WNIDS)} classes, "
-        f"{'drawn' if fresh else 'up to date'}. Next: python -m tarn.sharding pack {args.out} OUT"
+        f"{out}: {train:,} train and {val:,} val pictures of {len(WNIDS)} classes, "
+        f"{'drawn' if fresh else 'up to date'}. Next: python -m tarn.sharding pack {out} OUT"
     )

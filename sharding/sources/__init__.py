@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
+from tarn.sharding.sources.tree import PassedOver
 
 SHOWN = 10
 
@@ -22,11 +23,12 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A dataset as it lies. splits: name to pictures, sorted by key."""
+    """A dataset as it lies. splits: name to pictures, sorted by key; passed: what lies there and is none of them."""
 
     kind: str
     classes: tuple[ClassInfo, ...]
     splits: Mapping[str, tuple[Picture, ...]]
+    passed: PassedOver = field(default_factory=PassedOver)
 
 
 @dataclass(slots=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources import Picture, Problems, Source
-from tarn.sharding.sources.folder import class_folders, listed, pictures_below
+from tarn.sharding.sources.folder import class_folders, listed, pass_over_loose
 from tarn.sharding.sources.keys import unique_keys
+from tarn.sharding.sources.tree import PassedOver, pictures_below
 
 PICTURES = Path("ILSVRC", "Data", "CLS-LOC")
 SOLUTION, SYNSETS = "LOC_val_solution.csv", "LOC_synset_mapping.txt"
@@ -25,13 +26,13 @@ def read_kaggle(root: Path, wanted: tuple[str, ...]) -> Source:
     """
     classes = read_synsets(root / SYNSETS)
     labels = {info.wnid: label for label, info in enumerate(classes)}
-    problems, splits = Problems(), {}
+    problems, passed, splits = Problems(), PassedOver(), {}
     if "train" in wanted and (root / PICTURES / "train").is_dir():
-        splits["train"] = read_train(root / PICTURES / "train", labels, problems)
+        splits["train"] = read_train(root / PICTURES / "train", labels, problems, passed)
     if "val" in wanted and (root / PICTURES / "val").is_dir():
-        splits["val"] = read_val(root / PICTURES / "val", root / SOLUTION, labels, problems)
+        splits["val"] = read_val(root / PICTURES / "val", root / SOLUTION, labels, problems, passed)
     problems.raise_if_any(str(root))
-    return Source("kaggle", classes, splits)
+    return Source("kaggle", classes, splits, passed)
 
 
 def read_synsets(path: Path) -> tuple[ClassInfo, ...]:
@@ -54,27 +55,30 @@ def read_synsets(path: Path) -> tuple[ClassInfo, ...]:
     return tuple(infos[wnid] for wnid in sorted(infos))
 
 
-def read_train(home: Path, labels: dict[str, int], problems: Problems) -> tuple[Picture, ...]:
+def read_train(home: Path, labels: dict[str, int], problems: Problems, passed: PassedOver) -> tuple[Picture, ...]:
     found: list[tuple[Path, int]] = []
-    folders = class_folders(home)
+    folders = class_folders(home, passed)
+    pass_over_loose(home, problems, passed)
     for wnid in folders:
         if wnid not in labels:
             problems.add(f"wnids unknown to {SYNSETS}", str(home / wnid))
             continue
-        paths = pictures_below(home / wnid)
+        paths = pictures_below(home / wnid, passed, home)
         if not paths:
             problems.add("class folders without pictures", str(home / wnid))
         found += [(path, labels[wnid]) for path in paths]
     for wnid in sorted(set(labels) - set(folders)):
         problems.add("wnids without a training folder (unpacked in part? else take them out of the list)", wnid)
-    return named(found)
+    return named(found, problems)
 
 
-def read_val(home: Path, solution: Path, labels: dict[str, int], problems: Problems) -> tuple[Picture, ...]:
+def read_val(
+    home: Path, solution: Path, labels: dict[str, int], problems: Problems, passed: PassedOver
+) -> tuple[Picture, ...]:
     """Flat as downloaded, or moved into class folders by one of the usual scripts: the CSV alone gives the label."""
     told = read_solution(solution, labels, problems)
     paths: dict[str, Path] = {}
-    for path in pictures_below(home):
+    for path in pictures_below(home, passed):
         if path.stem in paths:
             problems.add("val pictures of one name", f"{path} and {paths[path.stem]}")
         paths[path.stem] = path
@@ -82,7 +86,7 @@ def read_val(home: Path, solution: Path, labels: dict[str, int], problems: Probl
         problems.add(f"val pictures without a row in {SOLUTION}", paths[name].name)
     for name in sorted(set(told) - set(paths)):
         problems.add(f"rows of {SOLUTION} without a picture in val", name)
-    return named([(path, told[name]) for name, path in paths.items() if told.get(name, -1) >= 0])
+    return named([(path, told[name]) for name, path in paths.items() if told.get(name, -1) >= 0], problems)
 
 
 def read_solution(path: Path, labels: dict[str, int], problems: Problems) -> dict[str, int]:
@@ -113,9 +117,9 @@ def read_solution(path: Path, labels: dict[str, int], problems: Problems) -> dic
     return told
 
 
-def named(found: list[tuple[Path, int]]) -> tuple[Picture, ...]:
+def named(found: list[tuple[Path, int]], problems: Problems) -> tuple[Picture, ...]:
     times = Counter(path.stem for path, _ in found)  # unique in the real set, perhaps not in somebody's own
     texts = [
         path.stem if times[path.stem] == 1 else f"{path.parent.name}_{path.stem}{path.suffix}" for path, _ in found
     ]
-    return listed(list(zip(unique_keys(texts), found, strict=True)))
+    return listed(list(zip(unique_keys(texts), found, strict=True)), problems)

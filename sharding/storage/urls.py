@@ -24,8 +24,9 @@ def expanded(path: str) -> Path:
         raise UsageError(f"{path} cannot be found ({error}): write the whole path.") from error
 
 
-def join(root: str, name: str) -> str:
-    return f"{root.rstrip('/')}/{name}" if root.rstrip("/") else f"/{name}"
+def join(root: str | os.PathLike[str], name: str) -> str:
+    folder = os.fspath(root).rstrip("/")
+    return f"{folder}/{name}" if folder else f"/{name}"
 
 
 def scheme_of(url: str) -> str:

@@ -13,6 +13,7 @@ from torchvision.transforms import v2 as transforms
 from support.web import served
 from tarn.inference.__main__ import main
 from tarn.inference.artifact import load
+from tarn.inference.pictures import find_pictures
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.training.export.artifact import Artifact
@@ -187,3 +188,13 @@ def test_pictures_and_shards_of_a_store_come_by_the_options_told(
     assert main(["predict", str(model), str(shards / name), "--format=json"]) == 0
     local = json.loads(capsys.readouterr().out)
     assert [told["predictions"] for told in remote] == [told["predictions"] for told in local]
+
+
+def test_paths_may_begin_with_the_home_folder(
+    model: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(model.parent))
+    (model.parent / "one.jpg").write_bytes(val(pictures, 2).read_bytes())
+    assert main(["predict", f"~/{model.name}", "~/one.jpg", "--format=csv"]) == 0
+    assert "one.jpg" in capsys.readouterr().out
+    assert [picture.read() for picture in find_pictures([Path("~/one.jpg")])] == [val(pictures, 2).read_bytes()]

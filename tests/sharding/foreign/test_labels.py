@@ -13,6 +13,9 @@ LABELS: dict[str, tuple[str, Parts, int]] = {
     "cls before json": ("k", {"cls": b" 2\n", "json": b'{"label": 1}'}, 2),
     "json label": ("k", {"json": b'{"label": 2}'}, 2),
     "json cls": ("k", {"json": b'{"cls": 2, "label": "two"}'}, 2),
+    "wnid in cls": ("k", {"cls": b"n02102040\n"}, 2),
+    "json number as text": ("k", {"json": b'{"label": "2"}'}, 2),
+    "json wnid as label": ("n01440764_1", {"json": b'{"label": "n02102040"}'}, 2),
     "json class_id": ("k", {"json": b'{"class_id": 2}'}, 2),
     "json wnid": ("k", {"json": b'{"wnid": "n02102040"}'}, 2),
     "json synset": ("k", {"json": b'{"synset": "n02102040"}'}, 2),
@@ -75,8 +78,19 @@ def test_a_label_or_wnid_that_the_list_does_not_have_is_an_error(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [(b"", "is empty"), (b"a x\nb y\na z\n", "lists a again in line 3"), (b"\xff\xfe", "cannot be read")],
+    [(b"", "is empty"), (b"a\tx\nb y\na\tz\n", "lists a again in line 3"), (b"\xff\xfe", "cannot be read")],
 )
 def test_a_list_of_classes_that_is_none_is_refused(text: bytes, told: str, tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_bytes(text)
     refused(dataset(tmp_path / "in"), rf"names.txt {told}", classes=tmp_path / "names.txt")
+
+
+def test_names_alone_are_taken_as_a_whole(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("great white shark\ngreat grey owl\n\nn01\tcock\n")
+    write(tmp_path / "in" / "train.tar", samples([0, 1, 2]))
+    classes = index(str(tmp_path / "in"), IndexConfig(classes=tmp_path / "names.txt")).manifest.classes
+    assert [(info.wnid, info.name) for info in classes] == [
+        ("great white shark", "great white shark"),
+        ("great grey owl", "great grey owl"),
+        ("n01", "cock"),
+    ]

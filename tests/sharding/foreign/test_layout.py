@@ -19,6 +19,11 @@ SPLITS = {
     "ImageNet-VAL-3.tar": "val",
     "train/test-000.tar": "test",
     "data/0000.tar": None,
+    "valve-0000.tar": None,
+    "trainer/testament-0.tar": None,
+    "train2017-0.tar": "train",
+    "trainset/0.tar": "train",
+    "Testing_1.tar": "test",
     "retrained.tar": None,
 }
 

@@ -123,3 +123,13 @@ def test_the_command_tells_what_it_did(tmp_path: Path, capsys: pytest.CaptureFix
     capsys.readouterr()
     assert main(["index", str(tmp_path / "nowhere")]) == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_paths_may_begin_with_the_home_folder_and_be_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    tars = dataset(tmp_path / "tars")
+    done = index(Path("~/tars"), IndexConfig(out=Path("~/out")))
+    assert done.manifest.data_root == str(tars)
+    assert (tmp_path / "out" / "manifest.json").is_file()
+    assert not (tmp_path / "~").exists()
