@@ -13,30 +13,44 @@ SCHEDULES = ("cosine", "step", "plateau", "constant")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimConfig:
-    """lr is the peak rate; with lr_for_batch set it is that of a global batch of so many and grows linearly with
-    global_batch (Goyal et al. 2017, arXiv 1706.02677, section 2.1).
-
-    micro_batch: the most samples of a rank that go through the network at once; the rest of its share of the global
-    batch is accumulated. null: the whole share.
-    """
+    """SGD and its learning rate."""
 
     epochs: int = 90
-    max_steps: int | None = None  # stop there, the schedule unchanged: for short looks at a long run
+    """Passes over the training split."""
+    max_steps: int | None = None
+    """Stop there, the schedule unchanged: for short looks at a long run."""
     global_batch: int = 256
+    """Samples of an optimizer step, over all ranks."""
     micro_batch: int | None = 256
+    """The most samples of a rank that go through the network at once; the rest of its share is accumulated. null:
+    the whole share."""
     lr: float = 0.1
+    """The peak learning rate."""
     lr_for_batch: int | None = None
+    """Where set, lr is that of a global batch of so many, and grows linearly with global_batch (Goyal et al. 2017,
+    arXiv 1706.02677, section 2.1)."""
     momentum: float = 0.9
+    """Momentum of SGD."""
     nesterov: bool = True
+    """Nesterov's momentum."""
     weight_decay: float = 1e-4
-    decay_norms: bool = False  # weight decay on norms and biases too
+    """Of weights; of norms and biases only with decay_norms."""
+    decay_norms: bool = False
+    """Weight decay on norms and biases too."""
     label_smoothing: float = 0.0
+    """Part of the probability that is spread over all classes."""
     schedule: str = "cosine"
+    """cosine, step, plateau or constant."""
     warmup_epochs: float = 5.0
-    lr_end: float = 0.0  # where cosine ends
-    step_epochs: int = 30  # step: the rate is multiplied by `factor` every so many epochs
-    factor: float = 0.1  # step and plateau
-    patience: int = 10  # plateau: epochs without a better validation loss before the rate drops
+    """Epochs in which the rate rises linearly to its peak."""
+    lr_end: float = 0.0
+    """Where cosine ends."""
+    step_epochs: int = 30
+    """step: the rate is multiplied by factor every so many epochs."""
+    factor: float = 0.1
+    """step and plateau: what the rate is multiplied by."""
+    patience: int = 10
+    """plateau: epochs without a better validation loss before the rate drops."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "global_batch", "step_epochs"):

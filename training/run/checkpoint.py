@@ -26,15 +26,14 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointConfig:
-    """A checkpoint is written at the end of every epoch, before its validation, and besides every `every_minutes` and
-    every `every_steps` steps where they are set.
-
-    keep_last must be at least 2: the newest may turn out damaged. The best one by validation top-1 is kept on top.
-    """
+    """A checkpoint is written at the end of every epoch, before its validation, and besides as is told here."""
 
     every_steps: int | None = None
+    """Save every so many steps besides; null: not by steps."""
     every_minutes: float | None = 15.0
+    """Save every so many minutes besides, by the clock of rank 0; null: not by time."""
     keep_last: int = 3
+    """Checkpoints that stay besides the best by validation top-1; at least 2, for the newest may turn out damaged."""
 
     def __post_init__(self) -> None:
         if self.keep_last < 2:

@@ -12,25 +12,34 @@ from tarn.training.streaming.config import DataConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """arch: resnet18, 34, 50, 101 or 152; small_stem for pictures of 32 to 64 px."""
+    """The network."""
 
     arch: str = "resnet50"
+    """resnet18, resnet34, resnet50, resnet101 or resnet152."""
     small_stem: bool = False
+    """A 3x3 convolution in place of the 7x7 one and the pooling, for pictures of 32 to 64 px."""
     zero_init_last_gamma: bool = True
+    """Residual blocks begin as the identity (Goyal et al. 2017, section 5.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """out: the folder that receives everything. amp: auto, off, bf16 or fp16. eval_amp: the same, for validation;
-    off by default, so that what is validated is what is exported."""
+    """A run. The texts beneath the fields are what `fit --help` tells."""
 
     out: str = "runs/default"
+    """The folder that receives everything."""
     seed: int = 0
+    """Of weights, order and augmentation."""
     device: str = "auto"
+    """auto, cpu, cuda or mps."""
     amp: str = "auto"
+    """Mixed precision in training: auto, off, bf16 or fp16."""
     eval_amp: str = "off"
+    """The same in validation; off, so that what is validated is what is exported."""
     channels_last: bool = True
-    eval_batch: int = 128  # pictures of a rank at a time
+    """Memory layout of the network: faster on most GPUs and CPUs."""
+    eval_batch: int = 128
+    """Pictures of a rank at a time in validation."""
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)

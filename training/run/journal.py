@@ -25,14 +25,14 @@ LAYOUT = "{:>5}  {:>9}  {:>10}  {:>7}  {:>7}  {:>8}  {:>7}  {:>7}  {:>9}  {:>9}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalConfig:
-    """every_steps: how often the figures of the training steps are read from the device and written down.
-
-    keys: write down the key of every sample that a step saw (trace.py).
-    """
+    """What is told of a run."""
 
     every_steps: int = 10
+    """How often the figures of the training steps are read from the device and written down."""
     tensorboard: bool = True
+    """Write them for TensorBoard too."""
     keys: bool = False
+    """Write down the key of every sample that a step saw (RUN/keys)."""
 
     def __post_init__(self) -> None:
         if self.every_steps < 1:
