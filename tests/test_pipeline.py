@@ -152,6 +152,23 @@ def test_a_complete_run_says_so_and_changes_nothing(shards: Path, whole: Path) -
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*.pt")} == before
 
 
+def test_another_splits_score_stands_beside_the_runs_own(shards: Path, whole: Path) -> None:
+    before = (whole / "evaluation.json").read_bytes()
+    run(
+        1,
+        "training",
+        "evaluate",
+        f"--model={whole / 'model.pt'}",
+        f"--shards={shards}",
+        "--split=train",
+        "--device=cpu",
+    )
+    assert (whole / "evaluation.json").read_bytes() == before
+    told = json.loads((whole / "evaluation-train.json").read_text())
+    assert (told["split"], told["samples"]) == ("train", 120)
+    assert (whole / "evaluation-train-per-class.csv").exists()
+
+
 def test_evaluation_on_one_two_and_three_ranks_counts_the_same_as_the_last_validation(
     shards: Path, whole: Path, tmp_path: Path
 ) -> None:

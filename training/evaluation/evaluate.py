@@ -67,7 +67,7 @@ def evaluate(
     was_training = model.training
     model.eval()
     counts = torch.zeros(num_classes, 3, dtype=torch.int64, device=world.device)
-    loss_sum = torch.zeros((), dtype=torch.float64, device=world.device)
+    loss_sum = torch.zeros((), dtype=world.precise, device=world.device)
     crop = loader.plan.preprocessing
     look()
     for batch in loader.batches(epoch=0):
@@ -79,7 +79,7 @@ def evaluate(
         with torch.autocast(world.device.type, dtype=dtype, enabled=dtype is not None):
             logits = model(images)
         counts.index_add_(0, labels, hits(logits, labels))
-        loss_sum += functional.cross_entropy(logits.float(), labels, reduction="none").double().sum()
+        loss_sum += functional.cross_entropy(logits.float(), labels, reduction="none").to(world.precise).sum()
         progress(len(labels) * world.size)
     model.train(was_training)
     counts, loss_sum = world.sum(counts), world.sum(loss_sum)
@@ -106,8 +106,10 @@ def per_class_csv(score: Score, classes: Sequence[ClassInfo]) -> str:
     return out.getvalue()
 
 
-def write_report(folder: Path, score: Score, classes: Sequence[ClassInfo], context: dict[str, object]) -> Path:
-    """evaluation.json and evaluation-per-class.csv in the folder. Returns the path of the first.
+def write_report(
+    folder: Path, score: Score, classes: Sequence[ClassInfo], context: dict[str, object], name: str = "evaluation"
+) -> Path:
+    """<name>.json and <name>-per-class.csv in the folder. Returns the path of the first.
 
     Raises TarnError for what is no score: a loss that is not finite. Nothing is written then.
     """
@@ -117,7 +119,7 @@ def write_report(folder: Path, score: Score, classes: Sequence[ClassInfo], conte
             "half precision overflows; train with a lower optim.lr, or evaluate in full precision."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "evaluation-per-class.csv", per_class_csv(score, classes))
+    write_whole(folder / f"{name}-per-class.csv", per_class_csv(score, classes))
     report = {
         **context,
         "samples": score.samples,
@@ -127,8 +129,8 @@ def write_report(folder: Path, score: Score, classes: Sequence[ClassInfo], conte
         "top1_count": int(score.counts[:, 1].sum()),
         "top5_count": int(score.counts[:, 2].sum()),
     }
-    write_whole(folder / "evaluation.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-    return folder / "evaluation.json"
+    write_whole(folder / f"{name}.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    return folder / f"{name}.json"
 
 
 def check_classes(ours: Sequence[ClassInfo], theirs: Sequence[ClassInfo], model: str, shards: str) -> None:

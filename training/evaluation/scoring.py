@@ -63,5 +63,7 @@ def score_model(
         "split": args.split,
         "fingerprint": manifest.fingerprint(args.split),
     }
-    path = write_report(args.out or args.model.parent, score, classes, context)
+    # a run's own evaluation.json tells of its validation split: other splits stand beside it
+    name = "evaluation" if args.out or args.split == "val" else f"evaluation-{args.split}"
+    path = write_report(args.out or args.model.parent, score, classes, context, name)
     return dict(json.loads(Path(path).read_text("utf-8")))

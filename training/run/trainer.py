@@ -81,7 +81,7 @@ class Trainer:
         return rate * (self.plateau.multiplier if self.config.optim.schedule == "plateau" else 1.0)
 
     def new_tally(self) -> Tally:
-        return Tally(torch.zeros(4, dtype=torch.float64, device=self.world.device))
+        return Tally(torch.zeros(4, dtype=self.world.precise, device=self.world.device))
 
     def steps(self, journal: Journal) -> Iterator[None]:
         """Takes the steps that the epoch still has, one a turn; the caller may stop between any two."""
@@ -140,8 +140,8 @@ class Trainer:
                 logits.float(), labels, reduction="sum", label_smoothing=optim.label_smoothing
             )
             self.scaler.scale(loss * self.world.loss_scale(optim.global_batch)).backward()  # type: ignore[no-untyped-call]
-        told = hits(logits.detach(), labels).sum(dim=0).double()
-        return torch.stack([loss.detach().double(), told[1], told[2], told[0]])
+        told = hits(logits.detach(), labels).sum(dim=0).to(self.world.precise)
+        return torch.stack([loss.detach().to(self.world.precise), told[1], told[2], told[0]])
 
     def log(self, journal: Journal) -> None:
         """Reads the last steps' figures from the device, over all ranks. Raises TarnError where the loss is lost."""

@@ -33,6 +33,11 @@ class World(Ranks):
     control: Any = None  # a process group for words between CPUs: it never waits for a GPU's queue
     said: deque[Tensor] = field(default_factory=lambda: deque(maxlen=SAID))
 
+    @property
+    def precise(self) -> torch.dtype:
+        """For sums over many samples on the device: float64, which Apple's GPUs do not have."""
+        return torch.float32 if self.device.type == "mps" else torch.float64
+
     def sum(self, values: Tensor) -> Tensor:
         """The sum over all ranks of a tensor on the world's device."""
         if self.size > 1:

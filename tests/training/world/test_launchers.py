@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tarn.sharding.errors import UsageError
 from tarn.training.world.launchers import meeting_place, told_ranks
 from tarn.training.world.ranks import Ranks
+from tarn.training.world.world import World
 
 SRUN = {
     "SLURM_JOB_ID": "77", "SLURM_STEP_ID": "1", "SLURM_PROCID": "5", "SLURM_NTASKS": "7", "SLURM_LOCALID": "1",
@@ -69,6 +71,11 @@ def test_ranks_meet_where_the_environment_says() -> None:
     assert meeting_place({**SRUN, "SLURM_STEP_NODELIST": "login,b7", "MASTER_PORT": "9"}) == "tcp://login:9"
     with pytest.raises(UsageError, match="MASTER_ADDR and MASTER_PORT are not both set"):
         meeting_place({"RANK": "0", "WORLD_SIZE": "2"})
+
+
+def test_sums_are_precise_where_the_device_can() -> None:
+    assert World(device=torch.device("cpu")).precise == World(device=torch.device("cuda")).precise == torch.float64
+    assert World(device=torch.device("mps")).precise == torch.float32  # torch refuses float64 there
 
 
 TASK = """
