@@ -13,7 +13,7 @@ RUN ?= runs/$(basename $(notdir $(CONFIG)))
 MODEL ?= $(RUN)/model.pt
 PICTURES ?= $(foreach n,1 2 3,$(SAMPLE)/ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_0000000$(n).JPEG)
 ifeq ($(origin DATA),undefined)
-SHARDS ?= $(or $(shell sed -n 's/^  shards: *//p' $(CONFIG)),build/sample)
+SHARDS ?= $(or $(shell sed -n 's/^  shards: *//p' "$(CONFIG)"),build/sample)
 else
 SHARDS ?= build/$(notdir $(patsubst %/,%,$(DATA)))
 endif
@@ -45,25 +45,25 @@ sample: setup ## draw the sample dataset, in the layout of the Kaggle ImageNet d
 	$(BIN)/python -m tarn.sharding sample $(SAMPLE)
 
 shards: setup $(if $(filter $(SAMPLE),$(DATA)),sample) ## pack DATA into tar shards at SHARDS
-	$(BIN)/python -m tarn.sharding pack $(DATA) $(SHARDS) $(if $(filter shards,$(MAKECMDGOALS)),$(ARGS))
+	$(BIN)/python -m tarn.sharding pack "$(DATA)" "$(SHARDS)" $(if $(filter shards,$(MAKECMDGOALS)),$(ARGS))
 
 train: setup $(if $(SAMPLE_NEEDED),shards) ## train CONFIG on SHARDS with NPROC processes, evaluate, export; or go on
-	$(BIN)/python $(LAUNCH) tarn.training fit --config $(CONFIG) --data.shards=$(SHARDS) --out=$(RUN) $(ARGS)
+	$(BIN)/python $(LAUNCH) tarn.training fit --config "$(CONFIG)" --data.shards="$(SHARDS)" --out="$(RUN)" $(ARGS)
 	@echo "Next: make eval, make predict, or your own data:"
 	@echo "  make shards DATA=path/to/ILSVRC-download SHARDS=build/imagenet"
 	@echo "  make train CONFIG=configs/imagenet_resnet50_90ep.yaml NPROC=<GPUs>"
 
 eval: setup ## top-1 and top-5 of MODEL on the val split of SHARDS, a report and a table per class
-	$(BIN)/python $(LAUNCH) tarn.training evaluate --model $(MODEL) --shards $(SHARDS) $(ARGS)
+	$(BIN)/python $(LAUNCH) tarn.training evaluate --model "$(MODEL)" --shards "$(SHARDS)" $(ARGS)
 
 predict: setup ## the five likeliest classes of PICTURES by MODEL
-	$(BIN)/python -m tarn.inference predict $(MODEL) $(PICTURES) $(ARGS)
+	$(BIN)/python -m tarn.inference predict "$(MODEL)" $(PICTURES) $(ARGS)
 
 bench: setup $(if $(filter $(SAMPLE),$(DATA)),sample) ## loaders, decoding, fidelity and packing on DATA, the quick set
-	$(BIN)/python -m benchmarks.fidelity $(DATA)
-	$(BIN)/python -m benchmarks.decode $(DATA)
-	$(BIN)/python -m benchmarks.pack $(DATA) --files 2000 --rounds 3
-	$(BIN)/python -m benchmarks.loader $(DATA) $(ARGS)
+	$(BIN)/python -m benchmarks.fidelity "$(DATA)"
+	$(BIN)/python -m benchmarks.decode "$(DATA)"
+	$(BIN)/python -m benchmarks.pack "$(DATA)" --files 2000 --rounds 3
+	$(BIN)/python -m benchmarks.loader "$(DATA)" $(ARGS)
 
 test: setup ## run the tests that need no server
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not servers' $(ARGS)

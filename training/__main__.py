@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.storage.told import told
+from tarn.sharding.storage.urls import expanded
 from tarn.sharding.storage.words import add_words, store_of
 from tarn.training.forecast.planning import add_arguments
 
@@ -36,10 +37,10 @@ def build_parser() -> argparse.ArgumentParser:
     fit.add_argument("--config", type=Path, help="YAML file; further --key.sub=value words override it")
     fit.set_defaults(run=run_fit)
     score = commands.add_parser("evaluate", help="exact top-1, top-5 and loss of an exported model")
-    score.add_argument("--model", type=Path, required=True, help="model.pt")
+    score.add_argument("--model", type=expanded, required=True, help="model.pt")
     score.add_argument("--shards", required=True, help="folder or URL of a packed dataset")
     score.add_argument("--split", default="val", help="of the dataset (%(default)s)")
-    score.add_argument("--out", type=Path, help="folder of the reports (default: the model's)")
+    score.add_argument("--out", type=expanded, help="folder of the reports (default: the model's)")
     score.add_argument("--batch-size", type=int, default=128, help="pictures of a rank at a time (%(default)s)")
     score.add_argument("--workers", type=int, help="decoding processes of each rank (its part of the cores)")
     score.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
@@ -53,8 +54,10 @@ def build_parser() -> argparse.ArgumentParser:
     add_arguments(planning)
     planning.set_defaults(run=run_plan)
     export = commands.add_parser("export", help="model.pt and model.pkl of a checkpoint")
-    export.add_argument("--checkpoint", type=Path, required=True, help="a step-*.pt, or a run's folder for its newest")
-    export.add_argument("--out", type=Path, required=True, help="folder that receives them")
+    export.add_argument(
+        "--checkpoint", type=expanded, required=True, help="a step-*.pt, or a run's folder for its newest"
+    )
+    export.add_argument("--out", type=expanded, required=True, help="folder that receives them")
     export.set_defaults(run=run_export)
     return parser
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tarn.sharding.errors import UsageError
+from tarn.sharding.storage.urls import expanded
 from tarn.training.coercion import refuse_url
 from tarn.training.recipe.optim import OptimConfig
 from tarn.training.run.checkpoint import CheckpointConfig
@@ -52,4 +53,5 @@ class RunConfig:
         if not -(2**63) <= self.seed < 2**63:
             raise UsageError(f"seed={self.seed} must be a whole number of 64 bits, such as 1.")
         refuse_url(self.out, "out")
+        object.__setattr__(self, "out", str(expanded(self.out)))
         _ = self.data.preprocessing  # raises for sizes that make no picture

@@ -88,3 +88,9 @@ def test_the_seed_recipe_is_the_one_of_its_document() -> None:
     told = yaml.safe_load((CONFIGS[0].parent / "seed_resnet50_110ep.yaml").read_text())["optim"]
     assert (told["epochs"], told["global_batch"], told["lr"], told["momentum"]) == (110, 5120, 0.05, 0.9)
     assert (told["schedule"], told["factor"], told["patience"]) == ("plateau", 0.5, 3)
+
+
+def test_a_tilde_in_the_run_folder_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load_config(RunConfig, None, ["--out=~/runs/x"]).out == f"{tmp_path}/runs/x"
+    assert RunConfig().out == "runs/default"
