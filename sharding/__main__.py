@@ -93,7 +93,7 @@ def add_index(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="FOLDER", help="of manifest and indexes (beside the tars)")
     parser.add_argument("--split", action="append", default=[], metavar="NAME=PATTERN", help="the tars of a split")
-    parser.add_argument("--classes", type=Path, metavar="FILE", help="lines `wnid name`, as LOC_synset_mapping.txt")
+    parser.add_argument("--classes", type=Path, metavar="FILE", help="lines `wnid name`, `id<TAB>name`, or names alone")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="tars read at a time (%(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="read everything again")
     add_words(parser)

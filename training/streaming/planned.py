@@ -153,7 +153,7 @@ class PlannedLoader(EpochIteration):
 
     def take_counters(self) -> dict[str, int]:
         """What happened on the way so far: requests, bytes, retries, resumed, wrong_bytes, range_samples, replaced,
-        device_refused (JPEGs that the CPU decoded after all)."""
+        wrong_cached (damaged files found in the cache), device_refused (JPEGs that the CPU decoded after all)."""
         own = self.maker.source.counters if self.maker else Counter()
         return dict(self.counters + own + (self.fetching.counters if self.fetching else Counter()))
 
