@@ -1,7 +1,7 @@
 """From the members of a tar to its samples: adjacent members of one key, a picture and a label among them."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +57,7 @@ class Collector:
         told = read_json(parts["json"].data) if "json" in parts else {}
         label = label_of(key, parts, told)
         pictures = [parts[ending] for ending in PICTURES if ending in parts]
-        problem = problem_of(pictures, label, "cls" in parts, doubled)
+        problem = problem_of(pictures, label, parts, doubled)
         if key in self.seen:
             problem = "keys that come again behind other samples"
         self.seen.add(key)
@@ -100,17 +100,19 @@ def collect(members: Iterable[Member]) -> Samples:
     return collector.samples()
 
 
-def problem_of(pictures: list[Member], label: Label | None, has_cls: bool, doubled: bool) -> str | None:
+def problem_of(pictures: list[Member], label: Label | None, endings: Collection[str], doubled: bool) -> str | None:
     if doubled:
         return "samples with two members of the same ending"
     if not pictures:
-        return f"samples without a picture ({', '.join(PICTURES)})"
+        return f"samples without a picture ({', '.join(PICTURES)}), which have {', '.join(sorted(endings))}"
     if len(pictures) > 1:
         return "samples with several pictures"
     if pictures[0].size == 0:
         return "empty pictures"
     if label is None:
-        return "labels (cls) that are not a number" if has_cls else "samples without a label (cls, json or wnid)"
+        return (
+            "labels (cls) that are not a number" if "cls" in endings else "samples without a label (cls, json or wnid)"
+        )
     return None
 
 

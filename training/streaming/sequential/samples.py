@@ -84,7 +84,7 @@ class Samples:
         key, parts = found["__key__"], {name: part_of(name, found[name]) for name in found if name in ENDINGS}
         told = read_json(parts["json"].data) if "json" in parts else {}
         label, pictures = label_of(key, parts, told), [parts[name] for name in PICTURES if name in parts]
-        problem = problem_of(pictures, label, "cls" in parts, doubled=False)
+        problem = problem_of(pictures, label, parts, doubled=False)
         if problem is not None or label is None:
             raise self.wrong(found, f"is among the {problem}")
         number = label if isinstance(label, int) else (self.numbers or {}).get(label)
