@@ -48,7 +48,10 @@ def edit(action: Callable[[bytes], bytes]) -> Callable[[Path], object]:
 
 
 MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no picture": (change("s00002", jpg=None), r"1 samples without a picture \(jpg.*\) \(train/0.tar: s00002\)"),
+    "no picture": (
+        change("s00002", jpg=None),
+        r"1 samples without a picture \(jpg.*\), which have cls \(train/0.tar: s00002\)",
+    ),
     "other picture": (
         change("s00002", jpg=None, gif=b"x"),
         r"1 samples without a picture \(jpg, jpeg, png, webp\), which have cls, gif \(train/0.tar: s00002\)",
