@@ -2,22 +2,8 @@
 
 from typing import Any
 
-from tarn.training.streaming import (
-    AccessConfig,
-    BadSamplesConfig,
-    DeliveryConfig,
-    OrderConfig,
-    PictureConfig,
-    ShardLoader,
-)
-
-PARTS: dict[str, Any] = {
-    "order": OrderConfig,
-    "pictures": PictureConfig,
-    "access": AccessConfig,
-    "bad_samples": BadSamplesConfig,
-    "delivery": DeliveryConfig,
-}
+from tarn.training.streaming import ShardLoader
+from tarn.training.streaming.loader import PARTS
 
 
 def shard_loader(url: str, **settings: Any) -> ShardLoader:

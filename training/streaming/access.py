@@ -14,8 +14,7 @@ from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.home import home_cache, temporary
 from tarn.sharding.sizes import parse_size
 from tarn.sharding.storage.persistence import Patience
-from tarn.sharding.storage.told import CHOICES
-from tarn.sharding.storage.told import DEADLINE as DEADLINE
+from tarn.sharding.storage.told import CHOICES, DEADLINE
 from tarn.sharding.storage.urls import expanded
 
 CACHE_LIMIT = "80%"

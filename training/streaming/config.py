@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.sizes import parse_size
+from tarn.sharding.storage.told import DEADLINE
 from tarn.training.pixels.decode import check_decode, check_fidelity
 from tarn.training.pixels.geometry import Augmentation
 from tarn.training.pixels.preprocessing import Preprocessing, Triple
-from tarn.training.streaming.access import CACHE_LIMIT, DEADLINE, Access, AccessConfig
+from tarn.training.streaming.access import CACHE_LIMIT, Access, AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
 
 if TYPE_CHECKING:

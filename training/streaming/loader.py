@@ -28,6 +28,14 @@ from tarn.training.streaming.remote.opening import early_start
 from tarn.training.world.group import check_against_group, ranks_of
 from tarn.training.world.ranks import Ranks
 
+PARTS: dict[str, type] = {
+    "order": OrderConfig,
+    "pictures": PictureConfig,
+    "access": AccessConfig,
+    "bad_samples": BadSamplesConfig,
+    "delivery": DeliveryConfig,
+}
+
 
 class ShardLoader(PlannedLoader):
     """One rank's batches of a packed dataset, made ahead of time by worker processes that outlive epochs.
@@ -68,15 +76,8 @@ class ShardLoader(PlannedLoader):
         delivery: DeliveryConfig = DeliveryConfig(),
     ) -> None:
         url = fspath(url)
-        check_number(seed, "seed", -(2**63))
-        check_number(image_size, "image_size", 1, "px of a square picture's side")
-        check_number(global_batch, "global_batch", 1)
-        check_number(micro_batch or 1, "micro_batch", 1)
-        check_kind(order, OrderConfig, "order")
-        check_kind(pictures, PictureConfig, "pictures")
-        check_kind(access, AccessConfig, "access")
-        check_kind(bad_samples, BadSamplesConfig, "bad_samples")
-        check_kind(delivery, DeliveryConfig, "delivery")
+        check_numbers(seed, image_size, global_batch, micro_batch)
+        check_parts(order=order, pictures=pictures, access=access, bad_samples=bad_samples, delivery=delivery)
         check_decode(delivery.decode, pictures.fidelity, "decode")
         self.ranks_told = rank is not None
         ranks, options = ranks_of(rank, world_size), dict(access.storage_options)
@@ -106,16 +107,9 @@ class ShardLoader(PlannedLoader):
                 prefetch=parse_size(str(delivery.prefetch), "prefetch"),
                 decode=delivery.decode,
             )
-            super().__init__(
-                plan,
-                manifest,
-                split,
-                crew,
-                pin_memory=delivery.pin_memory,
-                device=torch.device(delivery.device) if delivery.device is not None else None,
-                ledger=Path(bad_sample_ledger) if bad_sample_ledger else None,
-                start=start,
-            )
+            device = torch.device(delivery.device) if delivery.device is not None else None
+            ledger, pin = Path(bad_sample_ledger) if bad_sample_ledger else None, delivery.pin_memory
+            super().__init__(plan, manifest, split, crew, pin_memory=pin, device=device, ledger=ledger, start=start)
         except BaseException:
             crew.close()
             raise
@@ -125,6 +119,20 @@ class ShardLoader(PlannedLoader):
         if not self.ranks_told:
             check_against_group(self.plan.ranks)
         return super().batches(epoch, first_step)
+
+
+def check_numbers(seed: int, image_size: int, global_batch: int, micro_batch: int | None) -> None:
+    """Raises UsageError naming the setting."""
+    check_number(seed, "seed", -(2**63))
+    check_number(image_size, "image_size", 1, "px of a square picture's side")
+    check_number(global_batch, "global_batch", 1)
+    check_number(1 if micro_batch is None else micro_batch, "micro_batch", 1)
+
+
+def check_parts(**parts: object) -> None:
+    """Raises UsageError for whatever was given in place of a part of the settings."""
+    for name, part in parts.items():
+        check_kind(part, PARTS[name], name)
 
 
 def worker_count(told: int | str, ranks: Ranks) -> int:

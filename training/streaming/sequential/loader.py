@@ -32,9 +32,9 @@ from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.storage.persistence import Patience
+from tarn.sharding.storage.told import DEADLINE
 from tarn.training.pixels.geometry import Augmentation
 from tarn.training.pixels.preprocessing import Preprocessing
-from tarn.training.streaming.access import DEADLINE
 from tarn.training.streaming.iteration import Batch, EpochIteration
 from tarn.training.streaming.loader import worker_count
 from tarn.training.streaming.sequential.plan import SequentialPlan, SequentialState, tars_of
