@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import yaml
 
 from tarn.sharding.errors import UsageError
+from tarn.sharding.values import parse_value
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ def load_config(kind: type[T], file: Path | None, overrides: Sequence[str]) -> T
     build(kind, tree, "", str(file))  # so that a mistake in the file is told as the file's
     for word in overrides:
         key, text = split_override(word)
-        plant(tree, key, parse_scalar(text))
+        plant(tree, key, parse_value(text))
     return build(kind, tree, "", "the command line")
 
 
@@ -46,13 +47,6 @@ def split_override(word: str) -> tuple[str, str]:
     if not word.startswith("--") or not equals or not key:
         raise UsageError(f"{word!r} is not an override: write --key.sub=value, such as --optim.lr=0.1.")
     return key, text
-
-
-def parse_scalar(text: str) -> Any:
-    try:
-        return yaml.safe_load(text) if text else None
-    except yaml.YAMLError:
-        return text
 
 
 def plant(tree: dict[str, Any], key: str, value: Any) -> None:

@@ -12,6 +12,8 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
+from tarn.sharding.storage.local import lies_at
+
 
 class Hold:
     """On an open file, until nobody refers to this object or the process ends. What another process gets of it is
@@ -37,14 +39,6 @@ def read_held(path: Path) -> tuple[bytes, Hold]:
         if lies_at(hold.descriptor, path):  # it may have been replaced, and what it names removed, before it was locked
             with open(hold.descriptor, "rb", closefd=False) as file:
                 return file.read(), hold
-
-
-def lies_at(descriptor: int, path: Path) -> bool:
-    """Whether the open file is the one that has this name."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
-from tarn.sharding.format.holding import lies_at
+from tarn.sharding.storage.local import lies_at
 
 LOCK = ".packing.lock"
 A_LOOK = 0.05  # s, longer than somebody needs to look whether the lock is taken

@@ -8,6 +8,7 @@ import yaml
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.storage.told import DEADLINE, Store
+from tarn.sharding.values import parse_value
 
 
 def add_words(parser: argparse.ArgumentParser) -> None:
@@ -69,14 +70,6 @@ def parse_mapping(word: str) -> dict[str, Any]:
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise UsageError("--storage-option {...} is no mapping of names: write {key: value}.")
     return found
-
-
-def parse_value(text: str) -> Any:
-    """As `fit` reads its values."""
-    try:
-        return yaml.safe_load(text) if text else None
-    except yaml.YAMLError:
-        return text
 
 
 def plant(options: dict[str, Any], key: str, value: Any) -> None:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from tarn.sharding.errors import UsageError
 from tarn.sharding.jpeg.structure import Reason, picture_size
 from tarn.sharding.kernel import NoCompilerError
-from tarn.sharding.pillow import MOST_BYTES, MOST_PIXELS
+from tarn.sharding.pillow import END_OF_JPEG, MOST_BYTES, MOST_PIXELS
 from tarn.training.pixels.geometry import (
     Augmentation,
     Box,
@@ -21,7 +21,6 @@ from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.pixels.resize.resize import Filter, Resizer, exact_filter
 from tarn.training.pixels.resize.stretch import LARGEST_SIDE, window_stretch
 
-END_OF_JPEG = b"\xff\xd9"  # without it a picture may be cut off where no crop shows: that is for Pillow to judge
 FIDELITIES = {"exact": Filter.EXACT, "default": Filter.ANTIALIAS, "fast": Filter.BILINEAR}
 
 
@@ -92,7 +91,7 @@ class PictureDecoder:
         """Whether this picture's centre could be resized as part of the whole without decoding all of it."""
         width, height = picture_size(data)
         if not 0 < width * height <= MOST_PIXELS or data[-2:] != END_OF_JPEG:
-            return False
+            return False  # it may be cut off where the crop does not show: that is for Pillow to judge
         sides, crop = resized_sides(width, height, preprocessing.resize), preprocessing.crop
         if max(sides) > LARGEST_SIDE:
             return False

@@ -16,8 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tarn.sharding.storage.local import lies_at
 from tarn.training.streaming.remote.claims import Claims
-from tarn.training.streaming.remote.locks import is_abandoned, is_at, locked
+from tarn.training.streaming.remote.locks import is_abandoned, locked
 
 WHOLE, PART = ".bin", ".part"
 UNCLAIMED = 2.0  # a distance beyond all that is claimed
@@ -111,7 +112,7 @@ class ShardCache:
         """The name of an open file that is not what it says, where it still is that file's; where that may be done."""
         path = self.path(digest)
         with suppress(OSError):
-            if is_at(file, path):
+            if lies_at(file, path):
                 path.unlink(missing_ok=True)
 
     def fill(self, part: Path, file: int, digest: str, size: int, stream: Stream) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tarn.sharding.storage.local import lies_at
+
 
 @contextmanager
 def locked(path: Path, blocking: bool) -> Iterator[int | None]:
@@ -18,20 +20,13 @@ def locked(path: Path, blocking: bool) -> Iterator[int | None]:
             os.close(file)
             yield None
             return
-        if is_at(file, path):
+        if lies_at(file, path):
             break
         os.close(file)  # renamed or removed between opening and locking: look again
     try:
         yield file
     finally:
         os.close(file)
-
-
-def is_at(file: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def is_abandoned(path: Path) -> bool:
