@@ -1,10 +1,7 @@
-"""SGD, its parameter groups, and learning rates as functions of the step."""
+"""Settings of the optimizer and of its learning rate."""
 
 import math
 from dataclasses import dataclass
-
-import torch
-from torch import nn
 
 from tarn.sharding.errors import UsageError
 
@@ -80,56 +77,3 @@ class OptimConfig:
     @property
     def peak_lr(self) -> float:
         return self.lr * (self.global_batch / self.lr_for_batch if self.lr_for_batch else 1)
-
-
-def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.SGD:
-    """SGD with momentum; no weight decay on norms and biases (He et al. 2018, arXiv 1812.01187, section 3.1)."""
-    decays = (config.weight_decay, 0.0)
-    parts = parameter_groups(model, config.decay_norms)
-    groups = [{"params": part, "weight_decay": decay} for part, decay in zip(parts, decays, strict=False)]
-    return torch.optim.SGD(
-        groups, lr=config.peak_lr, momentum=config.momentum, nesterov=config.nesterov and config.momentum > 0
-    )
-
-
-def parameter_groups(model: nn.Module, decay_norms: bool) -> list[list[nn.Parameter]]:
-    """What is decayed, then what is not, if anything."""
-    decayed = [p for p in model.parameters() if p.ndim > 1 or decay_norms]
-    others = [p for p in model.parameters() if p.ndim <= 1 and not decay_norms]
-    return [decayed, others] if others else [decayed]
-
-
-def learning_rate(config: OptimConfig, step: int, steps_per_epoch: int) -> float:
-    """The rate of a step, counted from 0 over the whole run; plateau's drops come on top."""
-    warmup = config.warmup_epochs * steps_per_epoch
-    if step < warmup:
-        return config.peak_lr * (step + 1) / (warmup + 1)
-    if config.schedule == "cosine":
-        total = config.epochs * steps_per_epoch
-        progress = min(1.0, (step - warmup) / max(1.0, total - warmup))
-        return config.lr_end + (config.peak_lr - config.lr_end) * (1 + math.cos(math.pi * progress)) / 2
-    if config.schedule == "step":
-        return config.peak_lr * config.factor ** (step // (config.step_epochs * steps_per_epoch))
-    return config.peak_lr
-
-
-@dataclass(slots=True)
-class Plateau:
-    """The rate's multiplier, dropped when the validation loss stalls: torch's ReduceLROnPlateau as plain numbers.
-
-    Better means below best x (1 - 1e-4); after `patience` worse epochs in a row the next one drops.
-    """
-
-    factor: float
-    patience: int
-    best: float = math.inf
-    worse: int = 0
-    multiplier: float = 1.0
-
-    def observe(self, loss: float) -> None:
-        if loss < self.best * (1 - 1e-4):
-            self.best, self.worse = loss, 0
-        else:
-            self.worse += 1
-        if self.worse > self.patience:
-            self.multiplier, self.worse = self.multiplier * self.factor, 0

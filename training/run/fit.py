@@ -170,7 +170,7 @@ def introduce(
     trainer: Trainer, manifest: Manifest, journal: Journal, told: dict[str, Any] | None, is_pending: bool
 ) -> None:
     config, world, plan = trainer.config, trainer.world, trainer.train_loader.plan
-    precision = str(trainer.dtype).removeprefix("torch.") if trainer.dtype else "float32"
+    precision = str(trainer.learner.dtype).removeprefix("torch.") if trainer.learner.dtype else "float32"
     val = trainer.val_loader.plan.samples if trainer.val_loader else "none"
     journal.say(
         f"{config.model.arch}, {len(manifest.classes)} classes, {plan.samples} of "
