@@ -14,13 +14,12 @@ from tarn.sharding.foreign.agreement import check
 from tarn.sharding.foreign.classes import numbers_of, read_classes
 from tarn.sharding.foreign.labels import Label
 from tarn.sharding.foreign.layout import find_layout
-from tarn.sharding.foreign.publishing import index_names, publish, tidy
+from tarn.sharding.foreign.publishing import index_names, mend, publish, tidy
 from tarn.sharding.foreign.reading import Reading
 from tarn.sharding.foreign.samples import Samples
 from tarn.sharding.foreign.scan import Scan, scan_all
 from tarn.sharding.foreign.target import find_target, is_current, read_earlier, refuse_unwritable
 from tarn.sharding.format.leftovers import refuse_changed
-from tarn.sharding.format.litter import litter
 from tarn.sharding.format.lock import only_writer
 from tarn.sharding.format.manifest import INDEXED, Manifest, ShardInfo, Split, index_bytes
 
@@ -66,9 +65,7 @@ def index(url: str | os.PathLike[str], config: IndexConfig) -> Indexed:
     root, data_root = find_target(os.fspath(config.out) if config.out is not None else None, layout)
     before = read_earlier(root)
     if before is not None and not config.overwrite and is_current(before, layout, root, data_root, digest, reading):
-        if any(litter(root, before)):
-            with only_writer(root):
-                tidy(root, before)
+        mend(root, before)
         return Indexed(root, before, fresh=False)
     refuse_unwritable(root, layout)
     scans = {scan.tar.name: scan for scan in scan_all(layout.root, layout.tars, config.workers, reading)}
@@ -78,7 +75,7 @@ def index(url: str | os.PathLike[str], config: IndexConfig) -> Indexed:
     packed = {"source": INDEXED, "classes": digest, **reading.packed()}
     with only_writer(root):
         refuse_changed(root, before)
-        tidy(root, before)
+        tidy(root)
         shards = shards_of(root, scans, indexes, before)
         splits = {
             split: Split(tuple(shards[tar.name] for tar in tars), packed) for split, tars in layout.splits.items()

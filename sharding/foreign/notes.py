@@ -33,7 +33,8 @@ def label_notes(splits: Mapping[str, Sequence[Samples]], numbers: Mapping[Label,
 
 
 def span(numbers: Collection[int]) -> str:
-    return f"{min(numbers)} to {max(numbers)}"
+    low, high = min(numbers), max(numbers)
+    return f"{low} to {high}" if low != high else str(low)
 
 
 def repeat_note(split: str, names: Sequence[str], others: Shared) -> str:

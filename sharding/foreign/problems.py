@@ -34,7 +34,7 @@ def problem_of(
 ) -> Problem | None:
     """doubled: two members of the sample have the same ending."""
     pictures, told = reading.pictures(parts), reading.label_member or "cls"
-    lacks = (PICTURE,) * (not pictures) + (LABEL,) * (label is None and told not in parts)
+    lacks = (PICTURE,) * (not pictures) + (LABEL,) * (label is None and not holds_label(parts, told, reading.label_key))
     if doubled:
         return Problem("samples with two members of the same ending", shown(key))
     if lacks:
@@ -46,6 +46,11 @@ def problem_of(
     if label is None:
         return Problem(f"labels ({reading.label or told}) that are not a number, a wnid or a name", shown(key))
     return None
+
+
+def holds_label(parts: Mapping[str, Member], ending: str, key: str | None) -> bool:
+    """Of whatever kind, readable or not."""
+    return ending in parts and (key is None or key in read_json(parts[ending].data))
 
 
 def kind_of(lacks: tuple[str, ...], reading: Reading) -> str:

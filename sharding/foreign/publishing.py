@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from tarn.sharding import storage
+from tarn.sharding.format.gathered import check_gathered
 from tarn.sharding.format.leftovers import files_of, left_manifests, manifest_of, sweep
-from tarn.sharding.format.litter import remove_half_written
-from tarn.sharding.format.manifest import Manifest, ShardInfo, index_name_of
+from tarn.sharding.format.litter import litter, remove_half_written
+from tarn.sharding.format.lock import LOCK, is_being_written, only_writer
+from tarn.sharding.format.manifest import PENDING, Manifest, ShardInfo, index_name_of
 from tarn.sharding.format.publication import mend_gathered, newest_retired, replace_manifest
 
 WRITING = 16  # index files written at a time
@@ -50,11 +52,22 @@ def publish(root: str, manifest: Manifest, indexes: Mapping[str, bytes], before:
         replace_manifest(root, manifest, before, put, indexes, manifest.splits, again="index")
 
 
-def tidy(root: str, manifest: Manifest | None) -> None:
+def mend(root: str, manifest: Manifest) -> None:
+    """What a kill behind the manifest left undone, unless somebody is at work there. Raises TarnError."""
+    if is_being_written(root):
+        return
+    folder = storage.local_path(root)
+    left = PENDING in left_manifests(root) or (folder is not None and (folder / LOCK).exists())
+    gathered = (check_gathered(root, name, split) for name, split in manifest.splits.items())
+    if left or any(litter(root, manifest)) or any(gathered):
+        with only_writer(root):
+            tidy(root)
+            mend_gathered(root, manifest)
+
+
+def tidy(root: str) -> None:
     """Removes what was left by kills, and what nobody reads any more. Only for who has the lock. Raises TarnError."""
     folder = storage.local_path(root)
     if folder is not None:
         remove_half_written(folder)
     sweep(root, newest_retired(root))
-    if manifest is not None:
-        mend_gathered(root, manifest)

@@ -61,8 +61,8 @@ def of_others(tars: Sequence[Samples], places: NDArray[np.int64]) -> Shared | No
 
 
 def of_same(tars: Sequence[Samples], places: NDArray[np.int64], others: Shared | None) -> Repeats:
-    starts = starts_of(tars)
-    first, second = np.searchsorted(starts, places, "right") - 1
+    places = places[:, np.argsort(places[0], kind="stable")]
+    first, second = np.searchsorted(starts_of(tars), places, "right") - 1
     _, columns, counts = np.unique(first * len(tars) + second, return_index=True, return_counts=True)
     named = zip(columns[:NAMED].tolist(), counts[:NAMED].tolist(), strict=True)
     same = tuple(shared(tars, places[:, column].tolist(), count) for column, count in named)

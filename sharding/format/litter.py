@@ -2,6 +2,7 @@
 note."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from tarn.sharding.format.manifest import PENDING, Manifest
 from tarn.sharding.storage.urls import kind_of
 
 STAGING = ".staging-"  # folders of shards that are being written
-HALF_WRITTEN = ".*.tmp-*"  # small files that are: see storage.publish
+HALF_WRITTEN = re.compile(r"\.(.+\.idx\d*|.+\.indexes|manifest\.json|\.pending\.json|\.retired-\d+\.json)\.tmp-\d+")
+DEPTH = 3  # folders in which indexes may lie, the root itself being one
 SPLITS = ("train", "val", "test")  # looked into also where the manifest has no such split
 
 
@@ -24,7 +26,7 @@ def litter(root: str, manifest: Manifest) -> Iterator[str]:
         return
     one, work, again = words_of(manifest)
     folder = storage.local_path(root)
-    found = [*folder.glob(f"{STAGING}*"), *folder.glob(HALF_WRITTEN)] if folder is not None else []
+    found = [*folder.glob(f"{STAGING}*"), *half_written(folder)] if folder is not None else []
     for left in sorted(found):
         yield f"{left} was left by {one} that was killed: {again} it again, which removes it."
     for leftover in leftovers(root):
@@ -42,9 +44,16 @@ def words_of(manifest: Manifest) -> tuple[str, str, str]:
     return "a packing", "packing", "pack"
 
 
+def half_written(folder: Path) -> list[Path]:
+    """Small files that were to be renamed (see storage.publish), by their names alone: in a folder of others' tars may
+    lie what is theirs."""
+    found = (path for depth in range(DEPTH) for path in folder.glob("*/" * depth + ".*.tmp-*"))
+    return [path for path in found if HALF_WRITTEN.fullmatch(path.name)]
+
+
 def remove_half_written(folder: Path) -> None:
     """Only for who has the lock."""
-    for left in folder.glob(HALF_WRITTEN):
+    for left in half_written(folder):
         with contextlib.suppress(OSError):
             left.unlink()
 

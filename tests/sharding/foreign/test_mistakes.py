@@ -64,7 +64,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "words in json": (
         change("s00002", cls=None, json=b'{"label": "two"}'),
-        r"1 labels that are neither a number nor a wnid \(train/0.tar: s00002 has two\): give --classes FILE, whose lines",
+        r"1 labels that are neither a number nor a wnid \(train/0.tar: s00002 has two\): give --classes FILE",
     ),
     "label of words": (
         change("s00002", cls=b" great white shark\n"),
