@@ -40,7 +40,9 @@ def span(numbers: Collection[int]) -> str:
 def repeat_note(split: str, names: Sequence[str], others: Shared) -> str:
     """names: of the split's tars."""
     first, second = (names[place] for place in others.tars)
+    keys = f"{others.count:,} {'key' if others.count == 1 else 'keys'} of {split}"
+    verb = "comes" if others.count == 1 else "come"
     return (
-        f"{others.count:,} {'key' if others.count == 1 else 'keys'} of {split} come again in another tar with another "
-        f"picture, first {others.key} in {first} and {second}: they are read as samples of their own"
+        f"{keys} {verb} again in another tar with another picture, first {others.key} in {first} and {second}: they are "
+        "read as samples of their own"
     )
