@@ -43,6 +43,6 @@ def repeat_note(split: str, names: Sequence[str], others: Shared) -> str:
     keys = f"{others.count:,} {'key' if others.count == 1 else 'keys'} of {split}"
     verb = "comes" if others.count == 1 else "come"
     return (
-        f"{keys} {verb} again in another tar with another picture, first {others.key} in {first} and {second}: they are "
-        "read as samples of their own"
+        f"{keys} {verb} again in another tar with another picture, first {others.key} in {first} and {second}: they "
+        "are read as samples of their own"
     )
