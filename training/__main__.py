@@ -9,12 +9,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.storage.told import told
 from tarn.sharding.storage.urls import expanded
 from tarn.sharding.storage.words import add_words, store_of
 from tarn.training.forecast.planning import add_arguments
 
 
+@ends_with_its_reader
 def main(words: list[str] | None = None) -> int:
     """The exit code: 0, 1 for a failure, 2 for usage, 128 + signal where a run was asked to leave."""
     parser = build_parser()
