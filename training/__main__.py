@@ -91,12 +91,15 @@ def run_plan(args: argparse.Namespace, overrides: list[str]) -> int:
 
 
 def run_evaluate(args: argparse.Namespace, rest: list[str]) -> int:
+    from tarn.training.coercion import refuse_url
     from tarn.training.evaluation.scoring import score_model
     from tarn.training.export.artifact import Artifact
     from tarn.training.recipe.amp import choose_dtype
 
     if args.batch_size < 1 or (args.workers is not None and args.workers < 0):
         raise UsageError(f"--batch-size={args.batch_size} must be at least 1 and --workers={args.workers} at least 0.")
+    if args.out is not None:
+        refuse_url(args.out, "--out")
     artifact = Artifact.read(args.model)
     model, dtype_on = artifact.build(str(args.model)), partial(choose_dtype, args.amp)
     with tqdm(desc="evaluate", unit="img", leave=False, disable=None) as bar:

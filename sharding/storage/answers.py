@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 MISSING = ("NotFoundError", "FileNotFoundError")
-REFUSED = ("PermissionDeniedError", "PermissionError", "UnauthenticatedError")
+REFUSED = ("PermissionDeniedError", "PermissionError", "UnauthenticatedError", "NoCredentialsError")
 FINAL_KINDS = (*MISSING, *REFUSED, "NotSupportedError")
 STATUS = re.compile(r"\b(?:status|code|Client error)\D{0,24}([45]\d\d)\b", re.IGNORECASE)
 REFUSING_STATUS = {401, 403}
