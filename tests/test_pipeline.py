@@ -201,7 +201,7 @@ def test_the_run_folder_holds_config_metrics_log_and_the_last_checkpoints(whole:
     assert "global_batch: 20" in (whole / "config.yaml").read_text()
     log = (whole / "train.log").read_text()
     assert "train loss" in log
-    assert log.count("data wait") == 1
+    assert log.count("img/s") == 1
     steps = sorted(path.stem for path in (whole / "checkpoints").glob("*.pt"))
     assert steps[-1] == "step-00000012"
     assert 3 <= len(steps) <= 4
