@@ -85,7 +85,7 @@ def cause(failure: "ProcessFailure") -> str:
     if failure.exitcode < 0:
         by = failure.signal_name()
         why = " (by hand, or for want of memory)" if failure.exitcode == -signal.SIGKILL else ""
-        return f"ended by {failure.signal_name()}{why}: start the same command again, a run goes on from its last checkpoint."
+        return f"ended by {by}{why}: start the same command again, a run goes on from its last checkpoint."
     sentence = written(failure).partition(": ")[2]
     return sentence or f"ended with exit code {failure.exitcode}; what it said stands above."
 

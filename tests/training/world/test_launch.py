@@ -61,11 +61,11 @@ def steps(run: Path) -> list[int]:
     return sorted(json.loads(path.read_text())["step"] for path in (run / "checkpoints").glob("*.json"))
 
 
-@pytest.mark.parametrize(("rank", "number"), [(None, signal.SIGTERM), (None, signal.SIGINT), (1, signal.SIGTERM)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_ranks_that_are_asked_to_leave_save_and_nothing_else_is_said(
-    process: subprocess.Popen[str], tmp_path: Path, rank: int | None, number: signal.Signals
+    process: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
 ) -> None:
-    os.kill(process.pid if rank is None else pid_of(tmp_path / "run", rank), number)
+    process.send_signal(number)
     told, error = process.communicate(timeout=PATIENCE)
     assert (process.returncode, error) == (128 + number, "")
     assert f"Asked to stop: saved after step {steps(tmp_path / 'run')[-1]}." in told.splitlines()[-1]
