@@ -129,7 +129,7 @@ def run_export(args: argparse.Namespace, rest: list[str]) -> int:
 def run_launch(args: argparse.Namespace, words: list[str]) -> int:
     from tarn.training.world.launch import launch
 
-    return launch(words)
+    return launch("tarn.training", words)
 
 
 if __name__ == "__main__":

@@ -22,15 +22,15 @@ GRACE = 120  # s that ranks have to save and leave in, once they were asked to
 KILLED_BY_LAUNCHER = 20  # s after the first failure: torchrun ends by SIGKILL whoever did not leave within 30
 
 
-def launch(words: Sequence[str]) -> int:
-    """words: torchrun's options, then the command and its own. Returns the exit code: that of the rank that failed, 1
+def launch(module: str, words: Sequence[str]) -> int:
+    """words: torchrun's options, then a command of the module and its own. Returns the exit code: that of the rank that failed, 1
     where a rank was lost, 128 + the signal that this process got."""
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(GRACE))
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import parse_args, run
 
-    args = parse_args([*words])
+    args = parse_args([*words])  # type: ignore[no-untyped-call]
     args.module = True
     args.training_script, args.training_script_args = (
         "tarn.training",
@@ -40,7 +40,7 @@ def launch(words: Sequence[str]) -> int:
         os.environ[TOLD_BY_LAUNCHER] = "1"
         logging.disable(logging.ERROR)
     try:
-        run(args)
+        run(args)  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
         sentences, code = verdict(error.failures)
         for sentence in sentences:
