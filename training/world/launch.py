@@ -23,19 +23,16 @@ KILLED_BY_LAUNCHER = 20  # s after the first failure: torchrun ends by SIGKILL w
 
 
 def launch(module: str, words: Sequence[str]) -> int:
-    """words: torchrun's options, then a command of the module and its own. Returns the exit code: that of the rank that failed, 1
-    where a rank was lost, 128 + the signal that this process got."""
+    """words: torchrun's options, then a command of the module and its own. Returns the exit code: that of the rank that
+    failed, 1 where a rank was lost, 128 + the signal that this process got."""
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(GRACE))
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import parse_args, run
 
     args = parse_args([*words])  # type: ignore[no-untyped-call]
-    args.module = True
-    args.training_script, args.training_script_args = (
-        "tarn.training",
-        [args.training_script, *args.training_script_args],
-    )
+    command = [args.training_script, *args.training_script_args]
+    args.module, args.training_script, args.training_script_args = True, module, command
     if args.max_restarts == 0:  # else ranks speak for themselves, for who starts them again tells nothing
         os.environ[TOLD_BY_LAUNCHER] = "1"
         logging.disable(logging.ERROR)
