@@ -35,7 +35,7 @@ from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.storage.persistence import Patience
 from tarn.sharding.storage.told import DEADLINE
 from tarn.training.pixels.geometry import Augmentation
-from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.pixels.preprocessing import Preprocessing, resize_for
 from tarn.training.streaming.iteration import Batch, EpochIteration
 from tarn.training.streaming.loader import worker_count
 from tarn.training.streaming.sequential.plan import SequentialPlan, SequentialState, tars_of
@@ -94,7 +94,7 @@ class SequentialLoader(EpochIteration):
             ranks=ranks,
             streams=max(1, min(workers, len(tars) // ranks.size)),
             shuffle_buffer=shuffle_buffer,
-            preprocessing=Preprocessing(resize=eval_resize or image_size * 256 // 224, crop=image_size),
+            preprocessing=Preprocessing(resize=eval_resize or resize_for(image_size), crop=image_size),
             augmentation=(augment or Augmentation()) if train else None,
             classes=tuple(ClassInfo(each, each) if isinstance(each, str) else each for each in classes)
             if classes
