@@ -11,6 +11,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from support.runs import epoch_line, fit, same
+from tarn.sharding.errors import TarnError
 from tarn.training.run import checkpoint
 
 LAST = 3  # steps of such a run
@@ -70,3 +71,15 @@ def test_a_run_asked_to_leave_while_it_exports_leaves_and_exports_when_it_goes_o
     fit(shards, copy)
     assert "Exported, loaded back and compared" in capsys.readouterr().out
     assert same(whole / "model.pt", copy / "model.pt")
+
+
+def test_an_epoch_is_kept_before_its_validation_begins(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*words: object, **more: object) -> None:
+        raise TarnError("a validation that does not come to its end")
+
+    monkeypatch.setattr("tarn.training.run.trainer.evaluate", broken)
+    fit(shards, tmp_path, expected=1)
+    (marker,) = checkpoint.markers(tmp_path / "checkpoints")
+    assert (marker["step"], marker.get("figures")) == (LAST, None)
