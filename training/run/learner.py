@@ -10,9 +10,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tarn.sharding.errors import TarnError
 from tarn.training.evaluation.evaluate import hits
-from tarn.training.pixels.normalisation import normalise
 from tarn.training.recipe.amp import build_scaler, choose_dtype
+from tarn.training.recipe.augmentation import DeviceAugmentation
 from tarn.training.recipe.loss import Loss
+from tarn.training.recipe.mixing import dominating
+from tarn.training.recipe.moment import Moment
 from tarn.training.recipe.momentum import restore_momentum
 from tarn.training.recipe.optimizers import build_optimizer
 from tarn.training.run.config import RunConfig
@@ -21,9 +23,12 @@ from tarn.training.world.world import World
 
 
 class Learner:
-    """A network on its device, its optimizer and its loss. It knows no epoch and no stream."""
+    """A network on its device, its optimizer and its loss. It knows no stream.
 
-    def __init__(self, config: RunConfig, world: World, model: nn.Module) -> None:
+    classes: that labels are numbers of.
+    """
+
+    def __init__(self, config: RunConfig, world: World, model: nn.Module, classes: int) -> None:
         self.config, self.world = config, world
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         self.model = model.to(device=world.device, memory_format=layout)  # type: ignore[call-overload]
@@ -34,13 +39,21 @@ class Learner:
         self.optimizer = build_optimizer(self.model, config.optim)
         self.scaler = build_scaler(self.dtype, world.device)
         self.loss = Loss(config.optim.label_smoothing)
+        self.augmentation = DeviceAugmentation(
+            config.augment,
+            seed=config.seed,
+            classes=classes,
+            mean=config.data.mean,
+            std=config.data.std,
+            channels_last=config.channels_last,
+        )
 
     @property
     def lr(self) -> float:
         """Of the last step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def step(self, parts: Iterator[Batch], lr: float) -> Tensor:
+    def step(self, parts: Iterator[tuple[Batch, Moment]], lr: float) -> Tensor:
         """One optimizer step over a global batch, of which the parts are this rank's, their gradients added up.
 
         Returns loss sum, top-1 hits, top-5 hits and samples of the parts, on the device.
@@ -49,30 +62,30 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         sums = torch.zeros(4, dtype=self.world.precise, device=self.world.device)
-        for part in parts:
-            sums += self.backward(part)
+        for part, moment in parts:
+            sums += self.backward(part, moment)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         return sums
 
-    def backward(self, batch: Batch) -> Tensor:
+    def backward(self, batch: Batch, moment: Moment) -> Tensor:
         """Adds a part's share of the global gradient. Returns loss sum, top-1 hits, top-5 hits and samples.
 
         The loss is the sum over the part times (ranks / global batch): DDP's mean over ranks then makes it the mean
-        over the global batch, also where ranks hold unequal shares.
+        over the global batch, also where ranks hold unequal shares. Hits are told against a mixture's dominating class.
         """
-        device, data = self.world.device, self.config.data
+        device = self.world.device
         labels = batch.labels.to(device, non_blocking=True)
-        images = normalise(batch.images.to(device, non_blocking=True), data.mean, data.std, self.config.channels_last)
+        images, targets = self.augmentation(batch.images.to(device, non_blocking=True), labels, moment)
         alone = isinstance(self.network, DistributedDataParallel) and not batch.last
         with self.network.no_sync() if alone else nullcontext():  # type: ignore[operator]
             with torch.autocast(device.type, dtype=self.dtype, enabled=self.dtype is not None):
                 logits = self.network(images)
-            loss = self.loss(logits.float(), labels)
+            loss = self.loss(logits.float(), targets)
             share = self.world.loss_scale(self.config.optim.global_batch)
             self.scaler.scale(loss * share).backward()
-        told = hits(logits.detach(), labels).sum(dim=0).to(self.world.precise)
+        told = hits(logits.detach(), dominating(targets)).sum(dim=0).to(self.world.precise)
         return torch.stack([loss.detach().to(self.world.precise), told[1], told[2], told[0]])
 
     def state_dict(self) -> dict[str, Any]:

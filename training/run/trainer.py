@@ -12,6 +12,7 @@ from tarn.sharding.errors import TarnError
 from tarn.training.evaluation.evaluate import Score, evaluate
 from tarn.training.model.resnet import ResNet
 from tarn.training.recipe.amp import choose_dtype
+from tarn.training.recipe.moment import Moment
 from tarn.training.recipe.schedule import Plateau, learning_rate
 from tarn.training.run.config import RunConfig
 from tarn.training.run.journal import Figures, Journal
@@ -36,7 +37,7 @@ class Trainer:
         val: PlannedLoader | None,
     ) -> None:
         self.config, self.world, self.train_loader, self.val_loader = config, world, train, val
-        self.learner = Learner(config, world, model)
+        self.learner = Learner(config, world, model, len(train.classes))
         self.eval_dtype = choose_dtype(config.eval_amp, world.device)
         self.plateau = Plateau(config.optim.factor, config.optim.patience)
         self.stream: StreamState = train.state
@@ -97,17 +98,16 @@ class Trainer:
         self.stretch.sums += self.learner.step(self.parts(batches), self.lr)
         self.stretch.seconds += time.perf_counter() - start
 
-    def parts(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """This rank's parts of one global batch; counts what was waited for them."""
-        last = False
-        while not last:
+    def parts(self, batches: Iterator[Batch]) -> Iterator[tuple[Batch, Moment]]:
+        """This rank's parts of one global batch, and where they stand in it; counts what was waited for them."""
+        step = self.stream.samples // self.stream.global_batch
+        for positions in self.train_loader.plan.positions(step):
             asked = time.perf_counter()
             batch = next(batches)
             self.stretch.waited += time.perf_counter() - asked
-            last = batch.last
             if self.trace is not None:
                 self.trace.see(batch.keys)
-            yield batch
+            yield batch, Moment(self.stream.epoch, step, positions)
 
     def log(self, journal: Journal) -> None:
         """Reads the last steps' figures from the device, over all ranks. Raises TarnError where the loss is lost."""
