@@ -1,13 +1,12 @@
 """What happens to a training batch on the device, between the loader's pixels and the network."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from tarn.sharding.errors import UsageError
-from tarn.training.pixels.normalisation import normalise
+from tarn.training.pixels.normalisation import Normalisation
 from tarn.training.recipe.erasing import Erasing
 from tarn.training.recipe.mixing import Mixing
 from tarn.training.recipe.moment import Moment
@@ -58,33 +57,25 @@ class DeviceAugmentation:
     ranks, but for mixing, whose partners are of the same part. Nothing waits for the device.
     """
 
-    def __init__(
-        self,
-        config: AugmentConfig,
-        *,
-        seed: int,
-        classes: int,
-        mean: Sequence[float],
-        std: Sequence[float],
-        channels_last: bool = True,
-    ) -> None:
-        self.mean, self.std, self.channels_last = mean, std, channels_last
+    def __init__(self, config: AugmentConfig, normalisation: Normalisation, seed: int, classes: int | None) -> None:
+        self.normalisation = normalisation
         is_on = config.policy != "none"
         self.policy = Policy(config.policy, config.policy_ops, config.policy_magnitude, seed) if is_on else None
         self.erasing = Erasing(config.erase, seed) if config.erase else None
         self.mixing = None
         if config.mix_probability and (config.mixup or config.cutmix):
+            assert classes is not None
             self.mixing = Mixing(config.mixup, config.cutmix, config.mix_probability, classes, seed)
 
     def __call__(self, images: Tensor, labels: Tensor, moment: Moment) -> tuple[Tensor, Tensor]:
         """images: B x H x W x 3 uint8, left alone; labels: B int64; both on the device.
 
-        Returns images, B x 3 x H x W float32, normalised; and targets: the labels, or where samples are mixed
+        Returns images, B x 3 x H x W, normalised, in its dtype; and targets: the labels, or where samples are mixed
         B x classes probabilities, float32. Smoothing is the loss's: (1 - s) target + s / classes, timm's formula too.
         """
         if self.policy is not None:
             images = self.policy(images, moment)
-        out = normalise(images, self.mean, self.std, self.channels_last)
+        out: Tensor = self.normalisation(images)
         if self.erasing is not None:
             out = self.erasing(out, moment)
         return self.mixing(out, labels, moment) if self.mixing is not None else (out, labels)

@@ -44,7 +44,7 @@ class Mixing:
             return images, targets
         targets = targets * mix.share + rolled(targets, mix.shift) * (1 - mix.share)
         if mix.box is None:
-            return images.mul_(mix.share).add_(rolled(images, mix.shift), alpha=1 - mix.share), targets
+            return images.lerp_(rolled(images, mix.shift), 1 - mix.share), targets
         top, left, bottom, right = mix.box
         window = images[:, :, top:bottom, left:right]
         window.copy_(rolled(window, mix.shift))

@@ -34,6 +34,9 @@ class Moment:
         return np.random.RandomState(np.random.Philox(key=key))
 
 
+NOWHERE = Moment(0, 0, np.empty(0, np.int64))  # for those who draw nothing
+
+
 def sent(values: NDArray[np.generic], device: torch.device) -> Tensor:
     """Small values on a device, where nobody waits for them: page-locked memory is copied behind the host's back."""
     tensor = torch.from_numpy(values)

@@ -9,6 +9,7 @@ from tarn.training.recipe.augmentation import AugmentConfig
 from tarn.training.recipe.optim import OptimConfig
 from tarn.training.run.checkpoint import CheckpointConfig
 from tarn.training.run.journal import JournalConfig
+from tarn.training.run.speed import SpeedConfig
 from tarn.training.streaming.config import DataConfig
 
 
@@ -46,6 +47,7 @@ class RunConfig:
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    speed: SpeedConfig = field(default_factory=SpeedConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     journal: JournalConfig = field(default_factory=JournalConfig)
 
