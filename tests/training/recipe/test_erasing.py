@@ -13,7 +13,7 @@ def test_boxes_have_torchvisions_areas_and_ratios_and_lie_everywhere() -> None:
     top, left, bottom, right = erased.T
     high, wide = bottom - top, right - left
     area, ratio = high * wide / (224 * 160), np.log(high / wide)
-    assert (0.0195 < area.min()) & (area.min() < 0.021) & (0.32 < area.max()) & (area.max() < 0.3315)
+    assert (area.min() > 0.0195) & (area.min() < 0.021) & (area.max() > 0.32) & (area.max() < 0.3315)
     assert abs(area.mean() - 0.1725) < 0.01
     assert (ratio.min() < np.log(0.32)) & (ratio.max() > np.log(3.1))
     assert (np.log(0.28) < ratio.min()) & (ratio.max() < np.log(3.5))
