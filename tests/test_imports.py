@@ -64,6 +64,7 @@ MAY_USE = {
     | {
         "sharding/storage",
         "training",
+        "training/world",
         "training/recipe",
         "training/evaluation",
         "training/export",
