@@ -117,7 +117,7 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Traine
         config.model.zero_init_last_gamma,
         seed=config.seed,
     )
-    learner = Learner(config, world, model)
+    learner = Learner(config, world, model, len(manifest.classes))
     share = world.largest_share(optim.global_batch)
     with told_of_memory(optim.micro_batch):
         part = learner.part_size(share, data.image_size, checkpoint.known_part(Path(config.out, "checkpoints")))
