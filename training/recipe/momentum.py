@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tarn.training.recipe.optim import parameter_groups
+from tarn.training.recipe.optimizers import parameter_groups
 
 
 def restore_momentum(optimizer: torch.optim.SGD, model: nn.Module, told: dict[str, Any]) -> None:

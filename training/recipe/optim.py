@@ -1,10 +1,8 @@
-"""SGD, its parameter groups, and learning rates as functions of the step."""
+"""Settings of the optimizer and of its learning rate."""
 
 import math
 from dataclasses import dataclass
-
-import torch
-from torch import nn
+from typing import Literal
 
 from tarn.sharding.errors import UsageError
 
@@ -21,9 +19,9 @@ class OptimConfig:
     """Stop there, the schedule unchanged: for short looks at a long run."""
     global_batch: int = 256
     """Samples of an optimizer step, over all ranks."""
-    micro_batch: int | None = 256
+    micro_batch: int | Literal["auto"] | None = 256
     """The most samples of a rank that go through the network at once; the rest of its share is accumulated. null:
-    the whole share."""
+    the whole share; auto: what the GPU's memory holds, halved where it should not be enough later."""
     lr: float = 0.1
     """The peak learning rate."""
     lr_for_batch: int | None = None
@@ -66,8 +64,10 @@ class OptimConfig:
             raise UsageError(f"optim.momentum={self.momentum} must be at least 0 and below 1.")
         if not 0 < self.factor <= 1:
             raise UsageError(f"optim.factor={self.factor} must be above 0 and at most 1.")
-        if self.micro_batch is not None and self.micro_batch < 1:
-            raise UsageError(f"optim.micro_batch={self.micro_batch} must be at least 1, or null for the whole share.")
+        if isinstance(self.micro_batch, int) and self.micro_batch < 1:
+            raise UsageError(
+                f"optim.micro_batch={self.micro_batch} must be at least 1, auto, or null for the whole share."
+            )
         if self.schedule not in SCHEDULES:
             raise UsageError(f"optim.schedule={self.schedule!r} is unknown: choose one of {', '.join(SCHEDULES)}.")
         if self.lr <= 0 or not math.isfinite(self.lr):
@@ -80,56 +80,3 @@ class OptimConfig:
     @property
     def peak_lr(self) -> float:
         return self.lr * (self.global_batch / self.lr_for_batch if self.lr_for_batch else 1)
-
-
-def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.SGD:
-    """SGD with momentum; no weight decay on norms and biases (He et al. 2018, arXiv 1812.01187, section 3.1)."""
-    decays = (config.weight_decay, 0.0)
-    parts = parameter_groups(model, config.decay_norms)
-    groups = [{"params": part, "weight_decay": decay} for part, decay in zip(parts, decays, strict=False)]
-    return torch.optim.SGD(
-        groups, lr=config.peak_lr, momentum=config.momentum, nesterov=config.nesterov and config.momentum > 0
-    )
-
-
-def parameter_groups(model: nn.Module, decay_norms: bool) -> list[list[nn.Parameter]]:
-    """What is decayed, then what is not, if anything."""
-    decayed = [p for p in model.parameters() if p.ndim > 1 or decay_norms]
-    others = [p for p in model.parameters() if p.ndim <= 1 and not decay_norms]
-    return [decayed, others] if others else [decayed]
-
-
-def learning_rate(config: OptimConfig, step: int, steps_per_epoch: int) -> float:
-    """The rate of a step, counted from 0 over the whole run; plateau's drops come on top."""
-    warmup = config.warmup_epochs * steps_per_epoch
-    if step < warmup:
-        return config.peak_lr * (step + 1) / (warmup + 1)
-    if config.schedule == "cosine":
-        total = config.epochs * steps_per_epoch
-        progress = min(1.0, (step - warmup) / max(1.0, total - warmup))
-        return config.lr_end + (config.peak_lr - config.lr_end) * (1 + math.cos(math.pi * progress)) / 2
-    if config.schedule == "step":
-        return config.peak_lr * config.factor ** (step // (config.step_epochs * steps_per_epoch))
-    return config.peak_lr
-
-
-@dataclass(slots=True)
-class Plateau:
-    """The rate's multiplier, dropped when the validation loss stalls: torch's ReduceLROnPlateau as plain numbers.
-
-    Better means below best x (1 - 1e-4); after `patience` worse epochs in a row the next one drops.
-    """
-
-    factor: float
-    patience: int
-    best: float = math.inf
-    worse: int = 0
-    multiplier: float = 1.0
-
-    def observe(self, loss: float) -> None:
-        if loss < self.best * (1 - 1e-4):
-            self.best, self.worse = loss, 0
-        else:
-            self.worse += 1
-        if self.worse > self.patience:
-            self.multiplier, self.worse = self.multiplier * self.factor, 0

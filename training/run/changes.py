@@ -9,7 +9,8 @@ import yaml
 from tarn.sharding.errors import TarnError
 from tarn.sharding.storage.local import write_whole
 from tarn.training.coercion import build, to_yaml
-from tarn.training.recipe.optim import OptimConfig, learning_rate
+from tarn.training.recipe.optim import OptimConfig
+from tarn.training.recipe.schedule import learning_rate
 from tarn.training.run.config import RunConfig
 from tarn.training.run.journal import Journal
 

@@ -3,7 +3,8 @@ import torch
 
 from tarn.training.model.resnet import build_model
 from tarn.training.recipe.momentum import restore_momentum
-from tarn.training.recipe.optim import OptimConfig, build_optimizer
+from tarn.training.recipe.optim import OptimConfig
+from tarn.training.recipe.optimizers import build_optimizer
 
 
 @pytest.mark.parametrize(("before", "after"), [(False, True), (True, False), (False, False)])

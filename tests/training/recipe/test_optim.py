@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from tarn.training.model.resnet import build_model
-from tarn.training.recipe.optim import OptimConfig, Plateau, build_optimizer, learning_rate
+from tarn.training.recipe.optim import OptimConfig
+from tarn.training.recipe.optimizers import build_optimizer
+from tarn.training.recipe.schedule import Plateau, learning_rate
 
 
 def test_norms_and_biases_are_not_decayed_unless_asked() -> None:

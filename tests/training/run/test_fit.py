@@ -131,7 +131,7 @@ def test_a_run_goes_on_in_fp16_from_a_checkpoint_without_a_scale(
     shards: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scaler = torch.amp.GradScaler("cpu", init_scale=4.0, enabled=True)
-    monkeypatch.setattr("tarn.training.run.trainer.build_scaler", lambda dtype, device: scaler)
+    monkeypatch.setattr("tarn.training.run.learner.build_scaler", lambda dtype, device: scaler)
     fit(shards, copy, "--optim.epochs=2")
     told = checkpoint.read(checkpoint.markers(copy / "checkpoints")[-1]["path"])
     assert told["trainer"]["scaler"]["scale"] == 4.0
