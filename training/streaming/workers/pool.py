@@ -7,13 +7,11 @@ A batch lies in memory shared with the process that made it, in a slot (slots.py
 slot is used again when the last of them is gone, so nobody has to give a batch back, and whoever keeps batches may.
 """
 
-import select
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +23,20 @@ from tarn.training.streaming.remote.traffic import Traffic
 from tarn.training.streaming.sources import Opening
 from tarn.training.streaming.workers.assembly import Assembly, pieces
 from tarn.training.streaming.workers.batches import Made, Place
-from tarn.training.streaming.workers.queue import Job, JobQueue
+from tarn.training.streaming.workers.queue import Job
 from tarn.training.streaming.workers.slots import Registrar, Slots
-from tarn.training.streaming.workers.worker import Done, WorkerSetup, noted
+from tarn.training.streaming.workers.staff import EndedError, Staff
+from tarn.training.streaming.workers.worker import Done
 
 BATCHES = 2  # made ahead for each process, where the memory for it is granted
+GROWTH = (
+    2  # batches begun for one that is given out: its own place is taken again, and one more until `ahead` are there
+)
 WAIT = 0.5  # s for a process's word, before looking elsewhere
 LONGEST_JOB = 600.0  # s without a word from any process, beyond the patience of reading
 
 Look = Callable[[], None]
-Begin = Iterator[bool]  # begins a batch more with every turn; whether there was one to begin, and room for it
+Begin = Iterator[bool]  # begins a batch more with every turn, where there is one and room for it; whether it did
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +73,7 @@ class WorkerPool:
         self.assemblies: dict[int, Assembly] = {}
         self.wanted: deque[int] = deque()  # tickets of the iteration under way, in the order of the places
         self.early: deque[tuple[Place, int]] = deque()  # with tickets: begun for an iteration that is yet to come
-        self.queue, self.is_started = JobQueue(crew.queue_reader, crew.queue_writer), False
-        self.poll = select.poll()
-        self.numbers = {child.connection.fileno(): number for number, child in enumerate(self.children)}
-        for number, child in enumerate(self.children):
-            self.poll.register(child.connection, select.POLLIN)
-            setup = WorkerSetup(
-                plan=plan,
-                slots_file=self.slots.file,
-                slot_bytes=self.slots.bytes,
-                rows=plan.rows,
-                number=number + 1,
-                processes=len(self.children) + 2,
-                queue_file=crew.queue_reader,
-                tickets_file=crew.tickets_file,
-                traffic_file=traffic.file if traffic else None,
-            )
-            child.send(setup)
+        self.staff = Staff(plan, crew, traffic, self.slots)
 
     def batches(
         self, places: Iterable[Place], look: Look, opening: Opening | None = None, following: Iterable[Place] = ()
@@ -104,15 +90,17 @@ class WorkerPool:
         try:
             while True:
                 self.crew.owner.check()
-                if not wanted and not next(begin):
+                if not wanted:
+                    next(begin)
+                if not wanted:
                     return
                 first = self.assemblies[wanted[0]]
                 self.collect(first, look, begin)
                 if first.error:
                     raise TarnError(first.error)
                 del self.assemblies[wanted.popleft()]
-                while next(begin):  # what processes make while the caller is busy with this batch
-                    pass
+                for _ in range(GROWTH):  # what processes make while the caller is busy with this batch
+                    next(begin)
                 yield self.delivered(first, look)
                 if this_round != self.round:
                     raise TarnError("a loader is iterated twice at a time: make a second loader for that.")
@@ -131,13 +119,16 @@ class WorkerPool:
     def beginning(
         self, wanted: deque[int], places: Iterable[Place], opening: Opening | None, following: Iterable[Place]
     ) -> Begin:
-        """Never more than `ahead` are in the making. One at a time, for each takes memory, which takes a while."""
+        """Never more than `ahead` are in the making. One at a time, for its memory is locked, which takes a while; what
+        was begun early has its own, and costs no turn."""
         for place in places:
             while len(wanted) >= self.ahead:
                 yield False
+            tickets = self.tickets
             wanted.append(self.begin_unless_early(place, opening))
             opening = None
-            yield True
+            if self.tickets > tickets:
+                yield True
         for place in following:
             while len(wanted) + len(self.early) >= self.ahead:
                 yield False
@@ -166,17 +157,8 @@ class WorkerPool:
         self.assemblies[ticket] = assembly
         jobs = [Job(ticket, piece, assembly.slot, place, rows) for piece, rows in enumerate(assembly.pieces)]
         assembly.working = len(jobs)
-        if self.is_started:
-            self.queue.put(jobs)
-        else:
-            self.start([replace(job, opening=opening.part(*job.rows)) for job in jobs] if opening else jobs)
+        self.staff.give(jobs, opening)
         return ticket
-
-    def start(self, jobs: Sequence[Job]) -> None:
-        """Of the very first batch every process is given its piece, with what was read of it; all others it takes."""
-        self.is_started = True
-        for child, job in zip_longest(self.children, jobs):
-            child.send(job)
 
     def abandon(self, tickets: Iterable[int]) -> None:
         """Batches that nobody wants any more: what nobody works on is forgotten, other slots are free when it ends."""
@@ -190,7 +172,7 @@ class WorkerPool:
             self.release_abandoned(ticket, assembly)
 
     def withdraw(self, tickets: set[int]) -> None:
-        for job in self.queue.withdraw(lambda job: job.ticket in tickets):
+        for job in self.staff.queue.withdraw(lambda job: job.ticket in tickets):
             self.assemblies[job.ticket].working -= 1
 
     def release_abandoned(self, ticket: int, assembly: Assembly) -> None:
@@ -202,7 +184,7 @@ class WorkerPool:
         """Until this batch is complete; more are begun meanwhile."""
         deadline = time.monotonic() + self.limit
         while not assembly.complete:
-            self.queue.fill()
+            self.staff.queue.fill()
             busy = begin is not None and next(begin)
             if self.hear(0 if busy else WAIT):
                 deadline = time.monotonic() + self.limit
@@ -212,16 +194,15 @@ class WorkerPool:
 
     def hear(self, seconds: float) -> bool:
         """Takes in what processes have done, waiting so long for the first word. Whether there was any."""
-        told = self.poll.poll(seconds * 1000)
-        for file, _ in told:
-            self.receive(self.numbers[file])
+        try:
+            told = self.staff.hear(seconds)
+        except EndedError as end:
+            raise TarnError(self.obituary(end)) from end
+        for done in told:
+            self.receive(done)
         return bool(told)
 
-    def receive(self, number: int) -> None:
-        try:
-            done: Done = self.children[number].connection.recv()
-        except (EOFError, ConnectionError) as error:
-            raise TarnError(self.obituary(number)) from error
+    def receive(self, done: Done) -> None:
         self.on_done(done)
         assembly = self.assemblies[done.ticket]
         assembly.working -= 1
@@ -243,7 +224,7 @@ class WorkerPool:
         ticket, self.tickets = self.tickets, self.tickets + 1
         self.assemblies[ticket] = assembly = Assembly(place, slot, [(row, row + 1) for row in rows])
         assembly.working = len(rows)
-        self.queue.put_first(
+        self.staff.queue.put_first(
             Job(ticket, piece, slot, place, row, as_pixels=True) for piece, row in enumerate(assembly.pieces)
         )
         self.collect(assembly, look)
@@ -252,13 +233,12 @@ class WorkerPool:
             raise TarnError(assembly.error)
         return assembly.whole()
 
-    def obituary(self, number: int) -> str:
-        ending = self.children[number].ending()
-        assembly = self.assemblies.get(noted(self.crew.tickets_file, number + 1))
+    def obituary(self, end: EndedError) -> str:
+        assembly = self.assemblies.get(end.ticket)
         at = f" at the batch of epoch {assembly.place[0]}, step {assembly.place[1]}" if assembly else ""
         return (
-            f"decoding process {number} {ending}{at}: start again, the run goes on where it "
-            "stood; with less memory at hand, lower data.prefetch or data.workers."
+            f"decoding process {end.number} {end.ending}{at}: start again, the run goes on where it stood; with less "
+            "memory at hand, lower data.prefetch or data.workers."
         )
 
 
