@@ -2,9 +2,10 @@
 
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -137,6 +138,61 @@ def test_another_device_is_waited_for() -> None:
     """Nobody tells when it is done with a slot, so the copy may not go on behind the caller's back."""
     (batch,) = DeviceBatches(numbered(1), torch.device("meta"))
     assert batch.images.device.type == batch.labels.device.type == "meta"
+
+
+class Told:
+    """torch.cuda without a GPU: what it is told, in its order, and on which stream."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lines, self.streams, self.events = list[str](), ["main"], 0
+        for name in ("stream", "current_stream", "Stream", "Event"):
+            monkeypatch.setattr(torch.cuda, name, getattr(self, name))
+        monkeypatch.setattr(Batch, "to", lambda batch, device, non_blocking: self.copied(batch, non_blocking))
+
+    def say(self, line: str) -> None:
+        self.lines.append(f"{self.streams[-1]}: {line}")
+
+    def Stream(self, device: torch.device) -> str:  # noqa: N802
+        return "copier"
+
+    @contextmanager
+    def stream(self, stream: str) -> Iterator[None]:
+        self.streams.append(stream)
+        yield
+        self.streams.pop()
+
+    def current_stream(self, device: torch.device) -> SimpleNamespace:
+        return SimpleNamespace(name=self.streams[-1], wait_event=lambda event: self.say(f"wait for {event.name}"))
+
+    def Event(self) -> SimpleNamespace:  # noqa: N802
+        self.events += 1
+        name = f"event {self.events}"
+        return SimpleNamespace(name=name, record=lambda stream: self.say(f"{name} on {stream}"))
+
+    def copied(self, batch: Batch, non_blocking: bool) -> SimpleNamespace:
+        self.say(f"copy {batch.step}, {non_blocking=}")
+        kept = SimpleNamespace(record_stream=lambda stream: self.say(f"{batch.step} is used by {stream.name}"))
+        return SimpleNamespace(images=kept, labels=kept, step=batch.step)
+
+
+def test_the_loader_is_asked_on_the_copiers_stream_and_the_trainers_waits_for_no_other_copy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = Told(monkeypatch)
+
+    def source() -> Iterator[Batch]:
+        for batch in numbered(2):
+            told.say(f"take {batch.step}")
+            yield batch
+
+    brought = DeviceBatches(source(), torch.device("cuda", 0), lambda: True)
+    assert next(brought).step == 0
+    ahead = [f"copier: {line}" for line in ("take 1", "copy 1, non_blocking=True", "event 2 on copier")]
+    used = [f"main: {line}" for line in ("wait for event 1", "0 is used by main", "0 is used by main")]
+    assert told.lines[:3] == ["copier: take 0", "copier: copy 0, non_blocking=True", "copier: event 1 on copier"]
+    assert told.lines[3:] == [*ahead, *used]
+    assert next(brought).step == 1
+    assert told.lines[9:] == ["main: wait for event 2", "main: 1 is used by main", "main: 1 is used by main"]
 
 
 @pytest.mark.cuda

@@ -206,7 +206,8 @@ def test_a_decoder_that_fails_or_gives_wrong_colours_is_not_used(mixed: Path, mo
 def test_torchcodec_is_preferred_and_where_it_does_not_load_torchvision_decodes_without_a_word(
     mixed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("torchcodec")
+    if not any("torchcodec" in library.name for library in HERE):
+        pytest.skip("torchcodec is not here, or does not load with this torch")
     assert [library.name.split()[0] for library in HERE] == ["torchcodec", "torchvision"]
     one = loader(mixed, "cuda")
     assert one.decoder is not None
