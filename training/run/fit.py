@@ -197,6 +197,8 @@ def introduce(
         f"in parts of at most {min(len(plan.share), plan.part_size)}, {trainer.steps_per_epoch} steps an epoch, "
         f"{config.optim.epochs} epochs, run folder {config.out}."
     )
+    if trainer.train_loader.decoder is not None:
+        journal.say(f"The device decodes training pictures: decode=cuda ({trainer.train_loader.decoder.library.name}).")
     if trainer.step >= trainer.last_step and not is_pending:
         journal.say(f"The run is complete: {trainer.step} steps are done. Raise optim.epochs or choose another run.")
         return
