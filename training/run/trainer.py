@@ -19,6 +19,7 @@ from tarn.training.run.learner import Learner
 from tarn.training.run.memory import told_of_memory
 from tarn.training.run.tally import Stopwatch, Tally, new_tally
 from tarn.training.run.trace import Trace
+from tarn.training.streaming.device_batches import DeviceBatches
 from tarn.training.streaming.iteration import Batch
 from tarn.training.streaming.planned import PlannedLoader
 from tarn.training.streaming.state import StreamState
@@ -77,7 +78,8 @@ class Trainer:
         """Takes the steps that the epoch still has, one a turn; the caller may stop between any two."""
         first = self.stream.samples // self.stream.global_batch
         journal.start_bar(f"epoch {self.stream.epoch}", self.train_loader.plan.samples, self.stream.samples)
-        batches = self.train_loader.batches(self.stream.epoch, first)
+        loader = self.train_loader
+        batches = DeviceBatches(loader.batches(self.stream.epoch, first), self.world.device, loader.is_ready)
         for step in range(first, self.steps_per_epoch):
             if self.step >= self.last_step:
                 break
