@@ -8,37 +8,45 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from tarn.sharding.errors import TarnError
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.training.evaluation.evaluate import hits
 from tarn.training.pixels.normalisation import normalise
 from tarn.training.recipe.amp import build_scaler, choose_dtype
-from tarn.training.recipe.loss import Loss
+from tarn.training.recipe.average import Average
+from tarn.training.recipe.loss import build_loss
 from tarn.training.recipe.momentum import restore_momentum
-from tarn.training.recipe.optimizers import build_optimizer
+from tarn.training.recipe.optimizers import build_optimizer, rate_of, set_rate
 from tarn.training.run.config import RunConfig
 from tarn.training.streaming.iteration import Batch
 from tarn.training.world.world import World
 
 
 class Learner:
-    """A network on its device, its optimizer and its loss. It knows no epoch and no stream."""
+    """A network on its device, its optimizer and its loss. It knows no epoch and no stream.
 
-    def __init__(self, config: RunConfig, world: World, model: nn.Module) -> None:
+    class_counts: pictures of each class, where the loss weighs classes.
+    """
+
+    def __init__(self, config: RunConfig, world: World, model: nn.Module, class_counts: Tensor | None = None) -> None:
         self.config, self.world = config, world
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         self.model = model.to(device=world.device, memory_format=layout)  # type: ignore[call-overload]
+        self.average: Average | None = None
+        if config.optim.ema_decay is not None:
+            self.average = Average(self.model, config.optim.ema_decay, config.optim.ema_every)
         self.network: nn.Module = self.model
         if world.size > 1:
             self.network = DistributedDataParallel(self.model, gradient_as_bucket_view=True)
         self.dtype = choose_dtype(config.amp, world.device)
-        self.optimizer = build_optimizer(self.model, config.optim)
+        head = [name for name, _ in self.model.named_parameters() if name.startswith("fc.")]
+        self.optimizer = build_optimizer(self.model, config.optim, head)
         self.scaler = build_scaler(self.dtype, world.device)
-        self.loss = Loss(config.optim.label_smoothing)
+        self.loss = build_loss(config.optim, class_counts).to(world.device)
 
     @property
     def lr(self) -> float:
         """Of the last step."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        return rate_of(self.optimizer)
 
     def step(self, parts: Iterator[Batch], lr: float) -> Tensor:
         """One optimizer step over a global batch, of which the parts are this rank's, their gradients added up.
@@ -46,14 +54,18 @@ class Learner:
         Returns loss sum, top-1 hits, top-5 hits and samples of the parts, on the device.
         """
         self.network.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        set_rate(self.optimizer, lr)
         sums = torch.zeros(4, dtype=self.world.precise, device=self.world.device)
         for part in parts:
             sums += self.backward(part)
+        if self.config.optim.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optim.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.after_step(self.model)
         return sums
 
     def backward(self, batch: Batch) -> Tensor:
@@ -76,17 +88,29 @@ class Learner:
         return torch.stack([loss.detach().to(self.world.precise), told[1], told[2], told[0]])
 
     def state_dict(self) -> dict[str, Any]:
-        return {
+        told = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "optimizer_kind": self.config.optim.optimizer,
             "scaler": self.scaler.state_dict(),
         }
+        return told if self.average is None else told | {"average": self.average.state_dict()}
 
     def load_state_dict(self, told: dict[str, Any]) -> None:
-        """Raises TarnError where the checkpoint belongs to another architecture."""
+        """Raises TarnError where the checkpoint belongs to another architecture, UsageError for another optimizer."""
+        before, now = told.get("optimizer_kind", "sgd"), self.config.optim.optimizer
+        if before != now:
+            raise UsageError(
+                f"optim.optimizer={now!r} cannot go on from a checkpoint of {before!r}, whose moments are others: give "
+                "the run's own optimizer, or another run folder by --out."
+            )
         try:
             self.model.load_state_dict(told["model"])
             restore_momentum(self.optimizer, self.model, told["optimizer"])
+            if self.average is not None and "average" in told:
+                self.average.load_state_dict(told["average"])
+            elif self.average is not None:
+                self.average.begin_at(self.model)
         except (RuntimeError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:200]
             raise TarnError(
