@@ -20,7 +20,9 @@ from tarn.training.run.board import Board
 
 COLUMNS = ("epoch", "lr", "train loss", "top-1", "top-5", "val loss", "top-1", "top-5", "images/s", "data wait")
 Figures = dict[str, float | None]
+AVERAGE = ("ema loss", "ema top-1")  # where a moving average of the weights is validated too
 LAYOUT = "{:>5}  {:>9}  {:>10}  {:>7}  {:>7}  {:>8}  {:>7}  {:>7}  {:>9}  {:>9}"
+AVERAGE_LAYOUT = "  {:>8}  {:>9}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +90,8 @@ class Journal:
                 if name != "epoch" and value is not None:
                     self.board.add_scalar(f"{kind}/{name}", value, step)
 
-    def table_head(self) -> None:
-        self.say(LAYOUT.format(*COLUMNS))
+    def table_head(self, has_average: bool = False) -> None:
+        self.say(LAYOUT.format(*COLUMNS) + (AVERAGE_LAYOUT.format(*AVERAGE) if has_average else ""))
 
     def end_epoch(self, step: int, figures: Figures) -> None:
         """An epoch's line, once: a run that was killed behind its validation tells what it had no time to tell."""
@@ -102,6 +104,7 @@ class Journal:
         """One line for an epoch; keys as trainer.py's epoch figures."""
         names = ("train_top1", "train_top5", "val_top1", "val_top5")
         percent = [in_table(figures.get(name), ".2%") for name in names]
+        average = in_table(figures.get("val_ema_loss"), ".4f"), in_table(figures.get("val_ema_top1"), ".2%")
         self.say(
             LAYOUT.format(
                 in_table(figures["epoch"], ".0f"),
@@ -113,6 +116,7 @@ class Journal:
                 in_table(figures["images_per_second"], ".1f"),
                 in_table(figures["data_wait"], ".1%"),
             )
+            + (AVERAGE_LAYOUT.format(*average) if "val_ema_loss" in figures else "")
         )
 
     def start_bar(self, title: str, total: int, done: int = 0) -> None:
