@@ -25,7 +25,8 @@ class EarlyStop:
 
     def told(self, epoch: int) -> str:
         """One sentence. epoch: the last one, counted from 0."""
+        epochs = "one epoch" if self.worse == 1 else f"{self.worse} epochs in a row"
         return (
-            f"The run stopped early at epoch {epoch}: {self.worse} epochs in a row without a better validation top-1 "
-            f"than {max(0.0, self.best):.2%}. To go on, raise optim.early_stop."
+            f"The run stopped early at epoch {epoch}: {epochs} without a better validation top-1 than "
+            f"{max(0.0, self.best):.2%}. To go on, raise optim.early_stop."
         )

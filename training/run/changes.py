@@ -21,7 +21,8 @@ def keep_config(config: RunConfig, journal: Journal, is_complete: bool) -> None:
     path, text = Path(config.out, "config.yaml"), to_yaml(config)
     before = yaml.safe_load(path.read_text("utf-8")) if path.exists() else None
     if isinstance(before, dict):
-        changed = "; ".join(changes(flat(before), flat(yaml.safe_load(text))))
+        told = changes(flat(before), flat(yaml.safe_load(text)))
+        changed = "; ".join(word for word in told if not (is_complete and word.startswith("export=")))  # that is used
         if changed and is_complete:
             journal.say(f"The run is complete with the configuration in {path}: it stays, not used is {changed}.")
         elif changed:

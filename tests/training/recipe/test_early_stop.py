@@ -13,6 +13,7 @@ def test_a_run_is_over_after_so_many_epochs_in_a_row_without_a_better_score() ->
     assert after(2, 0.1, 0.3, 0.3, 0.2).is_over
     assert not after(2, 0.1, 0.3, 0.3, 0.31, 0.31).is_over
     assert after(1, 0.5, 0.5).is_over
+    assert "epoch 1: one epoch without a better validation top-1 than 50.00%." in after(1, 0.5, 0.5).told(1)
 
 
 def test_a_validation_without_a_score_is_no_better_one() -> None:

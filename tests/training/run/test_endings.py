@@ -96,7 +96,9 @@ def test_the_average_and_the_best_epochs_weights_are_scored_and_exported_where_a
     before, figures = exported(copy), epochs(copy)[1]
     assert (report(copy)["export"], report(copy)["loss"]) == ("last", pytest.approx(figures["val_loss"]))
     fit(shards, copy, *AVERAGED, "--export=averaged")
-    assert "Evaluated the averaged weights (step 6)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Evaluated the averaged weights (step 6)" in said
+    assert "not used" not in said
     model = exported(copy)
     assert same(model["state_dict"], state(copy, 6)["average"]["model"])
     assert not same(model["state_dict"], before["state_dict"])
