@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -86,8 +87,8 @@ def test_both_the_weights_and_their_average_are_validated_each_epoch(shards: Pat
         assert line["val_loss"] != line["val_ema_loss"]
         assert {"val_top1", "val_top5", "val_ema_top1", "val_ema_top5"} <= line.keys()
     log = (whole / "train.log").read_text()
-    assert "ema top-1" in log
-    assert f"{epochs(whole)[1]['val_ema_loss']:.4f}" in log
+    assert re.search(r"epoch +lr .* val loss +top-1 +ema +img/s", log)
+    assert f"{epochs(whole)[1]['val_top1']:.2%}  {epochs(whole)[1]['val_ema_top1']:>7.2%} " in log
 
 
 def test_the_average_and_the_best_epochs_weights_are_scored_and_exported_where_asked_for(
