@@ -120,7 +120,7 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Traine
     )
     is_weighted = optim.class_weights == "balanced"
     counts = main_finds(world, lambda: class_counts(data, manifest)) if is_weighted else None
-    learner = Learner(config, world, model, counts)
+    learner = Learner(config, world, model, len(manifest.classes), counts)
     share = world.largest_share(optim.global_batch)
     with told_of_memory(optim.micro_batch):
         part = learner.part_size(share, data.image_size, checkpoint.known_part(Path(config.out, "checkpoints")))
@@ -208,6 +208,8 @@ def introduce(
         f"in parts of at most {min(len(plan.share), plan.part_size)}, {trainer.steps_per_epoch} steps an epoch, "
         f"{config.optim.epochs} epochs, run folder {config.out}."
     )
+    if trainer.train_loader.decoder is not None:
+        journal.say(f"The device decodes training pictures: decode=cuda ({trainer.train_loader.decoder.library.name}).")
     if keeper.is_complete:
         over = f"The run is complete: {trainer.step} steps are done. Raise optim.epochs or choose another run."
         journal.say(over if trainer.step >= trainer.last_step else keeper.early_stop.told(trainer.last_epoch))

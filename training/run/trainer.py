@@ -13,6 +13,7 @@ from tarn.sharding.errors import TarnError
 from tarn.training.evaluation.evaluate import Score, evaluate
 from tarn.training.recipe.amp import choose_dtype
 from tarn.training.recipe.early_stop import EarlyStop
+from tarn.training.recipe.moment import Moment
 from tarn.training.recipe.schedule import Plateau, learning_rate
 from tarn.training.run.config import RunConfig
 from tarn.training.run.journal import Figures, Journal
@@ -109,7 +110,12 @@ class Trainer:
 
     def train_step(self, batches: Iterator[Batch]) -> None:
         """One optimizer step over a global batch."""
-        self.stretch.sums += self.learner.step(self.parts(batches), self.lr)
+        self.stretch.sums += self.learner.step(self.parts(batches), self.lr, self.moments())
+
+    def moments(self) -> list[Moment]:
+        """Where this rank's parts of the global batch stand."""
+        step = self.stream.samples // self.stream.global_batch
+        return [Moment(self.stream.epoch, step, each) for each in self.train_loader.plan.positions(step)]
 
     def parts(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """This rank's parts of one global batch; counts what was waited for them."""
