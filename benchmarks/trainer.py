@@ -124,7 +124,7 @@ def train(trainer: Trainer, journal: Journal, keeper: Keeper) -> Iterator[None]:
         for _ in trainer.steps(journal):
             keeper.after_step()
             yield
-        trainer.turn(None)
+        trainer.turn({})
 
 
 def bare(trainer: Trainer, classes: int) -> Iterator[None]:

@@ -64,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--checkpoint", type=expanded, required=True, help="a step-*.pt, or a run's folder for its newest"
     )
+    export.add_argument("--averaged", action="store_true", help="the moving average of the weights in their place")
     export.add_argument("--out", type=expanded, required=True, help="folder that receives them")
     export.set_defaults(run=run_export)
     several = commands.add_parser(
@@ -123,7 +124,7 @@ def run_evaluate(args: argparse.Namespace, rest: list[str]) -> int:
 def run_export(args: argparse.Namespace, rest: list[str]) -> int:
     from tarn.training.run.snapshot import export_checkpoint
 
-    for path in export_checkpoint(args.checkpoint, args.out):
+    for path in export_checkpoint(args.checkpoint, args.out, averaged=args.averaged):
         print(path)
     return 0
 

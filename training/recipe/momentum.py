@@ -5,22 +5,34 @@ from typing import Any
 import torch
 from torch import nn
 
-from tarn.training.recipe.optimizers import parameter_groups
+from tarn.training.recipe.optimizers import set_rate
 
 
-def restore_momentum(optimizer: torch.optim.SGD, model: nn.Module, told: dict[str, Any]) -> None:
-    """Takes each parameter's momentum and the last rate from a state_dict, and nothing else: weight decay, momentum,
-    nesterov and which parameters are decayed stay as the optimizer was built.
+def restore_momentum(optimizer: torch.optim.Optimizer, model: nn.Module, told: dict[str, Any]) -> None:
+    """Takes each parameter's moments (and steps, where there are such) and the last rate from a state_dict of the same
+    kind of optimizer, and nothing else: weight decay, momentum, which parameters are decayed, frozen or learn at a rate
+    of their own stay as the optimizer was built.
 
     Raises ValueError where the state belongs to other parameters.
     """
-    decay_norms = len(told["param_groups"]) == 1  # then parameters are numbered in one group
-    theirs = [p for group in parameter_groups(model, decay_norms) for p in group]
-    numbers = {p: number for number, p in enumerate(theirs)}
-    if sum(len(group["params"]) for group in told["param_groups"]) != len(theirs):
+    theirs = [name for group in names_of(told, model) for name in group]
+    numbers = [number for group in told["param_groups"] for number in group["params"]]
+    if len(numbers) != len(theirs) or set(theirs) - {name for name, _ in model.named_parameters()}:
         raise ValueError("the optimizer of the checkpoint has other parameters")
-    mine = [p for group in optimizer.param_groups for p in group["params"]]
-    state = {at: told["state"][numbers[p]] for at, p in enumerate(mine) if numbers[p] in told["state"]}
+    states = {name: told["state"].get(number) for name, number in zip(theirs, numbers, strict=True)}
+    mine = [name for group in optimizer.param_groups for name in group["param_names"]]
+    state = {at: states[name] for at, name in enumerate(mine) if states.get(name) is not None}
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    for group in optimizer.param_groups:
-        group["lr"] = told["param_groups"][0]["lr"]
+    last = told["param_groups"][-1]
+    set_rate(optimizer, last["lr"] / last.get("rate_factor", 1.0))
+
+
+def names_of(told: dict[str, Any], model: nn.Module) -> list[list[str]]:
+    """Names of the parameters of each group."""
+    groups = told["param_groups"]
+    if all("param_names" in group for group in groups):
+        return [group["param_names"] for group in groups]
+    named = list(model.named_parameters())  # an older checkpoint: all were learnt, norms and biases in a group behind
+    if len(groups) == 1:
+        return [[name for name, _ in named]]
+    return [[name for name, p in named if p.ndim > 1], [name for name, p in named if p.ndim <= 1]]

@@ -1,23 +1,57 @@
-"""Optimizers, and which parameters they decay."""
+"""Optimizers, and which parameters they decay and at which part of the rate."""
+
+from collections.abc import Collection
+from typing import Any
 
 import torch
 from torch import nn
 
+from tarn.training.recipe.lamb import Lamb
 from tarn.training.recipe.optim import OptimConfig
 
 
-def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.SGD:
-    """SGD with momentum; no weight decay on norms and biases (He et al. 2018, arXiv 1812.01187, section 3.1)."""
-    decays = (config.weight_decay, 0.0)
-    parts = parameter_groups(model, config.decay_norms)
-    groups = [{"params": part, "weight_decay": decay} for part, decay in zip(parts, decays, strict=False)]
-    return torch.optim.SGD(
-        groups, lr=config.peak_lr, momentum=config.momentum, nesterov=config.nesterov and config.momentum > 0
-    )
+def build_optimizer(model: nn.Module, config: OptimConfig, head: Collection[str] = ()) -> torch.optim.Optimizer:
+    """SGD with momentum (Sutskever et al. 2013), AdamW (Loshchilov and Hutter 2017, arXiv 1711.05101) or LAMB, of the
+    parameters that require a gradient.
+
+    head: names of the last layer's parameters, which learn at the full rate where others take backbone_lr of it.
+    """
+    groups, rate = parameter_groups(model, config, head), config.peak_lr
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, rate, config.betas, 1e-8 if config.eps is None else config.eps)
+    if config.optimizer == "lamb":
+        return Lamb(groups, rate, config.betas, 1e-6 if config.eps is None else config.eps)
+    return torch.optim.SGD(groups, rate, config.momentum, nesterov=config.nesterov and config.momentum > 0)
 
 
-def parameter_groups(model: nn.Module, decay_norms: bool) -> list[list[nn.Parameter]]:
-    """What is decayed, then what is not, if anything."""
-    decayed = [p for p in model.parameters() if p.ndim > 1 or decay_norms]
-    others = [p for p in model.parameters() if p.ndim <= 1 and not decay_norms]
-    return [decayed, others] if others else [decayed]
+def parameter_groups(model: nn.Module, config: OptimConfig, head: Collection[str] = ()) -> list[dict[str, Any]]:
+    """What is decayed, then what is not: norms and biases (He et al. 2018, arXiv 1812.01187, section 3.1). Where the
+    backbone has a rate of its own, its two come before the head's two. None of them is empty.
+
+    A group's rate_factor is what set_rate() multiplies the rate by; its parameters have their names beside them.
+    """
+    groups: dict[tuple[bool, bool], list[tuple[str, nn.Parameter]]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            is_own = config.backbone_lr == 1 or name in head
+            is_decayed = parameter.ndim > 1 or config.decay_norms
+            groups.setdefault((is_own, not is_decayed), []).append((name, parameter))
+    return [
+        {
+            "params": groups[is_own, is_free],
+            "weight_decay": 0.0 if is_free else config.weight_decay,
+            "rate_factor": 1.0 if is_own else config.backbone_lr,
+        }
+        for is_own, is_free in sorted(groups)
+    ]
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["rate_factor"]
+
+
+def rate_of(optimizer: torch.optim.Optimizer) -> float:
+    """What set_rate() was told last."""
+    group = optimizer.param_groups[-1]  # the head's, if it is told apart
+    return float(group["lr"]) / float(group["rate_factor"])

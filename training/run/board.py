@@ -1,7 +1,7 @@
 """TensorBoard's event files, written in place: its own writer has a thread, whose end on a full disk is a traceback.
 
 Figures of training and of validation have the same names and stand in different folders, `train`, `epoch` (the epoch's
-mean in training) and `val`: TensorBoard takes those for runs, and draws them into one chart.
+mean in training), `val` and `val_ema`: TensorBoard takes those for runs, and draws them into one chart.
 """
 
 import io
@@ -41,6 +41,8 @@ class Board:
 def place(kind: str, name: str) -> tuple[str, str]:
     """The folder that a figure stands in, and the chart."""
     if kind == "epoch":
+        if name.startswith("val_ema_"):
+            return "val_ema", name.removeprefix("val_ema_")
         part, _, figure = name.partition("_")
         return {"val": ("val", figure), "train": ("epoch", figure)}.get(part, ("epoch", name))
     return "train", name if kind == "train" else f"{kind}/{name}"

@@ -22,7 +22,8 @@ def keep_config(config: RunConfig, journal: Journal, is_complete: bool) -> None:
     path, text = Path(config.out, "config.yaml"), to_yaml(config)
     before = earlier(path)
     if before:
-        changed = "; ".join(changes(flat(before), flat(yaml.safe_load(text))))
+        told = changes(flat(before), flat(yaml.safe_load(text)))
+        changed = "; ".join(word for word in told if not (is_complete and word.startswith("export=")))  # that is used
         if changed and is_complete:
             journal.say(f"The run is complete with the configuration in {path}: it stays, not used is {changed}.")
         elif changed:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,12 +165,17 @@ def read(path: Path) -> dict[str, Any]:
     return dict(payload)
 
 
+def best_of(found: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The marker of the best validation top-1, of equals the latest; None where none has one."""
+    scored = [marker for marker in found if marker.get("top1") is not None]
+    return max(scored, key=lambda marker: (marker["top1"], marker["step"]), default=None)
+
+
 def retain(folder: Path, keep_last: int, step: int) -> None:
     """Removes all up to `step`, which was just saved, but the last few and the best; those of later steps, which were
     passed over, and those without marker stay. Markers go first; what cannot be removed stays."""
     found = [marker for marker in markers(folder) if marker["step"] <= step]
-    scored = [marker for marker in found if marker.get("top1") is not None]
-    best = max(scored, key=lambda marker: (marker["top1"], marker["step"]), default=None)
+    best = best_of(found)
     with contextlib.suppress(OSError):
         for marker in found[:-keep_last]:
             if best is None or marker["step"] != best["step"]:

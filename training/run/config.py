@@ -12,6 +12,8 @@ from tarn.training.run.journal import JournalConfig
 from tarn.training.run.speed import SpeedConfig
 from tarn.training.streaming.config import DataConfig
 
+EXPORTS = ("last", "best", "averaged")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
@@ -43,6 +45,9 @@ class RunConfig:
     """Memory layout of the network: faster on most GPUs and CPUs."""
     eval_batch: int = 128
     """Pictures of a rank at a time in validation."""
+    export: str = "last"
+    """Which weights are scored and exported at the end: last, best (of the epoch with the best validation top-1) or
+    averaged (optim.ema_decay)."""
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -56,6 +61,10 @@ class RunConfig:
             raise UsageError(f"eval_batch={self.eval_batch} must be at least 1.")
         if not -(2**63) <= self.seed < 2**63:
             raise UsageError(f"seed={self.seed} must be a whole number of 64 bits, such as 1.")
+        if self.export not in EXPORTS:
+            raise UsageError(f"export={self.export!r} is unknown: choose one of {', '.join(EXPORTS)}.")
+        if self.export == "averaged" and self.optim.ema_decay is None:
+            raise UsageError("export='averaged' needs an average: set optim.ema_decay, such as 0.9999.")
         refuse_url(self.out, "out")
         object.__setattr__(self, "out", str(expanded(self.out)))
         _ = self.data.preprocessing  # raises for sizes that make no picture

@@ -13,6 +13,7 @@ from tarn.training.model.resnet import build_model
 from tarn.training.run import checkpoint
 from tarn.training.run.adoption import adopt
 from tarn.training.run.changes import keep_config, rate_jump, settled, warm_up_note
+from tarn.training.run.class_counts import class_counts
 from tarn.training.run.config import RunConfig
 from tarn.training.run.finish import export_once, report_once
 from tarn.training.run.interruption import Interruption, Left
@@ -20,7 +21,7 @@ from tarn.training.run.journal import Journal
 from tarn.training.run.learner import Learner
 from tarn.training.run.lock import RunLock
 from tarn.training.run.memory import told_of_memory
-from tarn.training.run.saving import Keeper, main_does
+from tarn.training.run.saving import Keeper, main_does, main_finds
 from tarn.training.run.trace import Trace
 from tarn.training.run.trainer import Trainer
 from tarn.training.streaming.config import DataConfig
@@ -52,10 +53,10 @@ def fit(config: RunConfig) -> int:
         keeper = Keeper(trainer, manifest, journal, stop, told)
         for sentence in (*said, *complaints):
             journal.say(sentence)
-        introduce(trainer, manifest, journal, told, keeper.is_pending)
+        introduce(trainer, manifest, journal, told, keeper)
         if world.is_main:
             with told_of(config.out):
-                keep_config(config, journal, trainer.step >= trainer.last_step and not keeper.is_pending)
+                keep_config(config, journal, keeper.is_complete)
         try:
             run(trainer, journal, keeper)
             report_once(trainer, manifest, journal, stop)
@@ -117,7 +118,9 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Traine
         config.model.zero_init_last_gamma,
         seed=config.seed,
     )
-    learner = Learner(config, world, model, len(manifest.classes))
+    is_weighted = optim.class_weights == "balanced"
+    counts = main_finds(world, lambda: class_counts(data, manifest)) if is_weighted else None
+    learner = Learner(config, world, model, len(manifest.classes), counts)
     share = world.largest_share(optim.global_batch)
     with told_of_memory(optim.micro_batch):
         part = learner.part_size(share, data.image_size, checkpoint.known_part(Path(config.out, "checkpoints")))
@@ -145,11 +148,16 @@ def has_validation(config: RunConfig, manifest: Manifest) -> bool:
         return True
     if config.data.val_split == config.data.train_split:
         return True
-    if config.optim.schedule == "plateau":
-        raise UsageError(
-            f"optim.schedule='plateau' follows the validation, and {config.data.shards} has the split "
-            f"{config.data.train_split!r} alone: choose cosine, step or constant, or pack a split for validation."
-        )
+    for is_asked, word, remedy in (
+        (config.optim.schedule == "plateau", "optim.schedule='plateau'", "choose cosine, step or constant"),
+        (config.optim.early_stop is not None, f"optim.early_stop={config.optim.early_stop}", "set it to null"),
+        (config.export == "best", "export='best'", "choose last"),
+    ):
+        if is_asked:
+            raise UsageError(
+                f"{word} follows the validation, and {config.data.shards} has the split {config.data.train_split!r} "
+                f"alone: {remedy}, or pack a split for validation."
+            )
     return False
 
 
@@ -166,19 +174,22 @@ def ledger_path(config: RunConfig, world: World) -> Path:
 
 def run(trainer: Trainer, journal: Journal, keeper: Keeper) -> None:
     """Epoch by epoch to the last step. Raises Left where a signal asked to leave; all is saved then."""
-    if trainer.step < trainer.last_step or keeper.is_pending:
-        journal.table_head()
+    was_complete = keeper.is_complete
+    if not was_complete:
+        journal.table_head(trainer.learner.average is not None)
     if keeper.is_validated:
         keeper.end_epoch()
-    while trainer.step < trainer.last_step or keeper.is_pending:
+    while not trainer.is_over or keeper.is_pending:
         if not trainer.is_at_end:
             for _ in trainer.steps(journal):
                 keeper.after_step()
         keeper.end_epoch()
+    if not was_complete and trainer.step < trainer.last_step:
+        journal.say(trainer.early_stop.told(trainer.last_epoch))
 
 
 def introduce(
-    trainer: Trainer, manifest: Manifest, journal: Journal, told: dict[str, Any] | None, is_pending: bool
+    trainer: Trainer, manifest: Manifest, journal: Journal, told: dict[str, Any] | None, keeper: Keeper
 ) -> None:
     config, world, plan = trainer.config, trainer.world, trainer.train_loader.plan
     precision = str(trainer.learner.dtype).removeprefix("torch.") if trainer.learner.dtype else "float32"
@@ -199,14 +210,15 @@ def introduce(
     )
     if trainer.train_loader.decoder is not None:
         journal.say(f"The device decodes training pictures: decode=cuda ({trainer.train_loader.decoder.library.name}).")
-    if trainer.step >= trainer.last_step and not is_pending:
-        journal.say(f"The run is complete: {trainer.step} steps are done. Raise optim.epochs or choose another run.")
+    if keeper.is_complete:
+        over = f"The run is complete: {trainer.step} steps are done. Raise optim.epochs or choose another run."
+        journal.say(over if trainer.step >= trainer.last_step else keeper.early_stop.told(trainer.last_epoch))
         return
     if told is not None:
         done = trainer.stream.samples // config.optim.global_batch
         journal.say(f"Going on after step {trainer.step}: epoch {trainer.stream.epoch}, {done} of its steps done.")
     steps = trainer.steps_per_epoch
     notes = [warm_up_note(config.optim, steps, trainer.last_step)]
-    notes += [rate_jump(told["config"], config.optim, trainer.step, steps)] if told and not is_pending else []
+    notes += [rate_jump(told["config"], config.optim, trainer.step, steps)] if told and not keeper.is_pending else []
     for note in filter(None, notes):
         journal.say(note)

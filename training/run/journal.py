@@ -87,8 +87,9 @@ class Journal:
                 if name != "epoch" and value is not None:
                     self.board.add(kind, name, value, step)
 
-    def table_head(self) -> None:
-        self.say(table.HEAD)
+    def table_head(self, has_average: bool = False) -> None:
+        """has_average: whether a moving average of the weights is validated too."""
+        self.say(table.AVERAGE_HEAD if has_average else table.HEAD)
 
     def end_epoch(self, step: int, figures: Figures) -> None:
         """An epoch's line, once: a run that was killed behind its validation tells what it had no time to tell."""

@@ -10,16 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from tarn.sharding.errors import TarnError
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.training.evaluation.evaluate import hits
 from tarn.training.pixels.normalisation import Normalisation
 from tarn.training.recipe.amp import build_scaler, choose_dtype
 from tarn.training.recipe.augmentation import DeviceAugmentation
-from tarn.training.recipe.loss import Loss
+from tarn.training.recipe.average import Average
+from tarn.training.recipe.loss import build_loss
 from tarn.training.recipe.mixing import dominating
 from tarn.training.recipe.moment import NOWHERE, Moment
 from tarn.training.recipe.momentum import restore_momentum
-from tarn.training.recipe.optimizers import build_optimizer
+from tarn.training.recipe.optimizers import build_optimizer, rate_of, set_rate
 from tarn.training.run.config import RunConfig
 from tarn.training.run.memory import Memory
 from tarn.training.run.rehearsal import largest_part, rehearse
@@ -32,30 +33,41 @@ class Learner:
     """A network on its device, its optimizer and its loss. It knows no epoch and no stream.
 
     network: the model as it is trained: compiled, or wrapped for several ranks, once prepare() was called. classes:
-    their number, where config.augment mixes samples.
+    their number, where config.augment mixes samples. class_counts: pictures of each, where the loss weighs classes.
     """
 
-    def __init__(self, config: RunConfig, world: World, model: nn.Module, classes: int | None = None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        world: World,
+        model: nn.Module,
+        classes: int | None = None,
+        class_counts: Tensor | None = None,
+    ) -> None:
         self.config, self.world = config, world
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         if config.speed.sync_batchnorm:
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         self.model = model.to(device=world.device, memory_format=layout)  # type: ignore[call-overload]
+        self.average: Average | None = None
+        if config.optim.ema_decay is not None:
+            self.average = Average(self.model, config.optim.ema_decay, config.optim.ema_every)
         self.network: nn.Module = self.model
         self.problem: str | None = None
         self.dtype = choose_dtype(config.amp, world.device)
         self.normalisation = Normalisation(config.data.mean, config.data.std, config.channels_last, self.dtype)
         self.normalisation.to(world.device)
         self.augmentation = DeviceAugmentation(config.augment, self.normalisation, config.seed, classes)
-        self.optimizer = build_optimizer(self.model, config.optim)
+        head = [name for name, _ in self.model.named_parameters() if name.startswith("fc.")]
+        self.optimizer = build_optimizer(self.model, config.optim, head)
         self.scaler = build_scaler(self.dtype, world.device)
-        self.loss = Loss(config.optim.label_smoothing)
+        self.loss = build_loss(config.optim, class_counts).to(world.device)
         self.memory = Memory(config.optim.micro_batch == "auto" and world.size == 1 and world.device.type != "cpu")
 
     @property
     def lr(self) -> float:
         """Of the last step."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        return rate_of(self.optimizer)
 
     def part_size(self, share: int, side: int, known: int | None) -> int:
         """The most samples of a part, of a rank's share of a step. micro_batch=auto: what a GPU's memory holds, the
@@ -67,9 +79,8 @@ class Learner:
             return min(share, known)
         if device.type != "cuda":
             return min(share, 256)
-        state = (
-            3 * sum(p.numel() for p in self.model.parameters()) * 4
-        )  # momentum and the like come with the first step
+        copies = 3 if self.config.optim.optimizer == "sgd" else 5  # moments and the like come with the first step
+        state = copies * sum(p.numel() for p in self.model.parameters()) * 4
         found = largest_part(self.model, self.rehearsal, share, side, device, state)
         return min(cast(list[int], self.world.gather(found)))
 
@@ -107,13 +118,17 @@ class Learner:
         Returns loss sum, top-1 hits, top-5 hits and samples of the parts, on the device.
         """
         self.network.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        set_rate(self.optimizer, lr)
         here = (self.augmented(part, moment) for part, moment in zip(parts, moments, strict=False))
         sums = self.memory.fitted(self.model, here, self.backward)
+        if self.config.optim.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optim.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.after_step(self.model)
         return sums
 
     def augmented(self, part: Batch, moment: Moment = NOWHERE) -> Batch:
@@ -140,17 +155,29 @@ class Learner:
         return torch.stack([loss.detach().to(self.world.precise), told[1], told[2], told[0]])
 
     def state_dict(self) -> dict[str, Any]:
-        return {
+        told = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "optimizer_kind": self.config.optim.optimizer,
             "scaler": self.scaler.state_dict(),
         }
+        return told if self.average is None else told | {"average": self.average.state_dict()}
 
     def load_state_dict(self, told: dict[str, Any]) -> None:
-        """Raises TarnError where the checkpoint belongs to another architecture."""
+        """Raises TarnError where the checkpoint belongs to another architecture, UsageError for another optimizer."""
+        before, now = told.get("optimizer_kind", "sgd"), self.config.optim.optimizer
+        if before != now:
+            raise UsageError(
+                f"optim.optimizer={now!r} cannot go on from a checkpoint of {before!r}, whose moments are others: give "
+                "the run's own optimizer, or another run folder by --out."
+            )
         try:
             self.model.load_state_dict(told["model"])
             restore_momentum(self.optimizer, self.model, told["optimizer"])
+            if self.average is not None and "average" in told:
+                self.average.load_state_dict(told["average"])
+            elif self.average is not None:
+                self.average.begin_at(self.model)
         except (RuntimeError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:200]
             raise TarnError(

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import Manifest
 from tarn.training.coercion import to_yaml
+from tarn.training.recipe.early_stop import EarlyStop
 from tarn.training.run import checkpoint
 from tarn.training.run.interruption import Interruption, Left
 from tarn.training.run.journal import Figures, Journal
@@ -15,18 +16,26 @@ from tarn.training.run.soundness import divergence
 from tarn.training.run.trainer import Trainer
 from tarn.training.world.world import World
 
+T = TypeVar("T")
+
 
 def main_does(world: World, action: Callable[[], object]) -> None:
     """Rank 0 acts, all ranks wait, and raise what it raised: nobody goes on beside a failure."""
-    problem: object = None
+    main_finds(world, action)
+
+
+def main_finds(world: World, action: Callable[[], T]) -> T:
+    """The same for what rank 0 finds out, which all ranks are told."""
+    found: object = None
     if world.is_main:
         try:
-            action()
+            found = action()
         except (TarnError, Left) as error:
-            problem = error
-    problem = world.gather(problem)[0]
-    if isinstance(problem, Exception):
-        raise problem
+            found = error
+    found = world.gather(found)[0]
+    if isinstance(found, Exception):
+        raise found
+    return cast(T, found)
 
 
 class Keeper:
@@ -52,6 +61,20 @@ class Keeper:
     def is_validated(self) -> bool:
         """Whether the trainer stands at an end that was validated, which a killed run may not have told."""
         return self.trainer.is_at_end and self.trainer.stream.samples > 0 and self.figures is not None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to be trained or validated."""
+        trainer = self.trainer
+        if self.is_pending or trainer.step >= trainer.last_step:
+            return not self.is_pending
+        return self.early_stop.is_over
+
+    @property
+    def early_stop(self) -> EarlyStop:
+        """The trainer's, with the validation that it turns to the next epoch by."""
+        early_stop, figures = self.trainer.early_stop, self.figures
+        return early_stop.observed(figures.get("val_top1")) if self.is_validated and figures else early_stop
 
     def after_step(self) -> None:
         """Saves where it is time to. Raises Left, on all ranks, where one was asked to leave; all is saved then."""
@@ -80,7 +103,7 @@ class Keeper:
             )
             self.figures = figures
         self.journal.end_epoch(trainer.step, self.figures)
-        trainer.turn(self.figures.get("val_loss"))
+        trainer.turn(self.figures)
 
     def save(self) -> None:
         """Rank 0 writes, all ranks wait. Raises TarnError where the disk refuses, or what was learnt has diverged."""

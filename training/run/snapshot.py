@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import ClassInfo
@@ -17,16 +18,19 @@ from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.run import checkpoint
 
 
-def export_checkpoint(path: Path, out: Path, look: Callable[[], object] = lambda: None) -> tuple[Path, Path]:
+def export_checkpoint(
+    path: Path, out: Path, look: Callable[[], object] = lambda: None, averaged: bool = False
+) -> tuple[Path, Path]:
     """model.pt and model.pkl in the folder out, loaded back and compared. path: a checkpoint, or a run's folder.
 
-    look: called now and then; what it raises ends the export, with nothing left of it.
+    look: called now and then; what it raises ends the export, with nothing left of it. averaged: the moving average of
+    the weights in their place.
 
     Raises UsageError where there is none, TarnError for a damaged one.
     """
     refuse_url(out, "--out")
     path = find_checkpoint(path)
-    return publish(artifact_of(checkpoint.read(path), path), out, look)
+    return publish(artifact_of(checkpoint.read(path), path, averaged), out, look)
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -40,7 +44,15 @@ def find_checkpoint(path: Path) -> Path:
     raise UsageError(f"{path} is no checkpoint and holds none: give RUN, RUN/checkpoints or one of its step-*.pt.")
 
 
-def artifact_of(payload: dict[str, Any], where: Path) -> Artifact:
+def weights_of(payload: dict[str, Any], where: Path, averaged: bool) -> dict[str, Tensor]:
+    """The network's state dict in a checkpoint. Raises TarnError where an average is asked for that is not there."""
+    trainer = payload["trainer"]
+    if averaged and "average" not in trainer:
+        raise TarnError(f"{where} holds no averaged weights: it was trained without optim.ema_decay, export the last.")
+    return dict(trainer["average"]["model"] if averaged else trainer["model"])
+
+
+def artifact_of(payload: dict[str, Any], where: Path, averaged: bool = False) -> Artifact:
     """Raises TarnError for a checkpoint that lacks what a model needs."""
     try:
         classes = tuple(ClassInfo(wnid, name) for wnid, name in payload["classes"])
@@ -49,21 +61,27 @@ def artifact_of(payload: dict[str, Any], where: Path) -> Artifact:
             small_stem=payload["small_stem"],
             classes=classes,
             preprocessing=Preprocessing.from_dict(payload["preprocessing"], str(where)),
-            provenance=provenance(payload, where),
-            state_dict=payload["trainer"]["model"],
+            provenance=provenance(payload, where, averaged),
+            state_dict=weights_of(payload, where, averaged),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise TarnError(f"{where} lacks what a model needs ({error!r}): give a checkpoint of this Tarn.") from error
 
 
-def provenance(payload: dict[str, Any], where: Path) -> dict[str, str | int | float | None]:
-    """Where the weights come from: plain values, nothing of the machine."""
+def provenance(payload: dict[str, Any], where: Path, averaged: bool) -> dict[str, str | int | float | None]:
+    """Where the weights come from, and their own validation: plain values, nothing of the machine."""
     marker = next((told for told in checkpoint.markers(where.parent) if told["path"] == where), {})
     figures = marker.get("figures") or payload["metrics"]
     metrics = {name: value for name, value in figures.items() if name.startswith("val_")}
+    average = {
+        name.removeprefix("val_ema_"): metrics.pop(name) for name in list(metrics) if name.startswith("val_ema_")
+    }
+    if averaged:
+        metrics = {f"val_{name}": value for name, value in average.items()}
     return {
         "checkpoint": where.name,
         "step": payload["step"],
+        "weights": "averaged" if averaged else "as trained",
         "dataset": payload["fingerprint"],
         "config": payload["config"],
         "torch": str(torch.__version__),  # a plain text, not the class that torch makes of it

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+MOMENTS = {"momentum_buffer": "momentum", "exp_avg": "first moment", "exp_avg_sq": "second moment"}
 LARGEST = 1e8  # of a weight; no network that learns has such, and squares of sums of them leave float32's range
 
 
@@ -24,6 +25,9 @@ def divergence(state: Mapping[str, Any]) -> str | None:
 
 def tensors(state: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
     yield from state.get("model", {}).items()
+    for name, tensor in state.get("average", {}).get("model", {}).items():
+        yield f"the average's {name}", tensor
     for number, told in state.get("optimizer", {}).get("state", {}).items():
-        if told.get("momentum_buffer") is not None:
-            yield f"the momentum of parameter {number}", told["momentum_buffer"]
+        for name, value in told.items():
+            if isinstance(value, Tensor):
+                yield f"the {MOMENTS.get(name, name)} of parameter {number}", value

@@ -14,12 +14,17 @@ COLUMNS = (
     ("img/s", "images_per_second", 6, ".0f"),
     ("wait", "data_wait", 5, ".0%"),
 )
-HEAD = "  ".join(f"{heading:>{width}}" for heading, _, width, _ in COLUMNS)
+# Where a moving average of the weights is validated too, its top-1 takes the place of top-5.
+AVERAGE_COLUMNS = tuple(("ema", "val_ema_top1", 7, ".2%") if each[1] == "val_top5" else each for each in COLUMNS)
+HEAD, AVERAGE_HEAD = (
+    "  ".join(f"{heading:>{width}}" for heading, _, width, _ in columns) for columns in (COLUMNS, AVERAGE_COLUMNS)
+)
 
 
 def line(figures: Mapping[str, float | None]) -> str:
     """Of an epoch's figures, as the trainer tells them; `-` for what no number can be told of."""
-    return "  ".join(f"{cell(figures.get(name), width, form):>{width}}" for _, name, width, form in COLUMNS)
+    columns = AVERAGE_COLUMNS if "val_ema_top1" in figures else COLUMNS
+    return "  ".join(f"{cell(figures.get(name), width, form):>{width}}" for _, name, width, form in columns)
 
 
 def cell(value: float | None, width: int, form: str) -> str:

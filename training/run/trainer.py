@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from tarn.sharding.errors import TarnError
 from tarn.training.evaluation.evaluate import Score, evaluate
 from tarn.training.recipe.amp import choose_dtype
+from tarn.training.recipe.early_stop import EarlyStop
 from tarn.training.recipe.moment import Moment
 from tarn.training.recipe.schedule import Plateau, learning_rate
 from tarn.training.run.config import RunConfig
@@ -41,9 +43,10 @@ class Trainer:
         self.learner = learner
         self.eval_dtype = choose_dtype(config.eval_amp, world.device)
         self.plateau = Plateau(config.optim.factor, config.optim.patience)
+        self.early_stop = EarlyStop(config.optim.early_stop)
         self.stream: StreamState = train.state
         self.trace: Trace | None = None
-        self.last_score: Score | None = None
+        self.scores: dict[nn.Module, Score] = {}  # of the weights as they stand
         self.watch, self.untold_steps = Stopwatch(), 0
         self.stretch, self.epoch_tally = self.new_stretch(), new_tally()
 
@@ -62,9 +65,19 @@ class Trainer:
         return min(total, self.config.optim.max_steps or total)
 
     @property
+    def last_epoch(self) -> int:
+        """Of the last step that was taken."""
+        return (self.step - 1) // self.steps_per_epoch
+
+    @property
     def is_at_end(self) -> bool:
         """Of an epoch, or of the run."""
         return self.stream.samples >= self.train_loader.plan.samples or self.step >= self.last_step
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no step is left to be taken."""
+        return self.step >= self.last_step or self.early_stop.is_over
 
     @property
     def lr(self) -> float:
@@ -86,7 +99,7 @@ class Trainer:
             self.watch.start()
             with told_of_memory(self.config.optim.micro_batch):
                 self.train_step(batches)
-            self.last_score, self.untold_steps = None, self.untold_steps + 1
+            self.scores, self.untold_steps = {}, self.untold_steps + 1
             if self.trace is not None:
                 self.trace.end_step(self.step)
             self.stream = self.stream.advanced(self.stream.global_batch)
@@ -148,19 +161,19 @@ class Trainer:
             },
         )
 
-    def validate(self, journal: Journal, look: Callable[[], object]) -> Score:
+    def validate(self, journal: Journal, look: Callable[[], object], model: nn.Module) -> Score:
         """Rank 0's running statistics go to all ranks first, so that every rank scores the same model.
 
-        look: called by all ranks before each batch; what it raises ends the validation.
+        look: called by all ranks before each batch; what it raises ends the validation. model: on the device, of the
+        learner's architecture.
         """
         assert self.val_loader is not None
-        model = self.learner.model
         self.world.broadcast(iter(model.buffers()))
         journal.start_bar("validation", self.val_loader.plan.samples)
-        classes = model.fc.out_features
+        classes = self.learner.model.fc.out_features
         score = evaluate(model, self.val_loader, self.world, classes, self.eval_dtype, journal.advance_bar, look)
         journal.end_bar()
-        self.last_score = score
+        self.scores[model] = score
         return score
 
     def epoch_figures(self, journal: Journal, look: Callable[[], object]) -> Figures:
@@ -170,23 +183,28 @@ class Trainer:
         figures: Figures = {"epoch": self.stream.epoch, "lr": lr}
         figures |= {f"train_{name}": seen[name] for name in ("loss", "top1", "top5")}
         if self.val_loader is not None:
-            score = self.validate(journal, look)
-            sound = score.is_finite
-            if not sound:
-                journal.say(
-                    f"Warning: the validation loss is {score.loss} at step {self.step}: this is no score, and counts "
-                    "neither as the best nor for the plateau; lower optim.lr, or see to eval_amp."
-                )
-            for name in ("loss", "top1", "top5"):
-                figures[f"val_{name}"] = getattr(score, name) if sound else None
+            figures |= self.val_figures("val_", self.learner.model, journal, look)
+            if self.learner.average is not None:
+                figures |= self.val_figures("val_ema_", self.learner.average.model, journal, look)
         figures |= {name: seen[name] for name in ("images_per_second", "data_wait")}
         return figures
 
-    def turn(self, val_loss: float | None) -> None:
-        """To the next epoch, where this one is at its end."""
+    def val_figures(self, prefix: str, model: nn.Module, journal: Journal, look: Callable[[], object]) -> Figures:
+        score = self.validate(journal, look, model)
+        if not score.is_finite:
+            journal.say(
+                f"Warning: the validation loss ({prefix}loss) is {score.loss} at step {self.step}: this is no score, "
+                "and counts neither as the best nor for the plateau; lower optim.lr, or see to eval_amp."
+            )
+        told = {"loss": score.loss, "top1": score.top1, "top5": score.top5}
+        return {f"{prefix}{name}": value if score.is_finite else None for name, value in told.items()}
+
+    def turn(self, figures: Figures) -> None:
+        """To the next epoch, where this one is at its end, of which the figures are."""
         if self.stream.samples >= self.train_loader.plan.samples:
-            if val_loss is not None:
+            if (val_loss := figures.get("val_loss")) is not None:
                 self.plateau.observe(val_loss)
+            self.early_stop = self.early_stop.observed(figures.get("val_top1"))
             self.stream = self.stream.next_epoch()
             self.epoch_tally = new_tally()
 
@@ -198,6 +216,7 @@ class Trainer:
         return {
             **self.learner.state_dict(),
             "plateau": {name: getattr(self.plateau, name) for name in ("best", "worse", "multiplier")},
+            "early_stop": {name: getattr(self.early_stop, name) for name in ("best", "worse")},
             "stream": self.stream.to_dict(),
             "tally": [self.epoch_tally.sums.tolist(), self.epoch_tally.seconds, self.epoch_tally.waited],
             "rng": self.world.gather(rng),
@@ -208,6 +227,7 @@ class Trainer:
         self.stream = self.stream.restored(told["stream"])
         self.learner.load_state_dict(told)
         self.plateau = replace(self.plateau, **told["plateau"])
+        self.early_stop = replace(self.early_stop, **told.get("early_stop", {}))
         sums, seconds, waited = told["tally"]
         self.epoch_tally = Tally(self.epoch_tally.sums.new_tensor(sums), seconds, waited)
         if len(told["rng"]) == self.world.size:

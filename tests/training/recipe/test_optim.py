@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from tarn.training.model.resnet import build_model
+from tarn.training.recipe.lamb import Lamb
 from tarn.training.recipe.optim import OptimConfig
-from tarn.training.recipe.optimizers import build_optimizer
+from tarn.training.recipe.optimizers import build_optimizer, rate_of, set_rate
 from tarn.training.recipe.schedule import Plateau, learning_rate
 
 
@@ -17,6 +18,43 @@ def test_norms_and_biases_are_not_decayed_unless_asked() -> None:
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
     (everything,) = build_optimizer(model, OptimConfig(decay_norms=True)).param_groups
     assert len(everything["params"]) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "eps"), [("sgd", torch.optim.SGD, None), ("adamw", torch.optim.AdamW, 1e-8), ("lamb", Lamb, 1e-6)]
+)
+def test_an_optimizer_is_built_by_name_with_its_settings(
+    name: str, kind: type[torch.optim.Optimizer], eps: float | None
+) -> None:
+    model = build_model("resnet18", 10, seed=0)
+    config = OptimConfig(optimizer=name, betas=(0.8, 0.95), weight_decay=0.05, lr=0.003)
+    optimizer = build_optimizer(model, config)
+    assert type(optimizer) is kind
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.05, 0.0]
+    for group in optimizer.param_groups:
+        assert (group.get("eps"), group["lr"]) == (eps, 0.003)
+        assert group["betas"] == (0.8, 0.95) if eps else group["momentum"] == 0.9
+    told = build_optimizer(model, OptimConfig(optimizer=name, eps=0.01)).param_groups[0]
+    assert told.get("eps") == (0.01 if eps else None)
+
+
+def test_the_backbone_learns_at_its_part_of_the_rate_and_frozen_parameters_not_at_all() -> None:
+    model = build_model("resnet18", 10, seed=0)
+    model.layer1.requires_grad_(False)
+    head = ("fc.weight", "fc.bias")
+    optimizer = build_optimizer(model, OptimConfig(backbone_lr=0.1, weight_decay=0.5), head)
+    set_rate(optimizer, 0.3)
+    rates = {name: group["lr"] for group in optimizer.param_groups for name in group["param_names"]}
+    decays = {name: group["weight_decay"] for group in optimizer.param_groups for name in group["param_names"]}
+    assert rates == {
+        name: 0.3 if name in head else pytest.approx(0.03)
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+    assert not any(name.startswith("layer1") for name in rates)
+    assert {decays[name] for name in rates} == {0.5, 0.0}
+    assert (decays["fc.weight"], decays["fc.bias"], decays["conv1.weight"], decays["bn1.bias"]) == (0.5, 0, 0.5, 0)
+    assert rate_of(optimizer) == 0.3
 
 
 def test_cosine_rises_to_the_peak_and_falls_to_the_end() -> None:

@@ -10,6 +10,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tarn.training.run import table
+from tarn.training.run.board import place
 from tarn.training.run.journal import Journal, JournalConfig
 
 
@@ -104,3 +105,11 @@ def test_the_table_of_epochs_fits_eighty_columns_and_its_figures_stand_below_the
 def test_the_table_tells_the_figures() -> None:
     assert table.line(EPOCH).split() == ["999", "1.23e-05", "123.4567", "100.00%", "123.4567", "100.00%", "100.00%",
                                          "100000", "100%"]  # fmt: skip
+
+
+def test_the_top_1_of_an_average_takes_the_place_of_top_5() -> None:
+    line = table.line({**EPOCH, "val_ema_loss": 1.0, "val_ema_top1": 0.125, "val_ema_top5": 0.5})
+    assert line.split()[5:7] == ["100.00%", "12.50%"]
+    assert len(line) == len(table.AVERAGE_HEAD) == len(table.HEAD)
+    assert table.AVERAGE_HEAD.split()[-3] == "ema"
+    assert place("epoch", "val_ema_top1") == ("val_ema", "top1")
