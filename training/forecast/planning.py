@@ -37,7 +37,7 @@ def plan_text(config: "RunConfig", args: argparse.Namespace) -> str:
     plan = train_plan(config.data, manifest, Ranks(0, args.ranks), config.seed, optim.global_batch, optim.micro_batch)
     limit = plan.access.cache_limit if plan.access.cache is not None else None
     told = forecast(plan, args.ranks, args.hosts, limit, speeds)
-    return "\n".join([*head(config, manifest, plan, args), *body(told, plan, args, limit)])
+    return "\n".join([*head(config, manifest, plan, args), *sizes(plan, optim.epochs), *body(told, plan, args, limit)])
 
 
 def head(config: "RunConfig", manifest: Manifest, plan: StreamPlan, args: argparse.Namespace) -> list[str]:
@@ -49,6 +49,10 @@ def head(config: "RunConfig", manifest: Manifest, plan: StreamPlan, args: argpar
         f"{plan.samples:,} served in an epoch of {plan.steps:,} steps of {plan.global_batch}",
         f"{args.ranks} ranks on {args.hosts} hosts; a rank reads {lanes}",
     ]
+
+
+def sizes(plan: StreamPlan, epochs: int) -> list[str]:
+    return [f"pictures grow          {plan.growth.in_words(epochs)}"] if plan.growth else []
 
 
 def body(told: Forecast, plan: StreamPlan, args: argparse.Namespace, limit: int | None) -> list[str]:

@@ -172,9 +172,11 @@ def introduce(
     config, world, plan = trainer.config, trainer.world, trainer.train_loader.plan
     precision = str(trainer.learner.dtype).removeprefix("torch.") if trainer.learner.dtype else "float32"
     val = trainer.val_loader.plan.samples if trainer.val_loader else "none"
+    growth = config.data.growth
+    size = growth.in_words(config.optim.epochs) if growth else f"{config.data.image_size} px"
     journal.say(
         f"{config.model.arch}, {len(manifest.classes)} classes, {plan.samples} of "
-        f"{manifest.split(config.data.train_split).samples} training pictures an epoch at {config.data.image_size} px, "
+        f"{manifest.split(config.data.train_split).samples} training pictures an epoch at {size}, "
         f"{val} for validation."
     )
     if trainer.val_loader is None:

@@ -12,6 +12,7 @@ from tarn.training.pixels.geometry import Augmentation
 from tarn.training.pixels.preprocessing import Preprocessing, Triple
 from tarn.training.streaming.access import CACHE_LIMIT, Access, AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
+from tarn.training.streaming.growth import Growth, growth_of
 
 if TYPE_CHECKING:
     import torch  # the decoding processes do without
@@ -36,11 +37,13 @@ class OrderConfig:
 class PictureConfig:
     """What becomes of a picture. augment: crop and flip in training. eval_resize: px of the shorter side before
     evaluation's centre crop; 8/7 of the crop where none is told. fidelity: of training crops (decode.py), exact,
-    default or fast."""
+    default or fast. first_size, ramp: pictures grow from first_size to image_size px between two epochs (growth.py)."""
 
     augment: Augmentation = field(default_factory=Augmentation)
     eval_resize: int | None = None
     fidelity: str = "default"
+    first_size: int | None = None
+    ramp: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         check_kind(self.augment, Augmentation, "augment")
@@ -48,6 +51,9 @@ class PictureConfig:
 
     def preprocessing(self, image_size: int) -> Preprocessing:
         return Preprocessing(resize=self.eval_resize or image_size * 256 // 224, crop=image_size)
+
+    def growth(self, image_size: int) -> Growth | None:
+        return growth_of(image_size, self.first_size, self.ramp)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +80,10 @@ class DataConfig:
     """Name of the split that is validated on."""
     image_size: int = 224
     """px of a training picture's side and, unless eval_crop says otherwise, of an evaluation picture's."""
+    first_size: int | None = None
+    """px of the side in the first epochs, from which pictures grow to image_size; null: all of a size."""
+    ramp: tuple[int, int] | None = None
+    """Epochs, counted from 0, between which they grow linearly, in multiples of 32 px, such as [6, 30]."""
     eval_resize: int = 256
     """px of the shorter side before evaluation's centre crop."""
     eval_crop: int | None = None
@@ -116,11 +126,16 @@ class DataConfig:
                 raise UsageError(f"data.{name}={getattr(self, name)} must be at least 1.")
         if self.workers is not None and self.workers < 0:
             raise UsageError(f"data.workers={self.workers} must be at least 0, or null for all cores.")
+        _ = self.growth  # raises for settings that do not fit together
 
     @property
     def preprocessing(self) -> Preprocessing:
         crop = self.eval_crop or self.image_size
         return Preprocessing(resize=self.eval_resize, crop=crop, mean=self.mean, std=self.std)
+
+    @property
+    def growth(self) -> Growth | None:
+        return growth_of(self.image_size, self.first_size, self.ramp, "data.")
 
     def access(self, tars: str) -> Access:
         told = AccessConfig(

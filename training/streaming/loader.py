@@ -106,6 +106,7 @@ class ShardLoader(PlannedLoader):
                 fidelity=pictures.fidelity,
                 prefetch=parse_size(str(delivery.prefetch), "prefetch"),
                 decode=delivery.decode,
+                growth=pictures.growth(image_size) if train else None,
             )
             device = torch.device(delivery.device) if delivery.device is not None else None
             ledger, pin = Path(bad_sample_ledger) if bad_sample_ledger else None, delivery.pin_memory

@@ -15,6 +15,7 @@ from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.streaming.access import Access
 from tarn.training.streaming.bad_samples import BadSamplesConfig
 from tarn.training.streaming.config import PREFETCH, DataConfig
+from tarn.training.streaming.growth import Growth
 from tarn.training.streaming.order import EpochOrder
 from tarn.training.streaming.state import StreamState
 from tarn.training.world.ranks import Ranks
@@ -27,6 +28,7 @@ class StreamPlan:
     root: where the manifest and the indexes lie; tars: where the shards do, mostly the same.
     part_size: the most samples of a part (micro-batch). drop_last: leave out the samples behind the last whole global
     batch; otherwise they make a smaller one, of which every rank gets a part, an empty one where there are too few.
+    image_size: px, the largest where pictures grow.
     Raises UsageError where data or ranks cannot fill a global batch.
     """
 
@@ -49,6 +51,7 @@ class StreamPlan:
     fidelity: str = "default"
     prefetch: int = parse_size(PREFETCH, "data.prefetch")  # bytes
     decode: str = "cpu"
+    growth: Growth | None = None
 
     def __post_init__(self) -> None:
         most = int(self.sizes.sum()) if self.drop_last else self.global_batch
@@ -69,6 +72,10 @@ class StreamPlan:
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
         return np.array([shard.samples for shard in self.shards], np.int64)
+
+    def size_of(self, epoch: int) -> int:
+        """px of a picture's side in an epoch."""
+        return self.growth.size(epoch) if self.growth is not None else self.image_size
 
     def order(self, epoch: int) -> EpochOrder:
         return EpochOrder(self.sizes, self.seed, epoch, self.lanes, self.active_shards, shuffle=self.train)
@@ -140,6 +147,7 @@ def train_plan(
         fidelity=data.fidelity,
         prefetch=parse_size(data.prefetch, "data.prefetch"),
         decode=data.decode,
+        growth=data.growth,
     )
 
 

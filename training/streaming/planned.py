@@ -133,7 +133,7 @@ class PlannedLoader(EpochIteration):
             yield from zip(places, ready, strict=False)
             return
         assert self.maker is not None
-        rows, side = self.plan.rows, self.plan.image_size
+        rows, side = self.plan.rows, self.plan.size_of(epoch)
         for place in places:
             self.crew.owner.check()
             memory = bytearray(sum(slot_layout(rows, side)))
