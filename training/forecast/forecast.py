@@ -95,7 +95,7 @@ def working_set(plans: list[StreamPlan]) -> tuple[int, int]:
     changes: list[tuple[int, int]] = []
     used: dict[int, list[int]] = {}
     for plan in plans:
-        for need in epoch_needs(plan, plan.order(0), 0, 0):
+        for need in epoch_needs(plan, 0, 0, 0):
             begin, end = used.setdefault(need.shard, [need.first, need.last])
             used[need.shard] = [min(begin, need.first), max(end, need.last)]
     sizes = plans[0].shards

@@ -46,7 +46,8 @@ def head(config: "RunConfig", manifest: Manifest, plan: StreamPlan, args: argpar
     lanes = "the shards of its own lanes" if whole else "every shard (lanes or batch do not divide by the ranks)"
     return [
         f"{plan.tars}: {split.samples:,} pictures, {len(split.shards):,} shards, {size(split.bytes)}; "
-        f"{plan.samples:,} served in an epoch of {plan.steps:,} steps of {plan.global_batch}",
+        f"{plan.samples:,} served in an epoch of {plan.steps:,} steps of {plan.global_batch}"
+        f"{f', {plan.repeats} samples of a picture' if plan.repeats > 1 else ''}",
         f"{args.ranks} ranks on {args.hosts} hosts; a rank reads {lanes}",
     ]
 

@@ -174,8 +174,9 @@ def introduce(
     val = trainer.val_loader.plan.samples if trainer.val_loader else "none"
     growth = config.data.growth
     size = growth.in_words(config.optim.epochs) if growth else f"{config.data.image_size} px"
+    shown = f"{plan.samples} samples, {plan.repeats} of a picture," if plan.repeats > 1 else str(plan.samples)
     journal.say(
-        f"{config.model.arch}, {len(manifest.classes)} classes, {plan.samples} of "
+        f"{config.model.arch}, {len(manifest.classes)} classes, {shown} of "
         f"{manifest.split(config.data.train_split).samples} training pictures an epoch at {size}, "
         f"{val} for validation."
     )

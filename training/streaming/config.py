@@ -23,14 +23,19 @@ PREFETCH = "1GB"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderConfig:
-    """What the order depends on besides the seed and the global batch. lanes, active_shards: see order.py."""
+    """What the order depends on besides the seed and the global batch. lanes, active_shards: see order.py;
+    repeats: showings of a picture in a row, repeats.py; none in evaluation."""
 
     lanes: int = LANES
     active_shards: int = ACTIVE_SHARDS
+    repeats: int = 1
 
     def __post_init__(self) -> None:
-        if self.lanes < 1 or self.active_shards < 1:
-            raise UsageError(f"lanes={self.lanes} and active_shards={self.active_shards} must each be at least 1.")
+        if min(self.lanes, self.active_shards, self.repeats) < 1:
+            raise UsageError(
+                f"lanes={self.lanes}, active_shards={self.active_shards} and repeats={self.repeats} must each be at "
+                "least 1."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +102,8 @@ class DataConfig:
     """Sequences that an epoch's samples are dealt into; ranks that divide it read shards of their own."""
     active_shards: int = ACTIVE_SHARDS
     """Shards that samples are shuffled among at a time."""
+    repeats: int = 1
+    """Crops of each picture in a row (repeated augmentation); an epoch keeps its length and shows fewer pictures."""
     workers: int | None = None
     """Decoding processes of each rank; null: one for each CPU core, a single one where the CPU trains too."""
     storage_options: dict[str, Any] = field(default_factory=dict)
@@ -121,7 +128,7 @@ class DataConfig:
         check_fidelity(self.fidelity, "data.fidelity")
         check_decode(self.decode, self.fidelity, "data.decode")
         parse_size(self.prefetch, "data.prefetch")
-        for name in ("image_size", "lanes", "active_shards"):
+        for name in ("image_size", "lanes", "active_shards", "repeats"):
             if getattr(self, name) < 1:
                 raise UsageError(f"data.{name}={getattr(self, name)} must be at least 1.")
         if self.workers is not None and self.workers < 0:

@@ -14,8 +14,8 @@ MULTIPLE = 32  # px
 class Growth:
     """`first` px up to epoch `begin`, `last` px from epoch `end` on, between them a line, rounded to multiples of 32.
 
-    Source: FFCV's progressive resizing (Leclerc et al. 2023, arXiv 2306.12517; ffcv-imagenet, train_imagenet.py,
-    get_resolution), with the rounding held between first and last, where those are no multiples themselves.
+    Source: FFCV's progressive resizing (Leclerc et al. 2023, arXiv 2306.12517; get_resolution of ffcv-imagenet's
+    train_imagenet), with the rounding held between first and last, where those are no multiples themselves.
     """
 
     first: int

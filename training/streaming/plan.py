@@ -28,7 +28,7 @@ class StreamPlan:
     root: where the manifest and the indexes lie; tars: where the shards do, mostly the same.
     part_size: the most samples of a part (micro-batch). drop_last: leave out the samples behind the last whole global
     batch; otherwise they make a smaller one, of which every rank gets a part, an empty one where there are too few.
-    image_size: px, the largest where pictures grow.
+    image_size: px, the largest where pictures grow. repeats: showings of a picture in a row (repeats.py).
     Raises UsageError where data or ranks cannot fill a global batch.
     """
 
@@ -52,6 +52,7 @@ class StreamPlan:
     prefetch: int = parse_size(PREFETCH, "data.prefetch")  # bytes
     decode: str = "cpu"
     growth: Growth | None = None
+    repeats: int = 1
 
     def __post_init__(self) -> None:
         most = int(self.sizes.sum()) if self.drop_last else self.global_batch
@@ -78,7 +79,10 @@ class StreamPlan:
         return self.growth.size(epoch) if self.growth is not None else self.image_size
 
     def order(self, epoch: int) -> EpochOrder:
-        return EpochOrder(self.sizes, self.seed, epoch, self.lanes, self.active_shards, shuffle=self.train)
+        """That of the cycle (repeats.py) that the epoch is part of: mostly the epoch itself."""
+        return EpochOrder(
+            self.sizes, self.seed, epoch // self.repeats, self.lanes, self.active_shards, shuffle=self.train
+        )
 
     @cached_property
     def samples(self) -> int:
@@ -148,6 +152,7 @@ def train_plan(
         prefetch=parse_size(data.prefetch, "data.prefetch"),
         decode=data.decode,
         growth=data.growth,
+        repeats=data.repeats,
     )
 
 
@@ -186,4 +191,5 @@ def start_state(plan: StreamPlan, fingerprint: str) -> StreamState:
         global_batch=plan.global_batch,
         lanes=plan.lanes,
         active_shards=plan.active_shards,
+        repeats=plan.repeats,
     )

@@ -30,7 +30,7 @@ def epoch_of(one: ShardLoader, epoch: int) -> list[torch.Tensor]:
 
 
 def by_ffcv(epoch: int, first: int, last: int, begin: int, end: int) -> int:
-    """What ffcv-imagenet's train_imagenet.py, get_resolution, says."""
+    """What get_resolution of ffcv-imagenet's train_imagenet says."""
     if epoch <= begin or epoch >= end:
         return first if epoch <= begin else last
     return int(np.round(np.interp(epoch, [begin, end], [first, last]) / 32)) * 32

@@ -64,7 +64,7 @@ class RemoteSource(Source):
         """What is needed for these and is not in the cache, all at once."""
         self.load_indexes({shard for shard, _ in places})
         here = {shard for shard, _ in places if self.is_cached(self.shards[shard])}
-        missing = [(shard, place) for shard, place in places if shard not in here]
+        missing = [(shard, place) for shard, place in dict.fromkeys(places) if shard not in here]
         records: list[Record] = [self.indexes[shard][place].item() for shard, place in missing]
         raws = self.read_by_range([shard for shard, _ in missing], records, range(len(missing)))
         return Opening(tuple(places), dict(self.indexes), dict(zip(missing, raws, strict=True)))
