@@ -42,20 +42,23 @@ class OrderConfig:
 class PictureConfig:
     """What becomes of a picture. augment: crop and flip in training. eval_resize: px of the shorter side before
     evaluation's centre crop; 8/7 of the crop where none is told. fidelity: of training crops (decode.py), exact,
-    default or fast. first_size, ramp: pictures grow from first_size to image_size px between two epochs (growth.py)."""
+    default or fast. interpolation: bilinear or bicubic, in evaluation too. first_size, ramp: training pictures grow
+    from first_size to image_size px between two epochs (growth.py)."""
 
     augment: Augmentation = field(default_factory=Augmentation)
     eval_resize: int | None = None
     fidelity: str = "default"
+    interpolation: str = "bilinear"
     first_size: int | None = None
     ramp: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         check_kind(self.augment, Augmentation, "augment")
-        check_fidelity(self.fidelity, "fidelity")
+        check_fidelity(self.fidelity, self.interpolation)
 
     def preprocessing(self, image_size: int) -> Preprocessing:
-        return Preprocessing(resize=self.eval_resize or image_size * 256 // 224, crop=image_size)
+        resize = self.eval_resize or image_size * 256 // 224
+        return Preprocessing(resize=resize, crop=image_size, interpolation=self.interpolation)
 
     def growth(self, image_size: int) -> Growth | None:
         return growth_of(image_size, self.first_size, self.ramp)
@@ -118,6 +121,8 @@ class DataConfig:
     """Seconds without a byte after which a store counts as gone."""
     fidelity: str = "default"
     """Of training crops: default (antialiased, within a level of Pillow), exact (Pillow's pixels) or fast."""
+    interpolation: str = "bilinear"
+    """bilinear or bicubic (antialiased both), of training crops and of evaluation; part of the exported model."""
     prefetch: str = PREFETCH
     """Memory for batches made ahead, of each rank, such as 2GB."""
     decode: str = "cpu"
@@ -125,7 +130,7 @@ class DataConfig:
     bad_samples: BadSamplesConfig = field(default_factory=BadSamplesConfig)
 
     def __post_init__(self) -> None:
-        check_fidelity(self.fidelity, "data.fidelity")
+        check_fidelity(self.fidelity, self.interpolation, "data.")
         check_decode(self.decode, self.fidelity, "data.decode")
         parse_size(self.prefetch, "data.prefetch")
         for name in ("image_size", "lanes", "active_shards", "repeats"):
@@ -138,7 +143,9 @@ class DataConfig:
     @property
     def preprocessing(self) -> Preprocessing:
         crop = self.eval_crop or self.image_size
-        return Preprocessing(resize=self.eval_resize, crop=crop, mean=self.mean, std=self.std)
+        return Preprocessing(
+            resize=self.eval_resize, crop=crop, mean=self.mean, std=self.std, interpolation=self.interpolation
+        )
 
     @property
     def growth(self) -> Growth | None:

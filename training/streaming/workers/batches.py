@@ -68,7 +68,7 @@ class BatchMaker:
     def __init__(self, plan: StreamPlan, source: Source) -> None:
         self.plan, self.source = plan, source
         self.showings: Showings | None = None
-        self.decoder = PictureDecoder(plan.fidelity)
+        self.decoder = PictureDecoder(plan.fidelity, plan.preprocessing.interpolation)
         self.regions = RegionWriter() if plan.decode == "cuda" and plan.train else None
 
     def make(

@@ -69,8 +69,8 @@ class CudaLane(Lane):
 class DeviceDecoder:
     """Makes a batch on the device of what decoding processes left in memory."""
 
-    def __init__(self, device: torch.device, decode: Decode = decode_jpegs) -> None:
-        self.device, self.decode = device, decode
+    def __init__(self, device: torch.device, decode: Decode = decode_jpegs, interpolation: str = "bilinear") -> None:
+        self.device, self.decode, self.interpolation = device, decode, interpolation
         self.lane = CudaLane(device) if device.type == "cuda" else Lane()
 
     def finish(self, lent: Lent) -> tuple[Tensor, Tensor, Made]:
@@ -120,7 +120,8 @@ class DeviceDecoder:
     def show(self, images: Tensor, jpegs: NDArray[np.void], pictures: list[Tensor]) -> None:
         if pictures:
             rows = torch.from_numpy(jpegs["row"].astype(np.int64)).to(self.device)
-            images[rows] = resize_crops(pictures, jpegs["box"], jpegs["flip"], images.shape[1])
+            crops = resize_crops(pictures, jpegs["box"], jpegs["flip"], images.shape[1], self.interpolation)
+            images[rows] = crops
 
 
 def why_unusable(device: torch.device, decode: Decode = decode_jpegs) -> str:
@@ -157,4 +158,4 @@ def chosen_decoder(plan: StreamPlan, device: torch.device | None) -> tuple[Strea
     if reason:
         warning = f"decode=cuda is not usable here ({reason}): pictures are decoded on the CPU."
         return replace(plan, decode="cpu"), None, [warning]
-    return plan, DeviceDecoder(device), []
+    return plan, DeviceDecoder(device, interpolation=plan.preprocessing.interpolation), []
