@@ -17,13 +17,16 @@ from tarn.training.run.config import RunConfig
 from tarn.training.run.finish import export_once, report_once
 from tarn.training.run.interruption import Interruption, Left
 from tarn.training.run.journal import Journal
+from tarn.training.run.learner import Learner
 from tarn.training.run.lock import RunLock
+from tarn.training.run.memory import told_of_memory
 from tarn.training.run.saving import Keeper, main_does
 from tarn.training.run.trace import Trace
 from tarn.training.run.trainer import Trainer
 from tarn.training.streaming.config import DataConfig
 from tarn.training.streaming.plan import eval_plan, train_plan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
+from tarn.training.world.numerics import training_numerics
 from tarn.training.world.world import World, joined_world
 
 
@@ -32,6 +35,7 @@ def fit(config: RunConfig) -> int:
     that ended the run before."""
     with joined_world(config.device) as world, ExitStack() as stack:
         manifest = read_manifest(config.data.shards, config.data.storage_options)
+        stack.enter_context(training_numerics(config.speed.tf32, config.speed.deterministic))
         trainer = build_trainer(config, world, manifest)
         said = own(config, world, stack)
         told, complaints = checkpoint.newest(Path(config.out, "checkpoints"))
@@ -104,12 +108,6 @@ def check_same_checkpoint(world: World, told: dict[str, Any] | None, run: str) -
 
 def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Trainer:
     data, optim = config.data, config.optim
-    train = train_plan(data, manifest, world, config.seed, optim.global_batch, optim.micro_batch, config.journal.keys)
-    val = None
-    if has_validation(config, manifest):
-        val = eval_plan(
-            data.shards, manifest, data.val_split, data.preprocessing, world, config.eval_batch, train.access
-        )
     model = build_model(
         config.model.arch,
         len(manifest.classes),
@@ -117,12 +115,23 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Traine
         config.model.zero_init_last_gamma,
         seed=config.seed,
     )
+    learner = Learner(config, world, model)
+    share = world.largest_share(optim.global_batch)
+    with told_of_memory(optim.micro_batch):
+        part = learner.part_size(share, data.image_size, checkpoint.known_part(Path(config.out, "checkpoints")))
+        train = train_plan(data, manifest, world, config.seed, optim.global_batch, part, config.journal.keys)
+        learner.prepare(part, data.image_size, -(-share // part))
+    val = None
+    if has_validation(config, manifest):
+        val = eval_plan(
+            data.shards, manifest, data.val_split, data.preprocessing, world, config.eval_batch, train.access
+        )
     workers, pin = worker_count(data, world), world.device.type == "cuda"
     loader_of = partial(PlannedLoader, pin_memory=pin, device=world.device if pin else None)
     return Trainer(
         config,
         world,
-        model,
+        learner,
         loader_of(train, manifest, data.train_split, start_crew(workers), ledger=ledger_path(config, world)),
         loader_of(val, manifest, data.val_split, start_crew(workers)) if val else None,
     )
@@ -180,6 +189,8 @@ def introduce(
         f"{manifest.split(config.data.train_split).samples} training pictures an epoch at {size}, "
         f"{val} for validation."
     )
+    if trainer.learner.problem is not None:
+        journal.say(f"Warning: {trainer.learner.problem}")
     if trainer.val_loader is None:
         journal.say(f"The dataset has no split but {config.data.train_split!r}: trained without validation.")
     journal.say(
