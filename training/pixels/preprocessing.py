@@ -21,7 +21,8 @@ def check_interpolation(told: str, key: str) -> None:
 class Preprocessing:
     """Shorter side to `resize` px (antialiased), centre crop of `crop` px, then (x / 255 - mean) / std.
 
-    interpolation: bilinear or bicubic. The defaults are those of torchvision's ImageNet evaluation. Raises UsageError for values that make no picture.
+    interpolation: bilinear or bicubic. The defaults are those of torchvision's ImageNet evaluation. Raises UsageError
+    for values that make no picture.
     """
 
     resize: int = 256
