@@ -198,6 +198,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
     args = parser.parse_args()
+    _ = Cutter(), RegionDecoder(), Resizer()  # compiled here, which may take longer than a child may be silent
     started, outcomes = time.perf_counter(), Counter[str]()
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()

@@ -61,7 +61,7 @@ def forecast(plan: StreamPlan, ranks: int, hosts: int, limit: int | None, speeds
     """limit: bytes of a host's cache, None where data are read in place or by ranges only."""
     plans = of_one_host(plan, ranks, hosts)
     served = plan.samples * len(plans) // ranks
-    mean = sum(shard.bytes for shard in plan.shards) / int(plan.sizes.sum())
+    mean = sum(shard.bytes for shard in plan.shards) / sum(shard.samples for shard in plan.shards)
     working, everything = working_set(plans)
     if limit is None:
         traffic = Traffic(0, 0, 0) if plan.is_local else Traffic(0, served, int(served * mean))

@@ -18,10 +18,11 @@ from tarn.training.run.trainer import Trainer
 
 def report_once(trainer: Trainer, manifest: Manifest, journal: Journal, stop: Interruption) -> None:
     """evaluation.json and the table per class of the final weights, unless they tell of this checkpoint and split."""
-    run, split, world = Path(trainer.config.out), trainer.config.data.val_split, trainer.world
+    run, data, world = Path(trainer.config.out), trainer.config.data, trainer.world
     if trainer.val_loader is None:
         return
-    context: dict[str, object] = {"step": trainer.step, "split": split, "fingerprint": manifest.fingerprint(split)}
+    split, fingerprint = data.holdout.name if data.holdout else data.val_split, trainer.val_loader.state.fingerprint
+    context: dict[str, object] = {"step": trainer.step, "split": split, "fingerprint": fingerprint}
     if world.is_main:
         context["checkpoint"] = last_marker(trainer).get("sha256")
     if not world.any(world.is_main and not tells(run / "evaluation.json", context)):

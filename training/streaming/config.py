@@ -13,6 +13,7 @@ from tarn.training.pixels.preprocessing import Preprocessing, Triple
 from tarn.training.streaming.access import CACHE_LIMIT, Access, AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
 from tarn.training.streaming.growth import Growth, growth_of
+from tarn.training.streaming.subset import Holdout
 
 if TYPE_CHECKING:
     import torch  # the decoding processes do without
@@ -86,6 +87,9 @@ class DataConfig:
     """Name of the split that is trained on."""
     val_split: str = "val"
     """Name of the split that is validated on."""
+    val_fraction: float | None = None
+    """Of a dataset without val_split: the part of train_split's pictures that is held out to validate on, the same ones
+    whatever the seed and the shards; null: none."""
     image_size: int = 224
     """px of a training picture's side and, unless eval_crop says otherwise, of an evaluation picture's."""
     first_size: int | None = None
@@ -138,7 +142,7 @@ class DataConfig:
                 raise UsageError(f"data.{name}={getattr(self, name)} must be at least 1.")
         if self.workers is not None and self.workers < 0:
             raise UsageError(f"data.workers={self.workers} must be at least 0, or null for all cores.")
-        _ = self.growth  # raises for settings that do not fit together
+        _ = self.growth, self.holdout  # raises for settings that do not fit together
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -146,6 +150,11 @@ class DataConfig:
         return Preprocessing(
             resize=self.eval_resize, crop=crop, mean=self.mean, std=self.std, interpolation=self.interpolation
         )
+
+    @property
+    def holdout(self) -> Holdout | None:
+        told = self.val_fraction
+        return Holdout(told, self.train_split, self.val_split) if told is not None else None
 
     @property
     def growth(self) -> Growth | None:

@@ -62,7 +62,7 @@ class PlannedLoader(EpochIteration):
             manifest  # held: its files stay while they are read (sharding/format/holding.py)
         )
         self.classes = manifest.classes
-        self.state = start_state(plan, manifest.fingerprint(split))
+        self.state = start_state(plan, plan.fingerprint(manifest, split))
         self.ledger = Ledger(ledger, plan.bad_samples.budget)
         self.counters: Counter[str] = Counter()
         self.fetching = Fetching(plan, crew) if plan.access.cache is not None else None

@@ -21,7 +21,8 @@ class Showings:
 
     def locate(self, positions: Ints) -> tuple[Ints, Ints]:
         """The shard (its number in the manifest) and the place in it of each position; two arrays of its shape."""
-        return self.order.locate(self.in_cycle(positions)[0])
+        shards, numbers = self.order.locate(self.in_cycle(positions)[0])
+        return shards, self.plan.places(shards, numbers)
 
     def uniforms(self, positions: Ints, shards: Ints, places: Ints) -> NDArray[np.float64]:
         """len(positions) x UNIFORMS numbers in [0, 1) that choose crop and flip of what stands there.

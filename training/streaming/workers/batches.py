@@ -13,10 +13,10 @@ from tarn.training.pixels.jpeg_rows import JPEG_ROW, JpegRow, RegionWriter, no_j
 from tarn.training.pixels.pictures import BrokenPictureError, Pixels
 from tarn.training.streaming.bad_samples import BadSample, substitute
 from tarn.training.streaming.plan import StreamPlan
-from tarn.training.streaming.remote.source import RemoteSource
+from tarn.training.streaming.remote.source import source_of
 from tarn.training.streaming.remote.traffic import Traffic
 from tarn.training.streaming.showings import Showings
-from tarn.training.streaming.sources import LocalSource, Sample, Source
+from tarn.training.streaming.sources import Sample, Source
 
 SUBSTITUTES = 20  # tried for one bad sample before the shard itself counts as bad
 
@@ -57,9 +57,7 @@ def joined(parts: Sequence[Made]) -> Made:
 
 def build_source(plan: StreamPlan, traffic: Traffic | None, number: int, reader: Reader | None = None) -> Source:
     """reader: one of the tars' root that has its connections open, if there is one."""
-    if plan.is_local:
-        return LocalSource(plan.root, plan.tars, plan.shards, plan.access.options)
-    return RemoteSource(plan.root, plan.tars, plan.shards, plan.access, traffic, number, reader)
+    return source_of(plan.root, plan.tars, plan.shards, plan.access, traffic, number, reader)
 
 
 class BatchMaker:
@@ -144,11 +142,15 @@ class BatchMaker:
                         "data.bad_samples.policy=replace to train without it."
                     ) from error
                 bad.append(BadSample(self.source.name(shard), sample.key, str(error)))
-                place = substitute(self.plan.seed, *at, attempt, self.source.samples(shard))
-                (sample,) = self.source.read([(shard, place)])
+                (sample,) = self.source.read([(shard, self.substitute(shard, at, attempt))])
         raise TarnError(
             f"{self.source.url(shard)}: {SUBSTITUTES} samples drawn in a row are bad: copy or pack it again."
         )
+
+    def substitute(self, shard: int, at: tuple[int, int], attempt: int) -> int:
+        """The place of the sample of that shard, among the plan's own, which stands in for another."""
+        number = substitute(self.plan.seed, *at, attempt, int(self.plan.sizes[shard]))
+        return int(self.plan.places(np.array([shard]), np.array([number]))[0])
 
     def decode(self, data: memoryview, out: Pixels, uniforms: NDArray[np.float64]) -> None:
         if self.plan.augmentation is None:
