@@ -82,7 +82,7 @@ static inline int bilinear_taps(float from, double scale, int source, int place,
 static inline void store_exact(uint32_t *out, const double *weights, double sum, int count) {
     for (int k = 0; k < count; k++) {
         double weight = weights[k] / sum * (1 << EXACT_BITS);
-        out[k] = (uint32_t)(int32_t)(weight < 0 ? weight - 0.5 : weight + 0.5);
+        out[k] = (uint32_t)(int32_t)(weight + copysign(0.5, weight));
     }
 }
 
