@@ -69,6 +69,7 @@ MAY_USE = {
     | {
         "sharding/storage",
         "training",
+        "training/world",
         "training/recipe",
         "training/evaluation",
         "training/export",

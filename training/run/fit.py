@@ -12,7 +12,7 @@ from tarn.sharding.format.manifest import Manifest, read_manifest
 from tarn.training.model.resnet import build_model
 from tarn.training.run import checkpoint
 from tarn.training.run.adoption import adopt
-from tarn.training.run.changes import keep_config, rate_jump, warm_up_note
+from tarn.training.run.changes import keep_config, rate_jump, settled, warm_up_note
 from tarn.training.run.config import RunConfig
 from tarn.training.run.finish import export_once, report_once
 from tarn.training.run.interruption import Interruption, Left
@@ -37,6 +37,8 @@ def fit(config: RunConfig) -> int:
     with joined_world(config.device) as world, ExitStack() as stack:
         manifest = read_manifest(config.data.shards, config.data.storage_options)
         stack.enter_context(training_numerics(config.speed.tf32, config.speed.deterministic))
+        with told_of(config.out):
+            config = settled(config)
         trainer = build_trainer(config, world, manifest)
         said = own(config, world, stack)
         told, complaints = checkpoint.newest(Path(config.out, "checkpoints"))

@@ -9,7 +9,7 @@ from tarn.sharding.sizes import parse_size
 from tarn.sharding.storage.told import DEADLINE
 from tarn.training.pixels.decode import check_decode, check_fidelity
 from tarn.training.pixels.geometry import Augmentation
-from tarn.training.pixels.preprocessing import Preprocessing, Triple
+from tarn.training.pixels.preprocessing import Preprocessing, Triple, resize_for
 from tarn.training.streaming.access import CACHE_LIMIT, Access, AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
 from tarn.training.streaming.growth import Growth, growth_of
@@ -58,7 +58,7 @@ class PictureConfig:
         check_fidelity(self.fidelity, self.interpolation)
 
     def preprocessing(self, image_size: int) -> Preprocessing:
-        resize = self.eval_resize or image_size * 256 // 224
+        resize = self.eval_resize or resize_for(image_size)
         return Preprocessing(resize=resize, crop=image_size, interpolation=self.interpolation)
 
     def growth(self, image_size: int) -> Growth | None:
@@ -96,8 +96,8 @@ class DataConfig:
     """px of the side in the first epochs, from which pictures grow to image_size; null: all of a size."""
     ramp: tuple[int, int] | None = None
     """Epochs, counted from 0, between which they grow linearly, in multiples of 32 px, such as [6, 30]."""
-    eval_resize: int = 256
-    """px of the shorter side before evaluation's centre crop."""
+    eval_resize: int | None = None
+    """px of the shorter side before evaluation's centre crop; null: 8/7 of the crop, 256 for 224."""
     eval_crop: int | None = None
     """px of evaluation's centre crop; null: image_size."""
     mean: Triple = (0.485, 0.456, 0.406)
@@ -147,9 +147,9 @@ class DataConfig:
     @property
     def preprocessing(self) -> Preprocessing:
         crop = self.eval_crop or self.image_size
-        return Preprocessing(
-            resize=self.eval_resize, crop=crop, mean=self.mean, std=self.std, interpolation=self.interpolation
-        )
+        resize = resize_for(crop) if self.eval_resize is None else self.eval_resize
+        how = self.interpolation
+        return Preprocessing(resize=resize, crop=crop, mean=self.mean, std=self.std, interpolation=how)
 
     @property
     def holdout(self) -> Holdout | None:

@@ -16,6 +16,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from tarn.sharding.errors import UsageError
 from tarn.training.world.launchers import meeting_place, told_ranks
+from tarn.training.world.loss import told_of_loss
 from tarn.training.world.orphans import leave_with_launcher
 from tarn.training.world.ranks import Ranks
 from tarn.training.world.rendezvous import fresh_store
@@ -106,7 +107,8 @@ def joined_world(device: str = "auto", timeout_minutes: int = 30) -> Iterator[Wo
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
     is_well = False
     try:
-        yield replace(world, control=dist.new_group(backend="gloo"))
+        with told_of_loss(rank):
+            yield replace(world, control=dist.new_group(backend="gloo"))
         is_well = True
     finally:
         # NCCL's end waits for the GPU's queue, in which a rank that failed may wait for the others, and they for it,

@@ -9,11 +9,11 @@ from tarn.training.__main__ import main
 from tarn.training.export.artifact import Artifact
 
 WORDS = [
-    "--model.arch=resnet18", "--data.image_size=32", "--data.eval_resize=36", "--data.lanes=4", "--data.active_shards=4", "--data.workers=0", "--optim.epochs=2",
-    "--optim.global_batch=40", "--optim.micro_batch=40", "--optim.lr=0.02", "--optim.warmup_epochs=0.5",
-    "--journal.tensorboard=false", "--eval_batch=20", "--device=cpu", "--amp=off", "--seed=3",
-    "--data.first_size=16", "--data.ramp=[0, 2]", "--data.repeats=2", "--data.augment.flip_mode=alternate",
-    "--data.interpolation=bicubic",
+    "--model.arch=resnet18", "--data.image_size=32", "--data.eval_resize=36", "--data.lanes=4",
+    "--data.active_shards=4", "--data.workers=0", "--optim.epochs=2", "--optim.global_batch=40",
+    "--optim.micro_batch=40", "--optim.lr=0.02", "--optim.warmup_epochs=0.5", "--journal.tensorboard=false",
+    "--eval_batch=20", "--device=cpu", "--amp=off", "--seed=3", "--data.first_size=16", "--data.ramp=[0, 2]",
+    "--data.repeats=2", "--data.augment.flip_mode=alternate", "--data.interpolation=bicubic",
 ]  # fmt: skip
 
 
