@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.loaders import shard_loader
+from support.web import served
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.training.streaming import OrderConfig, ShardLoader
 from tarn.training.streaming.repeats import unrepeated
@@ -17,7 +18,7 @@ from tarn.training.streaming.repeats import unrepeated
 Given = tuple[tuple[str, ...], bytes]
 
 
-def loader(shards: Path, workers: int = 0, **more: object) -> ShardLoader:
+def loader(shards: Path | str, workers: int = 0, **more: object) -> ShardLoader:
     settings = {"global_batch": 24, "image_size": 16, "lanes": 4, "active_shards": 4, "keys": True, "repeats": 3}
     return shard_loader(str(shards), num_workers=workers, **{**settings, **more})
 
@@ -113,6 +114,26 @@ def test_a_state_of_other_repeats_is_refused_and_an_older_one_has_none(shards: P
     loader(shards, repeats=1).load_state_dict(old)
     with pytest.raises(TarnError, match="repeats=1, this run has 3"):
         loader(shards).load_state_dict(old)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_store_is_asked_once_for_a_picture_that_comes_thrice(shards: Path, workers: int) -> None:
+    with served(shards) as web:
+        one = loader(web.url, workers, cache="none")
+        assert given_by(one) == given_by(loader(shards))
+        one.close()
+        pictures = [asked for asked in web.asked if asked[0].endswith(".tar")]
+    if not workers:  # the next epoch's first batches are begun by then
+        assert len(pictures) <= 48
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_repeats_go_through_the_cache_too(shards: Path, tmp_path: Path, workers: int) -> None:
+    with served(shards) as web:
+        one, here = loader(web.url, workers, cache=str(tmp_path)), loader(shards)
+        for _ in range(3):
+            assert given_by(one) == given_by(here)
+        one.close()
 
 
 def test_evaluation_repeats_nothing(shards: Path) -> None:
