@@ -1,4 +1,5 @@
-"""Mutated JPEGs through tiling, cutting and decoding: no crash, no hang, no read beyond the data, no wrong tiling.
+"""Mutated JPEGs through tiling, cutting, decoding and resizing: no crash, no hang, no read beyond the data, no wrong
+tiling.
 
     python -m benchmarks.fuzz --pictures 100000 --seed 0
 
@@ -29,6 +30,7 @@ from PIL import Image
 
 from tarn.sharding.jpeg.structure import Cutter, Reason, Region, tile
 from tarn.training.pixels.jpeg.region import RegionDecoder
+from tarn.training.pixels.resize.resize import Filter, Resizer
 
 PAGE = mmap.PAGESIZE
 SPECIAL = (0x00, 0xFF, 0xC0, 0xC4, 0xD0, 0xD3, 0xD7, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD, 0x7F, 0x80)
@@ -112,7 +114,13 @@ def by_pillow(data: bytes) -> bytes | None:
 
 
 def examine(
-    data: bytes, cliff: Cliff, cutter: Cutter, decoder: RegionDecoder, out: NDArray[np.uint8], rng: np.random.Generator
+    data: bytes,
+    cliff: Cliff,
+    cutter: Cutter,
+    decoder: RegionDecoder,
+    resizer: Resizer,
+    out: NDArray[np.uint8],
+    rng: np.random.Generator,
 ) -> str:
     """The outcome in words; raises AssertionError for what must not be."""
     lying = cliff.place(data).data
@@ -128,20 +136,33 @@ def examine(
         box = (left, top, left + int(rng.integers(1, 90)), top + int(rng.integers(1, 90)))
         region = cutter.cut(lying, box)
         scale = (8, 8, 4, 2, 1)[int(rng.integers(5))]
-        decoder.decode_into(np.frombuffer(lying, np.uint8), box, scale, out)
+        told, (_, _, columns, rows) = decoder.decode_into(np.frombuffer(lying, np.uint8), box, scale, out)
+        if told == Reason.OK:
+            resize(cliff, resizer, out[: rows * columns * 3].reshape(rows, columns, 3), rng)
         if isinstance(region, Region):
             decoder.decode_into(np.frombuffer(region.data, np.uint8), (0, 0, 90, 90), scale, out)
     return reason.words
 
 
+def resize(cliff: Cliff, resizer: Resizer, pixels: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    """Some box of the pixels, right before what nobody may read, by some filter."""
+    rows, columns, _ = pixels.shape
+    lying = cliff.place(pixels.tobytes()).reshape(rows, columns, 3)
+    (left, right), (top, bottom) = (np.sort(rng.uniform(0, side, 2)).tolist() for side in (columns, rows))
+    width, height = (int(value) for value in rng.integers(1, 120, 2))
+    target = np.empty((height, width, 3), np.uint8)
+    kind, flip = Filter(int(rng.integers(len(Filter)))), bool(rng.integers(2))
+    resizer.resize(lying, (left, top, right - left, bottom - top), target, kind, flip)
+
+
 def serve(connection: Connection, seed: int, numbers: range) -> None:
-    pictures, cliff, cutter, decoder = originals(), Cliff(), Cutter(), RegionDecoder()
+    pictures, cliff, cutter, decoder, resizer = originals(), Cliff(), Cutter(), RegionDecoder(), Resizer()
     out = np.zeros(100_000, np.uint8)  # a box has 90 x 90 px at most
     for number in numbers:
         connection.send(("at", number))
         try:
             data = mutant(pictures, seed, number)
-            told = examine(data, cliff, cutter, decoder, out, np.random.default_rng([seed, number, 1]))
+            told = examine(data, cliff, cutter, decoder, resizer, out, np.random.default_rng([seed, number, 1]))
         except AssertionError as error:
             connection.send(("wrong", f"{number}: {error}"))
             continue
@@ -177,6 +198,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
     args = parser.parse_args()
+    _ = Cutter(), RegionDecoder(), Resizer()  # compiled here, which may take longer than a child may be silent
     started, outcomes = time.perf_counter(), Counter[str]()
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()

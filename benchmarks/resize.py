@@ -54,14 +54,17 @@ def our_ways(target: Pixels) -> dict[str, Resize]:
     def way(kind: Filter) -> Resize:
         return lambda pixels, box: resizer.resize(pixels, box, target, kind)
 
-    kinds = (Filter.ANTIALIAS, Filter.EXACT, Filter.BILINEAR)
+    kinds = (Filter.ANTIALIAS, Filter.EXACT, Filter.BILINEAR, Filter.BICUBIC)
     return {f"ours, {kind.name.lower()}": way(kind) for kind in kinds}
 
 
 def other_ways(target: Pixels) -> dict[str, Resize]:
-    def pillow(pixels: Pixels, box: tuple[int, int, int, int]) -> object:
-        left, top, w, h = box
-        return images[id(pixels)].resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=(left, top, left + w, top + h))
+    def pillow(how: Image.Resampling) -> Resize:
+        def resize(pixels: Pixels, box: tuple[int, int, int, int]) -> object:
+            left, top, w, h = box
+            return images[id(pixels)].resize((SIDE, SIDE), how, box=(left, top, left + w, top + h))
+
+        return resize
 
     def torchvision(pixels: Pixels, box: tuple[int, int, int, int]) -> object:
         left, top, w, h = box
@@ -69,7 +72,11 @@ def other_ways(target: Pixels) -> dict[str, Resize]:
         return functional.resize(crop, [SIDE, SIDE], antialias=True)  # type: ignore[attr-defined]
 
     images: dict[int, Image.Image] = PILLOW_IMAGES
-    ways: dict[str, Resize] = {"Pillow": pillow, "torchvision v2, antialias": torchvision}
+    ways: dict[str, Resize] = {
+        "Pillow": pillow(Image.Resampling.BILINEAR),
+        "Pillow, bicubic": pillow(Image.Resampling.BICUBIC),
+        "torchvision v2, antialias": torchvision,
+    }
     try:
         cv2 = importlib.import_module("cv2")
     except ImportError:

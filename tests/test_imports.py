@@ -40,6 +40,7 @@ MAY_USE = {
     "training/streaming/processes": GROUND,
     "training/streaming/remote": DISK | STREAM,
     "training/streaming/workers": DISK | STREAM | PIXELS | {"training/streaming/remote"},
+    "training/streaming/holdout": DISK | STREAM | {"training/streaming/remote"},
     "training/streaming/planned": DISK | STREAM | {"training/streaming/remote", "training/streaming/workers"},
     "training/streaming/loader": DISK
     | STREAM
@@ -52,14 +53,19 @@ MAY_USE = {
     "training/streaming/__init__": STREAM | PIXELS | {"training/streaming/loader", "training/streaming/sequential"},
     "training/model": GROUND,
     "training/recipe": GROUND | {"training/pixels", "training/streaming/randomness"},
-    "training/evaluation": DISK | STREAM | PIXELS | {"training/world", "training/streaming/planned"},
+    "training/evaluation": DISK
+    | STREAM
+    | PIXELS
+    | {"training/world", "training/streaming/holdout", "training/streaming/planned"},
     "training/export": DISK | PIXELS | {"training/model"},
     "training/run": DISK
     | STREAM
     | PIXELS
     | {"training", "training/world", "training/streaming/planned", "training/model", "training/recipe"}
-    | {"training/evaluation", "training/export"},
-    "training/forecast": DISK | STREAM | {"training/world", "training/streaming/remote", "training/run"},
+    | {"training/evaluation", "training/export", "training/streaming/holdout"},
+    "training/forecast": DISK
+    | STREAM
+    | {"training/world", "training/streaming/holdout", "training/streaming/remote", "training/run"},
     "training/__main__": GROUND
     | {
         "sharding/storage",

@@ -47,6 +47,9 @@ def build_parser() -> argparse.ArgumentParser:
     score.add_argument("--model", type=expanded, required=True, help="model.pt")
     score.add_argument("--shards", required=True, help="folder or URL of a packed dataset")
     score.add_argument("--split", default="val", help="of the dataset (%(default)s)")
+    score.add_argument(
+        "--val-fraction", type=float, help="of the training split, held out as fit does (as the model's run did)"
+    )
     score.add_argument("--out", type=expanded, help="folder of the reports (default: the model's)")
     score.add_argument("--batch-size", type=int, default=128, help="pictures of a rank at a time (%(default)s)")
     score.add_argument("--workers", type=int, help="decoding processes of each rank (its part of the cores)")
@@ -115,7 +118,9 @@ def run_evaluate(args: argparse.Namespace, rest: list[str]) -> int:
     artifact = Artifact.read(args.model)
     model, dtype_on = artifact.build(str(args.model)), partial(choose_dtype, args.amp)
     with tqdm(desc="evaluate", unit="img", leave=False, disable=None) as bar:
-        report = score_model(args, model, artifact.classes, artifact.preprocessing, dtype_on, bar.update)
+        report = score_model(
+            args, model, artifact.classes, artifact.preprocessing, artifact.provenance, dtype_on, bar.update
+        )
     if report:
         print(json.dumps(report, indent=1, ensure_ascii=False))
     return 0

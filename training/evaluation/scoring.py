@@ -3,19 +3,22 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from tarn.sharding.format.manifest import ClassInfo, read_manifest
+from tarn.sharding.format.manifest import ClassInfo, Manifest, read_manifest
 from tarn.sharding.storage.told import TOLD
 from tarn.training.evaluation.evaluate import check_classes, evaluate, write_report
 from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.streaming.access import AccessConfig
+from tarn.training.streaming.holdout import hold_out, told_by
 from tarn.training.streaming.plan import eval_plan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
+from tarn.training.streaming.subset import Holdout
 from tarn.training.world.world import joined_world
 
 
@@ -24,13 +27,15 @@ def score_model(
     model: nn.Module,
     classes: Sequence[ClassInfo],
     crop: Preprocessing,
+    provenance: Mapping[str, Any],
     dtype_on: Callable[[torch.device], torch.dtype | None],
     progress: Callable[[int], object],
 ) -> dict[str, object]:
     """Scores and writes the reports; on rank 0 returns what evaluation.json says, elsewhere nothing.
 
-    dtype_on: the autocast type on a device. Raises TarnError for a dataset that cannot be read or does not belong to
-    the model.
+    provenance: of the model, which tells whether its run held pictures out of its training split (holdout.py): those
+    stand in for the run's validation split. dtype_on: the autocast type on a device. Raises TarnError for a dataset
+    that cannot be read or does not belong to the model.
     """
     store = TOLD.store
     manifest = read_manifest(args.shards, store.options)
@@ -44,11 +49,15 @@ def score_model(
             cache_limit=args.cache_limit,
             deadline=store.deadline,
         ).resolve(manifest.shards_root(args.shards))
-        plan = eval_plan(args.shards, manifest, args.split, crop, world, args.batch_size, access)
+        held_out = chosen(args, manifest, provenance)
+        split, subset = held_out.split if held_out else args.split, None
+        if held_out:
+            _, subset = hold_out(args.shards, manifest, held_out, access)
+        plan = eval_plan(args.shards, manifest, split, crop, world, args.batch_size, access, subset)
         model = model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         dtype = dtype_on(world.device)
         pin = world.device.type == "cuda"
-        loader = PlannedLoader(plan, manifest, args.split, start_crew(workers), pin_memory=pin, device=world.device)
+        loader = PlannedLoader(plan, manifest, split, start_crew(workers), pin_memory=pin, device=world.device)
         try:
             score = evaluate(model, loader, world, len(classes), dtype, progress)
         finally:
@@ -60,10 +69,18 @@ def score_model(
     context = {
         "model": str(args.model),
         "shards": args.shards,
-        "split": args.split,
-        "fingerprint": manifest.fingerprint(args.split),
+        "split": held_out.name if held_out else split,
+        "fingerprint": plan.fingerprint(manifest, split),
     }
     # a run's own evaluation.json tells of its validation split: other splits stand beside it
     name = "evaluation" if args.out or args.split == "val" else f"evaluation-{args.split}"
     path = write_report(args.out or args.model.parent, score, classes, context, name)
     return dict(json.loads(Path(path).read_text("utf-8")))
+
+
+def chosen(args: argparse.Namespace, manifest: Manifest, provenance: Mapping[str, Any]) -> Holdout | None:
+    """What stands in for the split asked for: what --val-fraction tells, or the model's own run; None: nothing does."""
+    told = told_by(provenance)
+    if args.val_fraction is not None:
+        return Holdout(args.val_fraction, told.split if told else "train", args.split)
+    return told if told and told.val_split == args.split and args.split not in manifest.splits else None

@@ -61,7 +61,7 @@ def forecast(plan: StreamPlan, ranks: int, hosts: int, limit: int | None, speeds
     """limit: bytes of a host's cache, None where data are read in place or by ranges only."""
     plans = of_one_host(plan, ranks, hosts)
     served = plan.samples * len(plans) // ranks
-    mean = sum(shard.bytes for shard in plan.shards) / int(plan.sizes.sum())
+    mean = sum(shard.bytes for shard in plan.shards) / sum(shard.samples for shard in plan.shards)
     working, everything = working_set(plans)
     if limit is None:
         traffic = Traffic(0, 0, 0) if plan.is_local else Traffic(0, served, int(served * mean))
@@ -95,7 +95,7 @@ def working_set(plans: list[StreamPlan]) -> tuple[int, int]:
     changes: list[tuple[int, int]] = []
     used: dict[int, list[int]] = {}
     for plan in plans:
-        for need in epoch_needs(plan, plan.order(0), 0, 0):
+        for need in epoch_needs(plan, 0, 0, 0):
             begin, end = used.setdefault(need.shard, [need.first, need.last])
             used[need.shard] = [min(begin, need.first), max(end, need.last)]
     sizes = plans[0].shards

@@ -1,11 +1,13 @@
 """python -m tarn.training plan: the forecast of a run as text."""
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.manifest import Manifest, read_manifest
 from tarn.training.forecast.forecast import Forecast, Speeds, forecast
+from tarn.training.streaming.holdout import hold_out
 from tarn.training.streaming.plan import StreamPlan, train_plan
 from tarn.training.world.ranks import Ranks
 
@@ -36,20 +38,29 @@ def plan_text(config: "RunConfig", args: argparse.Namespace) -> str:
     optim = config.optim
     part = None if optim.micro_batch == "auto" else optim.micro_batch
     plan = train_plan(config.data, manifest, Ranks(0, args.ranks), config.seed, optim.global_batch, part)
+    if config.data.holdout is not None:
+        plan = replace(plan, subset=hold_out(plan.root, manifest, config.data.holdout, plan.access)[0])
     limit = plan.access.cache_limit if plan.access.cache is not None else None
     told = forecast(plan, args.ranks, args.hosts, limit, speeds)
-    return "\n".join([*head(config, manifest, plan, args), *body(told, plan, args, limit)])
+    return "\n".join([*head(config, manifest, plan, args), *sizes(plan, optim.epochs), *body(told, plan, args, limit)])
 
 
 def head(config: "RunConfig", manifest: Manifest, plan: StreamPlan, args: argparse.Namespace) -> list[str]:
     split = manifest.split(config.data.train_split)
     whole = Ranks(0, args.ranks).has_whole_lanes(plan.global_batch, plan.lanes)
     lanes = "the shards of its own lanes" if whole else "every shard (lanes or batch do not divide by the ranks)"
+    held = split.samples - int(plan.sizes.sum())
     return [
         f"{plan.tars}: {split.samples:,} pictures, {len(split.shards):,} shards, {size(split.bytes)}; "
-        f"{plan.samples:,} served in an epoch of {plan.steps:,} steps of {plan.global_batch}",
+        f"{plan.samples:,} served in an epoch of {plan.steps:,} steps of {plan.global_batch}"
+        f"{f', {plan.repeats} samples of a picture' if plan.repeats > 1 else ''}"
+        f"{f'; {held:,} are held out for validation' if held else ''}",
         f"{args.ranks} ranks on {args.hosts} hosts; a rank reads {lanes}",
     ]
+
+
+def sizes(plan: StreamPlan, epochs: int) -> list[str]:
+    return [f"pictures grow          {plan.growth.in_words(epochs)}"] if plan.growth else []
 
 
 def body(told: Forecast, plan: StreamPlan, args: argparse.Namespace, limit: int | None) -> list[str]:

@@ -17,17 +17,25 @@ from tarn.training.pixels.geometry import (
 )
 from tarn.training.pixels.jpeg.region import Region, RegionDecoder
 from tarn.training.pixels.pictures import Pixels, decode_eval, decode_train
-from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.pixels.preprocessing import Preprocessing, check_interpolation
 from tarn.training.pixels.resize.resize import Filter, Resizer, exact_filter
 from tarn.training.pixels.resize.stretch import LARGEST_SIDE, window_stretch
 
 FIDELITIES = {"exact": Filter.EXACT, "default": Filter.ANTIALIAS, "fast": Filter.BILINEAR}
 
 
-def check_fidelity(told: str, key: str) -> None:
-    """Raises UsageError, naming the key, for what is no fidelity."""
+def check_fidelity(told: str, interpolation: str, prefix: str = "") -> None:
+    """Raises UsageError, naming the key, for what is no fidelity or interpolation, or none that goes with the other.
+
+    prefix: of the settings' names.
+    """
+    check_interpolation(interpolation, f"{prefix}interpolation")
     if told not in FIDELITIES:
-        raise UsageError(f"{key}={told!r} is unknown: choose one of {', '.join(FIDELITIES)}.")
+        raise UsageError(f"{prefix}fidelity={told!r} is unknown: choose one of {', '.join(FIDELITIES)}.")
+    if told == "fast" and interpolation != "bilinear":
+        raise UsageError(
+            f"{prefix}fidelity=fast is bilinear: choose default or exact for {prefix}interpolation={interpolation}."
+        )
 
 
 def check_decode(told: str, fidelity: str, key: str) -> None:
@@ -43,11 +51,12 @@ class PictureDecoder:
 
     fidelity: that of training crops: exact (torchvision's RandomResizedCrop on Pillow pictures, bit for bit), default
     (antialiased as well, a crop of twice its target's size or more being decoded at half size), fast (bilinear without
-    antialiasing). Evaluation is always exact.
+    antialiasing). interpolation: of training crops, bilinear or bicubic, the latter always in Pillow's arithmetic.
+    Evaluation is always exact, and its interpolation part of the preprocessing.
     """
 
-    def __init__(self, fidelity: str = "default") -> None:
-        self.exact, self.filter = fidelity == "exact", FIDELITIES[fidelity]
+    def __init__(self, fidelity: str = "default", interpolation: str = "bilinear") -> None:
+        self.exact, self.filter, self.interpolation = fidelity == "exact", FIDELITIES[fidelity], interpolation
         self.pixels = np.empty(1 << 20, np.uint8)
         try:
             self.regions, self.resizer = RegionDecoder(), Resizer()
@@ -62,13 +71,13 @@ class PictureDecoder:
         """
         if augmentation.crop == "resized" and self.native and self.crop(data, out, augmentation, uniforms):
             return
-        out[...] = decode_train(data, len(out), augmentation, uniforms, self.exact)
+        out[...] = decode_train(data, len(out), augmentation, uniforms, self.exact, self.interpolation)
 
     def evaluate(self, data: memoryview, out: Pixels, preprocessing: Preprocessing) -> None:
         """Writes crop x crop x 3 pixels, those of decode_eval. Raises BrokenPictureError."""
         if self.native and self.centre(data, out, preprocessing):
             return
-        out[...] = decode_eval(data, preprocessing.resize, preprocessing.crop)
+        out[...] = decode_eval(data, preprocessing.resize, preprocessing.crop, preprocessing.interpolation)
 
     def crop(self, data: memoryview, out: Pixels, augmentation: Augmentation, uniforms: NDArray[np.float64]) -> bool:
         """Whether this picture could be cropped without decoding all of it."""
@@ -83,7 +92,9 @@ class PictureDecoder:
         part = scale / 8
         inside = (left * part - region.left, top * part - region.top, (right - left) * part, (bottom - top) * part)
         rows, columns = region.pixels.shape[:2]
-        chosen = exact_filter(columns, rows, len(out), len(out)) if self.exact else self.filter
+        chosen = self.filter
+        if self.exact or self.interpolation == "bicubic":
+            chosen = exact_filter(columns, rows, len(out), len(out), self.interpolation)
         self.resizer.resize(region.pixels, inside, out, chosen, is_flipped(augmentation, uniforms))
         return True
 
@@ -93,14 +104,15 @@ class PictureDecoder:
         if not 0 < width * height <= MOST_PIXELS or data[-2:] != END_OF_JPEG:
             return False  # it may be cut off where the crop does not show: that is for Pillow to judge
         sides, crop = resized_sides(width, height, preprocessing.resize), preprocessing.crop
+        how = preprocessing.interpolation
         if max(sides) > LARGEST_SIDE:
             return False
-        across, right = window_stretch(width, sides[0], centre_start(sides[0], crop), crop)
-        down, bottom = window_stretch(height, sides[1], centre_start(sides[1], crop), crop)
+        across, right = window_stretch(width, sides[0], centre_start(sides[0], crop), crop, how)
+        down, bottom = window_stretch(height, sides[1], centre_start(sides[1], crop), crop, how)
         region = self.region(data, (across.origin, down.origin, right, bottom), 8)
         if region is None:
             return False
-        self.resizer.resample(region.pixels, across, down, out, exact_filter(width, height, *sides))
+        self.resizer.resample(region.pixels, across, down, out, exact_filter(width, height, *sides, how))
         return True
 
     def region(self, data: memoryview, box: Box, scale: int) -> Region | None:

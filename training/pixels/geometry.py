@@ -32,8 +32,16 @@ class Augmentation:
     """padded: px of border on each side."""
     flip: float = 0.5
     """Chance of a mirrored picture."""
+    flip_mode: str = "random"
+    """random, or alternate: by chance in a picture's first epoch, then every other time (Jordan 2024)."""
 
     def __post_init__(self) -> None:
+        if self.flip_mode not in ("random", "alternate"):
+            raise UsageError(f"data.augment.flip_mode={self.flip_mode!r} is unknown: choose random or alternate.")
+        if self.flip_mode == "alternate" and self.flip != 0.5:
+            raise UsageError(
+                f"data.augment.flip_mode=alternate mirrors a picture every other time: flip={self.flip} must be 0.5."
+            )
         if self.crop not in ("resized", "padded", "centre"):
             raise UsageError(f"data.augment.crop={self.crop!r} is unknown: choose resized, padded or centre.")
         if not 0 < self.scale[0] <= self.scale[1] <= 1:

@@ -23,6 +23,8 @@ from tarn.training.pixels.geometry import (
 
 Pixels = NDArray[np.uint8]
 
+RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}  # Pillow antialiases both
+
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Raises BrokenPictureError where the pixels are cut off or damaged."""
@@ -30,22 +32,22 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
 
 
-def decode_eval(data: Bytes, resize: int, crop: int) -> Pixels:
+def decode_eval(data: Bytes, resize: int, crop: int, interpolation: str = "bilinear") -> Pixels:
     """crop x crop x 3, uint8: torchvision's Resize(resize) and CenterCrop(crop) on a Pillow picture, to the bit.
 
     Raises BrokenPictureError.
     """
-    return np.asarray(centre_crop(resize_shorter(to_rgb(open_picture(data)), resize), crop))
+    return np.asarray(centre_crop(resize_shorter(to_rgb(open_picture(data)), resize, interpolation), crop))
 
 
-def resize_shorter(image: Image.Image, size: int) -> Image.Image:
+def resize_shorter(image: Image.Image, size: int, interpolation: str) -> Image.Image:
     """Raises BrokenPictureError where a picture of one narrow side would grow beyond the limit."""
     sides = resized_sides(*image.size, size)
     if sides[0] * sides[1] > max(MOST_PIXELS, image.width * image.height):
         raise BrokenPictureError(
             f"too long and narrow ({image.width} x {image.height} px: {sides[0]} x {sides[1]} at the size asked for)"
         )
-    return image if image.size == sides else image.resize(sides, Image.Resampling.BILINEAR)
+    return image if image.size == sides else image.resize(sides, RESAMPLING[interpolation])
 
 
 def centre_crop(image: Image.Image, size: int) -> Image.Image:
@@ -54,7 +56,12 @@ def centre_crop(image: Image.Image, size: int) -> Image.Image:
 
 
 def decode_train(
-    data: Bytes, size: int, augmentation: Augmentation, uniforms: NDArray[np.float64], exact: bool = False
+    data: Bytes,
+    size: int,
+    augmentation: Augmentation,
+    uniforms: NDArray[np.float64],
+    exact: bool = False,
+    interpolation: str = "bilinear",
 ) -> Pixels:
     """size x size x 3, uint8, its crop and flip chosen by UNIFORMS numbers in [0, 1). exact: see cut_and_resize.
 
@@ -63,15 +70,15 @@ def decode_train(
     image = open_picture(data)
     if augmentation.crop == "resized":
         box = resized_crop_box(image.width, image.height, augmentation, uniforms)
-        pixels = np.asarray(cut_and_resize(image, box, size, exact))
+        pixels = np.asarray(cut_and_resize(image, box, size, exact, interpolation))
     elif augmentation.crop == "padded":
-        pixels = padded_crop(to_rgb(image), size, augmentation.padding, uniforms)
+        pixels = padded_crop(resize_shorter(to_rgb(image), size, interpolation), size, augmentation.padding, uniforms)
     else:
-        pixels = np.asarray(centre_crop(resize_shorter(to_rgb(image), size), size))
+        pixels = np.asarray(centre_crop(resize_shorter(to_rgb(image), size, interpolation), size))
     return pixels[:, ::-1] if is_flipped(augmentation, uniforms) else pixels
 
 
-def cut_and_resize(image: Image.Image, box: Box, size: int, exact: bool) -> Image.Image:
+def cut_and_resize(image: Image.Image, box: Box, size: int, exact: bool, interpolation: str) -> Image.Image:
     """The box's pixels alone take part. A JPEG that is far larger than needed is decoded at 1/2, 1/4 or 1/8 by its own
     DCT (Pillow's draft mode), but where it is to be exact."""
     width, height = image.size
@@ -83,12 +90,12 @@ def cut_and_resize(image: Image.Image, box: Box, size: int, exact: bool) -> Imag
     part = to_rgb(image).crop((*outer[:2], min(outer[2], image.width), min(outer[3], image.height)))
     inner = (left * x - outer[0], top * y - outer[1], right * x - outer[0], bottom * y - outer[1])
     inner = (*inner[:2], min(inner[2], part.width), min(inner[3], part.height))
-    return part.resize((size, size), Image.Resampling.BILINEAR, box=inner)
+    return part.resize((size, size), RESAMPLING[interpolation], box=inner)
 
 
 def padded_crop(image: Image.Image, size: int, padding: int, uniforms: NDArray[np.float64]) -> Pixels:
     """A size x size window of the picture, moved by up to `padding` px over black borders."""
-    centred = np.asarray(centre_crop(resize_shorter(image, size), size))
+    centred = np.asarray(centre_crop(image, size))
     bordered = np.pad(centred, ((padding, padding), (padding, padding), (0, 0)))
     left, top = (int(uniform * (2 * padding + 1)) for uniform in uniforms[2 * ATTEMPTS : 2 * ATTEMPTS + 2])
     return bordered[top : top + size, left : left + size]

@@ -8,20 +8,31 @@ from tarn.sharding.errors import TarnError, UsageError
 
 Triple = tuple[float, float, float]
 
+INTERPOLATIONS = {"bilinear antialias": "bilinear", "bicubic antialias": "bicubic"}  # by name in a model
+
+
+def check_interpolation(told: str, key: str) -> None:
+    """Raises UsageError, naming the key, for what is no interpolation."""
+    if told not in INTERPOLATIONS.values():
+        raise UsageError(f"{key}={told!r} is unknown: choose one of {', '.join(INTERPOLATIONS.values())}.")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocessing:
-    """Shorter side to `resize` px (bilinear, antialiased), centre crop of `crop` px, then (x / 255 - mean) / std.
+    """Shorter side to `resize` px (antialiased), centre crop of `crop` px, then (x / 255 - mean) / std.
 
-    The defaults are those of torchvision's ImageNet evaluation. Raises UsageError for values that make no picture.
+    interpolation: bilinear or bicubic. The defaults are those of torchvision's ImageNet evaluation. Raises UsageError
+    for values that make no picture.
     """
 
     resize: int = 256
     crop: int = 224
     mean: Triple = (0.485, 0.456, 0.406)
     std: Triple = (0.229, 0.224, 0.225)
+    interpolation: str = "bilinear"
 
     def __post_init__(self) -> None:
+        check_interpolation(self.interpolation, "data.interpolation")
         if not 1 <= self.crop <= self.resize:
             raise UsageError(
                 f"data.eval_resize={self.resize} with a crop of {self.crop} px makes no picture: "
@@ -34,7 +45,8 @@ class Preprocessing:
 
     def to_dict(self) -> dict[str, object]:
         """Plain values only, so that it loads with weights_only=True."""
-        return asdict(self) | {"mean": list(self.mean), "std": list(self.std), "interpolation": "bilinear antialias"}
+        told = {"mean": list(self.mean), "std": list(self.std), "interpolation": f"{self.interpolation} antialias"}
+        return asdict(self) | told
 
     @classmethod
     def from_dict(cls, told: object, where: str) -> "Preprocessing":
@@ -47,6 +59,7 @@ class Preprocessing:
                 crop=int(told["crop"]),
                 mean=triple(told["mean"]),
                 std=triple(told["std"]),
+                interpolation=INTERPOLATIONS[str(told.get("interpolation", "bilinear antialias"))],
             )
         except (KeyError, TypeError, ValueError, UsageError) as error:
             raise TarnError(f"{where} holds no usable preprocessing ({error}): export the model again.") from error

@@ -19,14 +19,15 @@ from tarn.training.run.trainer import Trainer
 
 def report_once(trainer: Trainer, manifest: Manifest, journal: Journal, stop: Interruption) -> None:
     """evaluation.json and the table per class of the chosen weights, unless they tell of them and this split."""
-    run, split, world = Path(trainer.config.out), trainer.config.data.val_split, trainer.world
+    run, data, world = Path(trainer.config.out), trainer.config.data, trainer.world
     if trainer.val_loader is None:
         return
     chosen = main_finds(world, lambda: choose(trainer, journal.say))
+    split, fingerprint = data.holdout.name if data.holdout else data.val_split, trainer.val_loader.state.fingerprint
     context: dict[str, object] = {
         "step": chosen.marker["step"],
         "split": split,
-        "fingerprint": manifest.fingerprint(split),
+        "fingerprint": fingerprint,
         "checkpoint": chosen.marker.get("sha256"),
         "export": chosen.kind,
     }

@@ -25,6 +25,7 @@ from tarn.training.run.saving import Keeper, main_does, main_finds
 from tarn.training.run.trace import Trace
 from tarn.training.run.trainer import Trainer
 from tarn.training.streaming.config import DataConfig
+from tarn.training.streaming.holdout import hold_out
 from tarn.training.streaming.plan import eval_plan, train_plan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
 from tarn.training.world.numerics import training_numerics
@@ -121,16 +122,18 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Traine
     is_weighted = optim.class_weights == "balanced"
     counts = main_finds(world, lambda: class_counts(data, manifest)) if is_weighted else None
     learner = Learner(config, world, model, len(manifest.classes), counts)
+    access = data.access(manifest.shards_root(data.shards))
+    left, held = hold_out(data.shards, manifest, data.holdout, access) if data.holdout else (None, None)
     share = world.largest_share(optim.global_batch)
     with told_of_memory(optim.micro_batch):
         part = learner.part_size(share, data.image_size, checkpoint.known_part(Path(config.out, "checkpoints")))
-        train = train_plan(data, manifest, world, config.seed, optim.global_batch, part, config.journal.keys)
+        train = train_plan(data, manifest, world, config.seed, optim.global_batch, part, config.journal.keys, left)
         learner.prepare(part, data.image_size, -(-share // part))
     val = None
-    if has_validation(config, manifest):
-        val = eval_plan(
-            data.shards, manifest, data.val_split, data.preprocessing, world, config.eval_batch, train.access
-        )
+    val_split = data.train_split if held else data.val_split
+    if held or has_validation(config, manifest):
+        crop = data.preprocessing
+        val = eval_plan(data.shards, manifest, val_split, crop, world, config.eval_batch, access, held)
     workers, pin = worker_count(data, world), world.device.type == "cuda"
     loader_of = partial(PlannedLoader, pin_memory=pin, device=world.device if pin else None)
     return Trainer(
@@ -138,7 +141,7 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Traine
         world,
         learner,
         loader_of(train, manifest, data.train_split, start_crew(workers), ledger=ledger_path(config, world)),
-        loader_of(val, manifest, data.val_split, start_crew(workers)) if val else None,
+        loader_of(val, manifest, val_split, start_crew(workers)) if val else None,
     )
 
 
@@ -194,9 +197,12 @@ def introduce(
     config, world, plan = trainer.config, trainer.world, trainer.train_loader.plan
     precision = str(trainer.learner.dtype).removeprefix("torch.") if trainer.learner.dtype else "float32"
     val = trainer.val_loader.plan.samples if trainer.val_loader else "none"
+    growth = config.data.growth
+    size = growth.in_words(config.optim.epochs) if growth else f"{config.data.image_size} px"
+    shown = f"{plan.samples} samples, {plan.repeats} of a picture," if plan.repeats > 1 else str(plan.samples)
     journal.say(
-        f"{config.model.arch}, {len(manifest.classes)} classes, {plan.samples} of "
-        f"{manifest.split(config.data.train_split).samples} training pictures an epoch at {config.data.image_size} px, "
+        f"{config.model.arch}, {len(manifest.classes)} classes, {shown} of "
+        f"{plan.sizes.sum()} training pictures an epoch at {size}, "
         f"{val} for validation."
     )
     if trainer.learner.problem is not None:

@@ -12,6 +12,8 @@ from tarn.training.pixels.geometry import Augmentation
 from tarn.training.pixels.preprocessing import Preprocessing, Triple, resize_for
 from tarn.training.streaming.access import CACHE_LIMIT, Access, AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
+from tarn.training.streaming.growth import Growth, growth_of
+from tarn.training.streaming.subset import Holdout
 
 if TYPE_CHECKING:
     import torch  # the decoding processes do without
@@ -22,32 +24,45 @@ PREFETCH = "1GB"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderConfig:
-    """What the order depends on besides the seed and the global batch. lanes, active_shards: see order.py."""
+    """What the order depends on besides the seed and the global batch. lanes, active_shards: see order.py;
+    repeats: showings of a picture in a row, repeats.py; none in evaluation."""
 
     lanes: int = LANES
     active_shards: int = ACTIVE_SHARDS
+    repeats: int = 1
 
     def __post_init__(self) -> None:
-        if self.lanes < 1 or self.active_shards < 1:
-            raise UsageError(f"lanes={self.lanes} and active_shards={self.active_shards} must each be at least 1.")
+        if min(self.lanes, self.active_shards, self.repeats) < 1:
+            raise UsageError(
+                f"lanes={self.lanes}, active_shards={self.active_shards} and repeats={self.repeats} must each be at "
+                "least 1."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureConfig:
     """What becomes of a picture. augment: crop and flip in training. eval_resize: px of the shorter side before
     evaluation's centre crop; 8/7 of the crop where none is told. fidelity: of training crops (decode.py), exact,
-    default or fast."""
+    default or fast. interpolation: bilinear or bicubic, in evaluation too. first_size, ramp: training pictures grow
+    from first_size to image_size px between two epochs (growth.py)."""
 
     augment: Augmentation = field(default_factory=Augmentation)
     eval_resize: int | None = None
     fidelity: str = "default"
+    interpolation: str = "bilinear"
+    first_size: int | None = None
+    ramp: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         check_kind(self.augment, Augmentation, "augment")
-        check_fidelity(self.fidelity, "fidelity")
+        check_fidelity(self.fidelity, self.interpolation)
 
     def preprocessing(self, image_size: int) -> Preprocessing:
-        return Preprocessing(resize=self.eval_resize or resize_for(image_size), crop=image_size)
+        resize = self.eval_resize or resize_for(image_size)
+        return Preprocessing(resize=resize, crop=image_size, interpolation=self.interpolation)
+
+    def growth(self, image_size: int) -> Growth | None:
+        return growth_of(image_size, self.first_size, self.ramp)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +87,15 @@ class DataConfig:
     """Name of the split that is trained on."""
     val_split: str = "val"
     """Name of the split that is validated on."""
+    val_fraction: float | None = None
+    """Of a dataset without val_split: the part of train_split's pictures that is held out to validate on, the same ones
+    whatever the seed and the shards; null: none."""
     image_size: int = 224
     """px of a training picture's side and, unless eval_crop says otherwise, of an evaluation picture's."""
+    first_size: int | None = None
+    """px of the side in the first epochs, from which pictures grow to image_size; null: all of a size."""
+    ramp: tuple[int, int] | None = None
+    """Epochs, counted from 0, between which they grow linearly, in multiples of 32 px, such as [6, 30]."""
     eval_resize: int | None = None
     """px of the shorter side before evaluation's centre crop; null: 8/7 of the crop, 256 for 224."""
     eval_crop: int | None = None
@@ -87,6 +109,8 @@ class DataConfig:
     """Sequences that an epoch's samples are dealt into; ranks that divide it read shards of their own."""
     active_shards: int = ACTIVE_SHARDS
     """Shards that samples are shuffled among at a time."""
+    repeats: int = 1
+    """Crops of each picture in a row (repeated augmentation); an epoch keeps its length and shows fewer pictures."""
     workers: int | None = None
     """Decoding processes of each rank; null: one for each CPU core, a single one where the CPU trains too."""
     storage_options: dict[str, Any] = field(default_factory=dict)
@@ -101,6 +125,8 @@ class DataConfig:
     """Seconds without a byte after which a store counts as gone."""
     fidelity: str = "default"
     """Of training crops: default (antialiased, within a level of Pillow), exact (Pillow's pixels) or fast."""
+    interpolation: str = "bilinear"
+    """bilinear or bicubic (antialiased both), of training crops and of evaluation; part of the exported model."""
     prefetch: str = PREFETCH
     """Memory for batches made ahead, of each rank, such as 2GB."""
     decode: str = "cpu"
@@ -109,20 +135,31 @@ class DataConfig:
     bad_samples: BadSamplesConfig = field(default_factory=BadSamplesConfig)
 
     def __post_init__(self) -> None:
-        check_fidelity(self.fidelity, "data.fidelity")
+        check_fidelity(self.fidelity, self.interpolation, "data.")
         check_decode(self.decode, self.fidelity, "data.decode")
         parse_size(self.prefetch, "data.prefetch")
-        for name in ("image_size", "lanes", "active_shards"):
+        for name in ("image_size", "lanes", "active_shards", "repeats"):
             if getattr(self, name) < 1:
                 raise UsageError(f"data.{name}={getattr(self, name)} must be at least 1.")
         if self.workers is not None and self.workers < 0:
             raise UsageError(f"data.workers={self.workers} must be at least 0, or null for all cores.")
+        _ = self.growth, self.holdout  # raises for settings that do not fit together
 
     @property
     def preprocessing(self) -> Preprocessing:
         crop = self.eval_crop or self.image_size
         resize = resize_for(crop) if self.eval_resize is None else self.eval_resize
-        return Preprocessing(resize=resize, crop=crop, mean=self.mean, std=self.std)
+        how = self.interpolation
+        return Preprocessing(resize=resize, crop=crop, mean=self.mean, std=self.std, interpolation=how)
+
+    @property
+    def holdout(self) -> Holdout | None:
+        told = self.val_fraction
+        return Holdout(told, self.train_split, self.val_split) if told is not None else None
+
+    @property
+    def growth(self) -> Growth | None:
+        return growth_of(self.image_size, self.first_size, self.ramp, "data.")
 
     def access(self, tars: str) -> Access:
         told = AccessConfig(

@@ -48,9 +48,8 @@ class ShardLoader(PlannedLoader):
     rank's share is to come in several. order, pictures, delivery: see config.py; access: access.py; bad_samples:
     bad_samples.py, and bad_sample_ledger: a file of this rank for their names. Where iterating begins: iteration.py.
 
-    Batches depend on (data, seed, epoch, global_batch, lanes, active_shards) and, but for rounding of pixels by
-    decode=cuda, on nothing else. Raises UsageError for settings that do not fit together, TarnError for data that
-    cannot be read.
+    Batches depend on (data, seed, epoch, global_batch, order, pictures) and, but for rounding of pixels by decode=cuda,
+    on nothing else. Raises UsageError for settings that do not fit together, TarnError for data that cannot be read.
     """
 
     def __init__(
@@ -106,6 +105,8 @@ class ShardLoader(PlannedLoader):
                 fidelity=pictures.fidelity,
                 prefetch=parse_size(str(delivery.prefetch), "prefetch"),
                 decode=delivery.decode,
+                growth=pictures.growth(image_size) if train else None,
+                repeats=order.repeats if train else 1,
             )
             device = torch.device(delivery.device) if delivery.device is not None else None
             ledger, pin = Path(bad_sample_ledger) if bad_sample_ledger else None, delivery.pin_memory

@@ -15,8 +15,10 @@ from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.streaming.access import Access
 from tarn.training.streaming.bad_samples import BadSamplesConfig
 from tarn.training.streaming.config import PREFETCH, DataConfig
+from tarn.training.streaming.growth import Growth
 from tarn.training.streaming.order import EpochOrder
 from tarn.training.streaming.state import StreamState
+from tarn.training.streaming.subset import Subset
 from tarn.training.world.ranks import Ranks
 
 
@@ -27,6 +29,8 @@ class StreamPlan:
     root: where the manifest and the indexes lie; tars: where the shards do, mostly the same.
     part_size: the most samples of a part (micro-batch). drop_last: leave out the samples behind the last whole global
     batch; otherwise they make a smaller one, of which every rank gets a part, an empty one where there are too few.
+    image_size: px, the largest where pictures grow. repeats: showings of a picture in a row (repeats.py).
+    subset: the samples of the shards that belong to it; None: all.
     Raises UsageError where data or ranks cannot fill a global batch.
     """
 
@@ -49,6 +53,9 @@ class StreamPlan:
     fidelity: str = "default"
     prefetch: int = parse_size(PREFETCH, "data.prefetch")  # bytes
     decode: str = "cpu"
+    growth: Growth | None = None
+    repeats: int = 1
+    subset: Subset | None = None
 
     def __post_init__(self) -> None:
         most = int(self.sizes.sum()) if self.drop_last else self.global_batch
@@ -68,10 +75,29 @@ class StreamPlan:
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
+        """Samples of each shard."""
+        if self.subset is not None:
+            return self.subset.sizes
         return np.array([shard.samples for shard in self.shards], np.int64)
 
+    def places(self, shards: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where in their shards samples stand, of their numbers among those that belong to the plan."""
+        return numbers if self.subset is None else self.subset.places(shards, numbers)
+
+    def fingerprint(self, manifest: Manifest, split: str) -> str:
+        """That of the split, or of what of it belongs to the plan."""
+        whole = manifest.fingerprint(split)
+        return whole if self.subset is None else self.subset.fingerprint(whole)
+
+    def size_of(self, epoch: int) -> int:
+        """px of a picture's side in an epoch."""
+        return self.growth.size(epoch) if self.growth is not None else self.image_size
+
     def order(self, epoch: int) -> EpochOrder:
-        return EpochOrder(self.sizes, self.seed, epoch, self.lanes, self.active_shards, shuffle=self.train)
+        """That of the cycle (repeats.py) that the epoch is part of: mostly the epoch itself."""
+        return EpochOrder(
+            self.sizes, self.seed, epoch // self.repeats, self.lanes, self.active_shards, shuffle=self.train
+        )
 
     @cached_property
     def samples(self) -> int:
@@ -118,6 +144,7 @@ def train_plan(
     global_batch: int,
     micro_batch: int | None,
     keys: bool = False,
+    subset: Subset | None = None,
 ) -> StreamPlan:
     """The training stream of this rank."""
     return StreamPlan(
@@ -140,13 +167,23 @@ def train_plan(
         fidelity=data.fidelity,
         prefetch=parse_size(data.prefetch, "data.prefetch"),
         decode=data.decode,
+        growth=data.growth,
+        repeats=data.repeats,
+        subset=subset,
     )
 
 
 def eval_plan(
-    root: str, manifest: Manifest, split: str, crop: Preprocessing, ranks: Ranks, batch: int, access: Access
+    root: str,
+    manifest: Manifest,
+    split: str,
+    crop: Preprocessing,
+    ranks: Ranks,
+    batch: int,
+    access: Access,
+    subset: Subset | None = None,
 ) -> StreamPlan:
-    """Every picture of a split exactly once over all ranks, `batch` of them to a rank at a time."""
+    """Every picture of a split, or of a subset, exactly once over all ranks, `batch` of them to a rank at a time."""
     return StreamPlan(
         root=root,
         tars=manifest.shards_root(root),
@@ -162,6 +199,7 @@ def eval_plan(
         augmentation=None,
         drop_last=False,
         access=access,
+        subset=subset,
     )
 
 
@@ -178,4 +216,5 @@ def start_state(plan: StreamPlan, fingerprint: str) -> StreamState:
         global_batch=plan.global_batch,
         lanes=plan.lanes,
         active_shards=plan.active_shards,
+        repeats=plan.repeats,
     )

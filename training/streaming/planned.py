@@ -62,7 +62,7 @@ class PlannedLoader(EpochIteration):
             manifest  # held: its files stay while they are read (sharding/format/holding.py)
         )
         self.classes = manifest.classes
-        self.state = start_state(plan, manifest.fingerprint(split))
+        self.state = start_state(plan, plan.fingerprint(manifest, split))
         self.ledger = Ledger(ledger, plan.bad_samples.budget)
         self.counters: Counter[str] = Counter()
         self.fetching = Fetching(plan, crew) if plan.access.cache is not None else None
@@ -147,7 +147,7 @@ class PlannedLoader(EpochIteration):
             yield from zip(places, ready, strict=False)
             return
         assert self.maker is not None
-        rows, side = self.plan.rows, self.plan.image_size
+        rows, side = self.plan.rows, self.plan.size_of(epoch)
         for place in places:
             self.crew.owner.check()
             memory = bytearray(sum(slot_layout(rows, side)))

@@ -82,9 +82,9 @@ class Source:
         """What was read ahead for this source."""
         raise NotImplementedError
 
-    def samples(self, shard: int) -> int:
-        """How many samples a shard has."""
-        return self.shards[shard].samples
+    def load_indexes(self, shards: set[int]) -> None:
+        """Into `indexes`, all at once. Raises TarnError."""
+        raise NotImplementedError
 
     def name(self, shard: int) -> str:
         """The shard's name below the tars' root."""
@@ -126,6 +126,10 @@ class LocalSource(Source):
 
     def read(self, places: Sequence[Place]) -> list[Sample]:
         return [self.sample(shard, place) for shard, place in places]
+
+    def load_indexes(self, shards: set[int]) -> None:
+        for shard in shards:
+            self.index(shard)
 
     def sample(self, shard: int, place: int) -> Sample:
         offset, size, label, _ = self.index(shard)[place].item()

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from tarn.sharding.errors import TarnError
 
 FORMAT = 1
+SINCE = {"repeats": 1}  # what earlier states do not name
 REMEDY = {  # where no setting of that name is there to be given
     "fingerprint": "give the dataset and split that it was trained on",
     "format": "use the version of Tarn that wrote it",
@@ -20,6 +21,7 @@ class StreamState:
     global_batch: int
     lanes: int
     active_shards: int
+    repeats: int = 1
     epoch: int = 0
     samples: int = 0
     format: int = FORMAT
@@ -38,8 +40,8 @@ class StreamState:
 
         Raises TarnError that names both values where data, seed, batch or order differ.
         """
-        mine = self.to_dict()
-        for name in ("format", "fingerprint", "seed", "global_batch", "lanes", "active_shards"):
+        mine, told = self.to_dict(), {**SINCE, **told}
+        for name in ("format", "fingerprint", "seed", "global_batch", "lanes", "active_shards", "repeats"):
             if told.get(name) != mine[name]:
                 raise TarnError(
                     f"the checkpoint's stream has {name}={told.get(name)!r}, this run has {mine[name]!r}: "

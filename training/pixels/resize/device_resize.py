@@ -1,19 +1,28 @@
 """Crops of different sizes resized to one, on any device: two matrix products for a group of pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+Kernel = Callable[[Tensor], Tensor]  # of distances, in px of the smaller picture
+
 MOST_PICTURES = 32  # of a group
 MOST_PIXELS = 2**24  # of a group, its pictures padded to the largest sides among them
 
 
-def resize_crops(pictures: Sequence[Tensor], boxes: NDArray[np.float32], flips: NDArray[np.bool_], side: int) -> Tensor:
+def resize_crops(
+    pictures: Sequence[Tensor],
+    boxes: NDArray[np.float32],
+    flips: NDArray[np.bool_],
+    side: int,
+    interpolation: str = "bilinear",
+) -> Tensor:
     """n x side x side x 3, uint8: of every picture (3 x H x W, uint8) its box, antialiased (a triangle over all source
-    pixels of a target pixel, as torchvision's and Pillow's BILINEAR), mirrored where it is to be.
+    pixels of a target pixel, as torchvision's and Pillow's BILINEAR, or for bicubic the curve of their BICUBIC),
+    mirrored where it is to be.
 
     boxes: n x 4, left, top, width and height in px, within the picture. Pixels outside have no part in the outcome.
     """
@@ -29,7 +38,9 @@ def resize_crops(pictures: Sequence[Tensor], boxes: NDArray[np.float32], flips: 
     with torch.no_grad(), torch.autocast(device.type, enabled=False):
         for group in groups([(crop.shape[1], crop.shape[2]) for crop in crops]):
             there = torch.from_numpy(told[group].astype(np.float32)).to(device)
-            out[torch.tensor(group, device=device)] = resized([crops[i] for i in group], there, side)
+            out[torch.tensor(group, device=device)] = resized(
+                [crops[i] for i in group], there, side, KERNELS[interpolation]
+            )
     return out
 
 
@@ -47,25 +58,39 @@ def groups(sizes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
         yield group
 
 
-def resized(crops: Sequence[Tensor], told: Tensor, side: int) -> Tensor:
+def resized(crops: Sequence[Tensor], told: Tensor, side: int, kernel: Kernel) -> Tensor:
     """told: n x 5, left, top, width, height, flip. Returns n x side x side x 3, uint8."""
     height, width = max(crop.shape[1] for crop in crops), max(crop.shape[2] for crop in crops)
     padded = crops[0].new_zeros((len(crops), 3, height, width))
     for room, crop in zip(padded.unbind(), crops, strict=True):
         room[:, : crop.shape[1], : crop.shape[2]].copy_(crop)
     left, top, wide, high, flip = told.unbind(1)
-    down, across = triangles(top, high, height, side), triangles(left, wide, width, side)
+    down, across = shares(top, high, height, side, kernel), shares(left, wide, width, side, kernel)
     across = torch.where(flip[:, None, None] > 0, across.flip(1), across)
     pixels = down[:, None] @ padded.float() @ across[:, None].mT
     return pixels.round_().clamp_(0, 255).byte().permute(0, 2, 3, 1)
 
 
-def triangles(start: Tensor, length: Tensor, size: int, side: int) -> Tensor:
+def shares(start: Tensor, length: Tensor, size: int, side: int, kernel: Kernel) -> Tensor:
     """n x side x size: how much each of `size` source pixels counts for each of `side` target pixels of a span."""
     scale = (length / side)[:, None, None]
     target = torch.arange(side, device=start.device, dtype=torch.float32)[None, :, None] + 0.5
     source = torch.arange(size, device=start.device, dtype=torch.float32)[None, None, :]
     begin, end = start[:, None, None], (start + length)[:, None, None]
-    counts = 1 - (source + 0.5 - begin - target * scale).abs() / scale.clamp(min=1.0)
-    counts = counts.clamp_(min=0.0) * ((source + 1 > begin) & (source < end))
+    counts = kernel((source + 0.5 - begin - target * scale).abs() / scale.clamp(min=1.0))
+    counts = counts * ((source + 1 > begin) & (source < end))
     return counts / counts.sum(dim=2, keepdim=True)
+
+
+def triangle(distance: Tensor) -> Tensor:
+    return (1 - distance).clamp_(min=0.0)
+
+
+def cubic(distance: Tensor) -> Tensor:
+    """Keys 1981, a = -1/2."""
+    near = (1.5 * distance - 2.5) * distance**2 + 1
+    far = ((2.5 - 0.5 * distance) * distance - 4) * distance + 2
+    return torch.where(distance < 1, near, torch.where(distance < 2, far, torch.zeros_like(far)))
+
+
+KERNELS: dict[str, Kernel] = {"bilinear": triangle, "bicubic": cubic}

@@ -182,7 +182,7 @@ static enum status resize_picture(struct resizer *resizer, struct picture pictur
     struct plan plan = {0};
     plan.across.room = most_taps(filter, across);
     plan.down.room = most_taps(filter, down);
-    plan.exact = filter == EXACT || plan.across.room > MOST_FAST_TAPS || plan.down.room > MOST_FAST_TAPS;
+    plan.exact = filter == EXACT || filter == BICUBIC || plan.across.room > MOST_FAST_TAPS || plan.down.room > MOST_FAST_TAPS;
     plan.across.exact = plan.down.exact = plan.exact;
     enum status status = make_room(resizer, &plan, picture.width, picture.height, out.width, out.height);
     if (status != DONE) return status;
@@ -204,15 +204,16 @@ static enum status resize_picture(struct resizer *resizer, struct picture pictur
 
 /* Pillow's order from version 13 on where rows are much reduced: their number first, through a picture of its own. */
 static enum status resize_down_first(struct resizer *resizer, struct picture picture, const struct stretch *across,
-                                     const struct stretch *down, struct target out, int flip) {
+                                     const struct stretch *down, struct target out, enum filter filter,
+                                     int flip) {
     int width = picture.width, height = out.height;
     uint8_t *lower = malloc((size_t)3 * width * height);
     if (!lower) return NO_MEMORY;
     struct picture between = {lower, (ptrdiff_t)3 * width, width, height, 0};
     struct target shrunk = {lower, between.stride, width, height};
     struct stretch as_wide = {0, width, width, width, 0, 0}, as_tall = {0, height, height, height, 0, 0};
-    enum status status = resize_picture(resizer, picture, &as_wide, down, shrunk, EXACT, 0);
-    if (status == DONE) status = resize_picture(resizer, between, across, &as_tall, out, EXACT, flip);
+    enum status status = resize_picture(resizer, picture, &as_wide, down, shrunk, filter, 0);
+    if (status == DONE) status = resize_picture(resizer, between, across, &as_tall, out, filter, flip);
     free(lower);
     return status;
 }
@@ -233,8 +234,9 @@ int resize_rgb(struct resizer *resizer, const uint8_t *source, ptrdiff_t source_
     struct picture picture = {source, source_stride, source_width, source_height, 0};
     struct target target = {out, out_stride, out_width, out_height};
     if (!is_sound(across, source_width, out_width) || !is_sound(down, source_height, out_height) ||
-        filter < ANTIALIAS || filter > EXACT_DOWN_FIRST)
+        filter < ANTIALIAS || filter > BICUBIC_DOWN_FIRST)
         return BAD_ARGUMENTS;
-    if (filter == EXACT_DOWN_FIRST) return resize_down_first(resizer, picture, across, down, target, flip);
+    if (filter == EXACT_DOWN_FIRST) return resize_down_first(resizer, picture, across, down, target, EXACT, flip);
+    if (filter == BICUBIC_DOWN_FIRST) return resize_down_first(resizer, picture, across, down, target, BICUBIC, flip);
     return resize_picture(resizer, picture, across, down, target, filter, flip);
 }

@@ -18,12 +18,15 @@ from tarn.training.pixels.resize.stretch import LARGEST_SIDE, Stretch, box_stret
 class Filter(IntEnum):
     """ANTIALIAS: triangle over all source pixels of a target pixel, within 1 level of Pillow's BILINEAR.
     EXACT: bit for bit Pillow's. BILINEAR: two taps an axis, as OpenCV's INTER_LINEAR and torchvision's antialias=False.
+    BICUBIC: Pillow's BICUBIC, bit for bit (Keys 1981, a = -1/2).
     """
 
     ANTIALIAS = 0
     EXACT = 1
     BILINEAR = 2
     EXACT_DOWN_FIRST = 3  # Pillow's other order, see exact_filter()
+    BICUBIC = 4
+    BICUBIC_DOWN_FIRST = 5
 
 
 @functools.cache
@@ -53,13 +56,17 @@ def pillow_reorders() -> bool:
     return not np.array_equal(ours, theirs)
 
 
-def exact_filter(width: int, height: int, out_width: int, out_height: int) -> Filter:
-    """The filter that gives the installed Pillow's values for a picture of width x height px (a box: the pixels that it
-    touches). Intermediate values are rounded, hence the order of directions shows. Source: Pillow 13, Resample.c.
+def exact_filter(width: int, height: int, out_width: int, out_height: int, interpolation: str = "bilinear") -> Filter:
+    """The filter that gives the installed Pillow's values, of BILINEAR or BICUBIC, for a picture of width x height px
+    (a box: the pixels that it touches). Intermediate values are rounded, hence the order of directions shows. Source:
+    Pillow 13, Resample.c.
     """
     fewer_rows = height - out_height
     down_first = fewer_rows > 0 and fewer_rows > 2 * (width - out_width)
-    return Filter.EXACT_DOWN_FIRST if down_first and pillow_reorders() else Filter.EXACT
+    reordered = down_first and pillow_reorders()
+    if interpolation == "bicubic":
+        return Filter.BICUBIC_DOWN_FIRST if reordered else Filter.BICUBIC
+    return Filter.EXACT_DOWN_FIRST if reordered else Filter.EXACT
 
 
 class Resizer:

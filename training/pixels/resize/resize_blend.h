@@ -92,7 +92,7 @@ INLINE u8x32 exact_sum(const uint8_t *lines, ptrdiff_t step, const uint32_t *wei
     }
     for (int part = 0; part < 4; part++) {
         i32x8 whole = sum[part] >> EXACT_BITS;
-        u8x8 bytes = __builtin_convertvector(whole | (whole > 255), u8x8);
+        u8x8 bytes = __builtin_convertvector((whole | (whole > 255)) & (whole >= 0), u8x8);
         memcpy((uint8_t *)&out + part * 8, &bytes, 8);
     }
     return out;

@@ -4,6 +4,7 @@ import ctypes
 import math
 
 LARGEST_SIDE = 1 << 20  # px, of source and target alike: as in resize.c
+REACH = {"bilinear": 1.0, "bicubic": 2.0}  # of the filters, in px of the smaller picture
 
 
 class Stretch(ctypes.Structure):
@@ -29,12 +30,12 @@ def box_stretch(begin: float, extent: float, size: int) -> Stretch:
     return Stretch(begin - touched, begin + extent - touched, math.ceil(begin + extent) - touched, size, 0, 0)
 
 
-def window_stretch(length: int, size: int, first: int, count: int) -> tuple[Stretch, int]:
+def window_stretch(length: int, size: int, first: int, count: int, interpolation: str) -> tuple[Stretch, int]:
     """Of `length` px that become `size`, the window of `count` px from `first` on. Also gives the end of the px that it
     needs, which begin at `origin`: those within the filter's reach, in the kernel's arithmetic (resize_weights.h).
     """
     scale = length / size
-    reach = max(scale, 1.0)
+    reach = REACH[interpolation] * max(scale, 1.0)
     origin = int((first + 0.5) * scale - reach + 0.5)
     end = int((first + count - 0.5) * scale + reach + 0.5)
     return Stretch(0, length, length, size, first, max(origin, 0)), min(end, length)

@@ -22,21 +22,26 @@ def needs(plan: StreamPlan, epoch: int, step: int) -> Iterator[Need]:
     """From a step on, without end, epoch after epoch, soonest first. A shard comes once for each of its windows."""
     for number in itertools.count():
         begin = step * plan.global_batch if number == 0 else 0
-        yield from epoch_needs(plan, plan.order(epoch + number), begin, number * plan.samples)
+        yield from epoch_needs(plan, epoch + number, begin, number * plan.samples)
 
 
-def epoch_needs(plan: StreamPlan, order: EpochOrder, begin: int, shift: int) -> Iterator[Need]:
+def epoch_needs(plan: StreamPlan, epoch: int, begin: int, shift: int) -> Iterator[Need]:
+    """Of one epoch, from its position `begin` on; moments are positions and `shift`."""
+    order, cycle_begin = plan.order(epoch), epoch % plan.repeats * plan.samples
+    begin, end, shift = cycle_begin + begin, cycle_begin + plan.samples, shift - cycle_begin
     lanes = plan.ranks.lanes(plan.global_batch, order.lane_count) if plan.train else range(1)
-    each = (lane_needs(order, lane, begin, plan.samples, shift) for lane in lanes)
+    if cycle_begin % order.lane_count:
+        lanes = range(order.lane_count)  # an epoch without whole rows shifts the next one's lanes among ranks
+    each = (lane_needs(order, lane, begin, end, shift, plan.repeats) for lane in lanes)
     return heapq.merge(*each, key=lambda need: need.first)
 
 
-def lane_needs(order: EpochOrder, lane: int, begin: int, end: int, shift: int) -> Iterator[Need]:
-    """Of the windows of a lane that reach beyond position `begin` and start before position `end`."""
-    first_sample, windows = order.lanes[lane].begin, order.lanes[lane].windows
+def lane_needs(order: EpochOrder, lane: int, begin: int, end: int, shift: int, repeats: int) -> Iterator[Need]:
+    """Of the windows of a lane that reach beyond position `begin` of the cycle and start before position `end`."""
+    first_sample, windows, row = order.lanes[lane].begin, order.lanes[lane].windows, order.lane_count * repeats
     for start, stop in itertools.pairwise(windows.tolist()):
-        excess = order.rows * order.lane_count  # the positions from here on go to the longer lanes alone
-        first, last = min(start * order.lane_count + lane, excess), stop * order.lane_count + lane
+        excess = order.rows * row  # the positions from here on go to the longer lanes alone
+        first, last = min(start * row + lane, excess), stop * row + lane
         if last <= begin or first >= end or start == stop:
             continue
         for shard in order.shards_between(first_sample + start, first_sample + stop):

@@ -15,6 +15,7 @@ from tarn.sharding.storage.persistence import Patience, Reader
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.remote.source import RemoteSource
 from tarn.training.streaming.remote.traffic import Traffic
+from tarn.training.streaming.showings import Showings
 from tarn.training.streaming.sources import Opening
 
 CONNECTIONS = 8  # opened while the manifest is read
@@ -58,6 +59,6 @@ def read_opening(
     """
     reader, known = (start.reader, start.indexes(plan.shards)) if start else (None, {})
     source = RemoteSource(plan.root, plan.tars, plan.shards, plan.access, traffic, number, reader)
-    shards, places = plan.order(epoch).locate(plan.positions(step)[0])
+    shards, places = Showings(plan, epoch).locate(plan.positions(step)[0])
     source.load_indexes(set(shards.tolist()), known)
     return source.read_ahead(list(zip(shards.tolist(), places.tolist(), strict=True))), source.counters

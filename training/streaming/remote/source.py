@@ -22,7 +22,7 @@ from tarn.training.streaming.access import Access
 from tarn.training.streaming.remote.cache import ShardCache
 from tarn.training.streaming.remote.cached import CachedShards, Record
 from tarn.training.streaming.remote.traffic import COMING, Traffic
-from tarn.training.streaming.sources import HEADER, Opening, Place, Sample, Source, checked_index
+from tarn.training.streaming.sources import HEADER, LocalSource, Opening, Place, Sample, Source, checked_index
 
 POLL = 0.005  # s
 LONGEST_WAIT = 60.0  # s for a shard that is on its way; then its samples are read by range
@@ -31,6 +31,21 @@ WRONG_BYTES_ATTEMPTS = 3
 NOTHING: Mapping[int, bytes] = {}
 
 Range = tuple[str, int, int]  # name, start, end
+
+
+def source_of(
+    root: str,
+    tars: str,
+    shards: tuple[ShardInfo, ...],
+    access: Access,
+    traffic: Traffic | None = None,
+    number: int = 1,
+    reader: Reader | None = None,
+) -> Source:
+    """Of shards wherever they lie. reader: one of the tars' root that has its connections open, if there is one."""
+    if storage.local_path(tars) is not None:
+        return LocalSource(root, tars, shards, access.options)
+    return RemoteSource(root, tars, shards, access, traffic, number, reader)
 
 
 class RemoteSource(Source):
@@ -64,7 +79,7 @@ class RemoteSource(Source):
         """What is needed for these and is not in the cache, all at once."""
         self.load_indexes({shard for shard, _ in places})
         here = {shard for shard, _ in places if self.is_cached(self.shards[shard])}
-        missing = [(shard, place) for shard, place in places if shard not in here]
+        missing = [(shard, place) for shard, place in dict.fromkeys(places) if shard not in here]
         records: list[Record] = [self.indexes[shard][place].item() for shard, place in missing]
         raws = self.read_by_range([shard for shard, _ in missing], records, range(len(missing)))
         return Opening(tuple(places), dict(self.indexes), dict(zip(missing, raws, strict=True)))

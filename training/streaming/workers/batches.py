@@ -9,16 +9,14 @@ from numpy.typing import NDArray
 from tarn.sharding.errors import TarnError
 from tarn.sharding.storage.persistence import Reader
 from tarn.training.pixels.decode import PictureDecoder
-from tarn.training.pixels.geometry import UNIFORMS
 from tarn.training.pixels.jpeg_rows import JPEG_ROW, JpegRow, RegionWriter, no_jpegs
 from tarn.training.pixels.pictures import BrokenPictureError, Pixels
 from tarn.training.streaming.bad_samples import BadSample, substitute
-from tarn.training.streaming.order import EpochOrder
 from tarn.training.streaming.plan import StreamPlan
-from tarn.training.streaming.randomness import sample_uniforms
-from tarn.training.streaming.remote.source import RemoteSource
+from tarn.training.streaming.remote.source import source_of
 from tarn.training.streaming.remote.traffic import Traffic
-from tarn.training.streaming.sources import LocalSource, Sample, Source
+from tarn.training.streaming.showings import Showings
+from tarn.training.streaming.sources import Sample, Source
 
 SUBSTITUTES = 20  # tried for one bad sample before the shard itself counts as bad
 
@@ -67,9 +65,7 @@ def joined(parts: Sequence[Made]) -> Made:
 
 def build_source(plan: StreamPlan, traffic: Traffic | None, number: int, reader: Reader | None = None) -> Source:
     """reader: one of the tars' root that has its connections open, if there is one."""
-    if plan.is_local:
-        return LocalSource(plan.root, plan.tars, plan.shards, plan.access.options)
-    return RemoteSource(plan.root, plan.tars, plan.shards, plan.access, traffic, number, reader)
+    return source_of(plan.root, plan.tars, plan.shards, plan.access, traffic, number, reader)
 
 
 class BatchMaker:
@@ -77,8 +73,8 @@ class BatchMaker:
 
     def __init__(self, plan: StreamPlan, source: Source) -> None:
         self.plan, self.source = plan, source
-        self.order: tuple[int, EpochOrder] | None = None
-        self.decoder = PictureDecoder(plan.fidelity)
+        self.showings: Showings | None = None
+        self.decoder = PictureDecoder(plan.fidelity, plan.preprocessing.interpolation)
         self.regions = RegionWriter() if plan.decode == "cuda" and plan.train else None
 
     def make(
@@ -94,17 +90,17 @@ class BatchMaker:
         as_pixels: no JPEG is left to a device. Raises TarnError naming shard, key and cause.
         """
         epoch, step, part = place
-        if self.order is None or self.order[0] != epoch:
-            self.order = (epoch, self.plan.order(epoch))
+        if self.showings is None or self.showings.epoch != epoch:
+            self.showings = Showings(self.plan, epoch)
         first, end = rows or (0, len(labels))
         positions = self.plan.positions(step)[part][first:end]
-        shards, places = self.order[1].locate(positions)
+        shards, places = self.showings.locate(positions)
         wanted = list(zip(shards.tolist(), places.tolist(), strict=True))
-        uniforms = sample_uniforms(self.plan.seed, epoch, positions, UNIFORMS)
+        uniforms = self.showings.uniforms(positions, shards, places)
         bad: list[BadSample] = []
         keys: list[str] = []
         jpegs: dict[int, JpegRow] = {}
-        for at, sample in enumerate(self.source.read(wanted)):
+        for at, sample in enumerate(self.read(wanted)):
             shard, out = wanted[at][0], images[first + at]
             jpeg = None if as_pixels else self.leave_to_device(sample.picture, out, uniforms[at])
             if jpeg is not None:
@@ -115,6 +111,14 @@ class BatchMaker:
             if self.plan.keys:
                 keys.append(sample.key)
         return Made(len(wanted), tuple(keys), tuple(bad), jpeg_table(jpegs))
+
+    def read(self, places: Sequence[tuple[int, int]]) -> list[Sample]:
+        """A picture that comes several times is read once."""
+        if self.plan.repeats == 1:
+            return self.source.read(places)
+        once = list(dict.fromkeys(places))
+        found = dict(zip(once, self.source.read(once), strict=True))
+        return [found[place] for place in places]
 
     def remake(self, place: Place, images: NDArray[np.uint8], labels: NDArray[np.int64], rows: Sequence[int]) -> Made:
         """Those rows again, as pixels. Raises TarnError."""
@@ -146,11 +150,15 @@ class BatchMaker:
                         "data.bad_samples.policy=replace to train without it."
                     ) from error
                 bad.append(BadSample(self.source.name(shard), sample.key, str(error)))
-                place = substitute(self.plan.seed, *at, attempt, self.source.samples(shard))
-                (sample,) = self.source.read([(shard, place)])
+                (sample,) = self.source.read([(shard, self.substitute(shard, at, attempt))])
         raise TarnError(
             f"{self.source.url(shard)}: {SUBSTITUTES} samples drawn in a row are bad: copy or pack it again."
         )
+
+    def substitute(self, shard: int, at: tuple[int, int], attempt: int) -> int:
+        """The place of the sample of that shard, among the plan's own, which stands in for another."""
+        number = substitute(self.plan.seed, *at, attempt, int(self.plan.sizes[shard]))
+        return int(self.plan.places(np.array([shard]), np.array([number]))[0])
 
     def decode(self, data: memoryview, out: Pixels, uniforms: NDArray[np.float64]) -> None:
         if self.plan.augmentation is None:

@@ -61,8 +61,8 @@ class CudaLane(Lane):
 class DeviceDecoder:
     """Makes a batch on the device of what decoding processes left in memory."""
 
-    def __init__(self, device: torch.device, library: JpegLibrary) -> None:
-        self.device, self.library = device, library
+    def __init__(self, device: torch.device, library: JpegLibrary, interpolation: str = "bilinear") -> None:
+        self.device, self.library, self.interpolation = device, library, interpolation
         self.lane = CudaLane(device) if device.type == "cuda" else Lane()
 
     def finish(self, lent: Lent) -> tuple[Tensor, Tensor, Made]:
@@ -113,7 +113,8 @@ class DeviceDecoder:
     def show(self, images: Tensor, jpegs: NDArray[np.void], pictures: list[Tensor]) -> None:
         if pictures:
             rows = torch.from_numpy(jpegs["row"].astype(np.int64)).to(self.device)
-            images[rows] = resize_crops(pictures, jpegs["box"], jpegs["flip"], images.shape[1])
+            crops = resize_crops(pictures, jpegs["box"], jpegs["flip"], images.shape[1], self.interpolation)
+            images[rows] = crops
 
 
 def chosen_decoder(plan: StreamPlan, device: torch.device | None) -> tuple[StreamPlan, DeviceDecoder | None, list[str]]:
@@ -129,4 +130,4 @@ def chosen_decoder(plan: StreamPlan, device: torch.device | None) -> tuple[Strea
     if library is None:
         warning = f"decode=cuda is not usable here ({reason}): pictures are decoded on the CPU."
         return replace(plan, decode="cpu"), None, [warning]
-    return plan, DeviceDecoder(device, library), []
+    return plan, DeviceDecoder(device, library, plan.preprocessing.interpolation), []

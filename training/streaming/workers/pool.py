@@ -214,7 +214,7 @@ class WorkerPool:
         self.release_abandoned(done.ticket, assembly)
 
     def delivered(self, assembly: Assembly, look: Look) -> Lent:
-        images, labels = self.slots.lend(assembly.slot)
+        images, labels = self.slots.lend(assembly.slot, self.plan.size_of(assembly.place[0]))
         made = assembly.whole()
         again = partial(self.remake, assembly.place, assembly.slot, look)
         return Lent(images[: made.samples], labels[: made.samples], made, again)

@@ -34,7 +34,8 @@ class Registrar(Protocol):
 
 
 class Slots:
-    """Of one loader, each for the labels and images of a batch of so many rows. bytes: of one slot.
+    """Of one loader, each for the labels and images of a batch of so many rows, at most `side` px wide and high.
+    bytes: of one slot.
 
     warnings: why memory is not page-locked, told once; it is plain memory then.
     """
@@ -78,9 +79,10 @@ class Slots:
         else:
             self.locked[slot] = address
 
-    def lend(self, slot: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Images and labels, views of the slot; it is taken back when both are gone."""
-        images, labels = slot_arrays(memoryview(self.maps[slot]), self.rows, self.side)
+    def lend(self, slot: int, side: int | None = None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Images, of `side` px where they are smaller than the largest, and labels, views of the slot; it is taken back
+        when both are gone."""
+        images, labels = slot_arrays(memoryview(self.maps[slot]), self.rows, side or self.side)
         weakref.finalize(images.base, self.take_back, slot).atexit = False
         return images, labels
 

@@ -61,7 +61,8 @@ def work(connection: Connection) -> None:
         note(setup, job.ticket)
         if job.slot not in slots:
             slots[job.slot] = mapped(setup.slots_file, setup.slot_bytes, job.slot * setup.slot_bytes)
-        images, labels = slot_arrays(memoryview(slots[job.slot]), setup.rows, setup.plan.image_size)
+        side = setup.plan.size_of(job.place[0])
+        images, labels = slot_arrays(memoryview(slots[job.slot]), setup.rows, side)
         if job.opening is not None:
             source.take_in(job.opening)
         made, error = None, ""

@@ -11,12 +11,14 @@ from PIL import Image
 
 from tarn.sharding.errors import TarnError
 from tarn.training.pixels.resize.resize import Filter, Resizer, exact_filter
-from tarn.training.pixels.resize.stretch import window_stretch
+from tarn.training.pixels.resize.stretch import REACH, window_stretch
 
 Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 sides = st.one_of(st.integers(1, 40), st.integers(1, 600))
-filters = st.sampled_from([Filter.ANTIALIAS, Filter.EXACT, Filter.BILINEAR])
+filters = st.sampled_from([Filter.ANTIALIAS, Filter.EXACT, Filter.BILINEAR, Filter.BICUBIC])
+interpolations = st.sampled_from(sorted(REACH))
+RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 def draw(seed: int, height: int, width: int) -> Pixels:
@@ -32,18 +34,18 @@ def resized(pixels: Pixels, box: Box, size: tuple[int, int], kind: Filter, flip:
     return out
 
 
-def by_pillow(pixels: Pixels, box: Box, size: tuple[int, int]) -> Pixels:
+def by_pillow(pixels: Pixels, box: Box, size: tuple[int, int], how: str = "bilinear") -> Pixels:
     """Cropped to the pixels that the box touches, then resized."""
     left, top, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
     x, y = floor(left), floor(top)
     crop = np.ascontiguousarray(pixels[y : ceil(bottom), x : ceil(right)])
     within = (left - x, top - y, right - x, bottom - y)
-    return np.asarray(Image.fromarray(crop).resize(size, Image.Resampling.BILINEAR, box=within))
+    return np.asarray(Image.fromarray(crop).resize(size, RESAMPLING[how], box=within))
 
 
-def exactly(pixels: Pixels, box: Box, size: tuple[int, int]) -> Pixels:
+def exactly(pixels: Pixels, box: Box, size: tuple[int, int], how: str = "bilinear") -> Pixels:
     width, height = ceil(box[0] + box[2]) - floor(box[0]), ceil(box[1] + box[3]) - floor(box[1])
-    return resized(pixels, box, size, exact_filter(width, height, *size))
+    return resized(pixels, box, size, exact_filter(width, height, *size, how))
 
 
 def difference(first: Pixels, second: Pixels) -> int:
@@ -56,6 +58,7 @@ def test_whole_pictures_come_out_as_pillow_resizes_them(width: int, height: int,
     pixels, box = draw(seed, height, width), (0, 0, width, height)
     expected = by_pillow(pixels, box, (w, h))
     assert np.array_equal(exactly(pixels, box, (w, h)), expected)
+    assert np.array_equal(exactly(pixels, box, (w, h), "bicubic"), by_pillow(pixels, box, (w, h), "bicubic"))
     assert difference(resized(pixels, box, (w, h), Filter.ANTIALIAS), expected) <= 1
 
 
@@ -72,37 +75,43 @@ def test_boxes_come_out_as_if_cropped_first(
     box = (left, top, right - left, bottom - top)
     expected = by_pillow(pixels, box, (w, h))
     assert np.array_equal(exactly(pixels, box, (w, h)), expected)
+    assert np.array_equal(exactly(pixels, box, (w, h), "bicubic"), by_pillow(pixels, box, (w, h), "bicubic"))
     assert difference(resized(pixels, box, (w, h), Filter.ANTIALIAS), expected) <= 1
+
+
+def how_of(kind: Filter) -> str:
+    return "bicubic" if kind in (Filter.BICUBIC, Filter.BICUBIC_DOWN_FIRST) else "bilinear"
 
 
 def windowed(pixels: Pixels, size: tuple[int, int], start: tuple[int, int], out: Pixels, kind: Filter) -> None:
     """Fills out with the window of the resized picture that begins at start, given no px that it does not need."""
     height, width = pixels.shape[:2]
-    across, right = window_stretch(width, size[0], start[0], out.shape[1])
-    down, bottom = window_stretch(height, size[1], start[1], out.shape[0])
+    across, right = window_stretch(width, size[0], start[0], out.shape[1], how_of(kind))
+    down, bottom = window_stretch(height, size[1], start[1], out.shape[0], how_of(kind))
     Resizer().resample(pixels[down.origin : bottom, across.origin : right], across, down, out, kind)
 
 
 @settings(max_examples=80, deadline=None)
-@given(sides, sides, sides, sides, st.integers(0, 1000), st.data())
+@given(sides, sides, sides, sides, st.integers(0, 1000), interpolations, st.data())
 def test_windows_come_out_as_if_cut_out_of_the_whole_picture_resized(
-    width: int, height: int, w: int, h: int, seed: int, data: st.DataObject
+    width: int, height: int, w: int, h: int, seed: int, how: str, data: st.DataObject
 ) -> None:
     pixels = draw(seed, height, width)
     left, top = data.draw(st.integers(0, w - 1)), data.draw(st.integers(0, h - 1))
     right, bottom = data.draw(st.integers(left + 1, w)), data.draw(st.integers(top + 1, h))
-    expected = by_pillow(pixels, (0, 0, width, height), (w, h))[top:bottom, left:right]
+    expected = by_pillow(pixels, (0, 0, width, height), (w, h), how)[top:bottom, left:right]
     out = np.empty((bottom - top, right - left, 3), np.uint8)
-    windowed(pixels, (w, h), (left, top), out, exact_filter(width, height, w, h))
+    windowed(pixels, (w, h), (left, top), out, exact_filter(width, height, w, h, how))
     assert np.array_equal(out, expected)
-    windowed(pixels, (w, h), (left, top), out, Filter.ANTIALIAS)
-    assert difference(out, expected) <= 1
+    if how == "bilinear":
+        windowed(pixels, (w, h), (left, top), out, Filter.ANTIALIAS)
+        assert difference(out, expected) <= 1
 
 
 def test_a_window_that_needs_more_than_is_given_is_refused() -> None:
     pixels, out = np.zeros((100, 100, 3), np.uint8), np.empty((20, 20, 3), np.uint8)
-    (across, right), (down, bottom) = window_stretch(100, 40, 10, 20), window_stretch(100, 40, 10, 20)
     for kind in Filter:
+        across, right = down, bottom = window_stretch(100, 40, 10, 20, how_of(kind))
         Resizer().resample(pixels[down.origin : bottom, across.origin : right], across, down, out, kind)
         with pytest.raises(TarnError, match="all that the target needs"):
             Resizer().resample(pixels[down.origin : bottom, across.origin : right - 3], across, down, out, kind)

@@ -10,10 +10,11 @@ from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.remote.horizon import Horizon
 from tarn.training.streaming.remote.needs import epoch_needs, needs
+from tarn.training.streaming.showings import Showings
 from tarn.training.world.ranks import Ranks
 
 
-def plan(sizes: list[int], ranks: Ranks, batch: int, lanes: int, active: int) -> StreamPlan:
+def plan(sizes: list[int], ranks: Ranks, batch: int, lanes: int, active: int, repeats: int = 1) -> StreamPlan:
     return StreamPlan(
         root="nowhere",
         tars="nowhere",
@@ -28,6 +29,7 @@ def plan(sizes: list[int], ranks: Ranks, batch: int, lanes: int, active: int) ->
         preprocessing=Preprocessing(),
         augmentation=Augmentation(),
         drop_last=True,
+        repeats=repeats,
     )
 
 
@@ -35,18 +37,19 @@ SIZES = st.lists(st.integers(1, 30), min_size=1, max_size=12).filter(lambda size
 
 
 @settings(max_examples=60, deadline=None)
-@given(SIZES, st.integers(1, 4), st.integers(1, 5), st.integers(1, 8), st.data())
+@given(SIZES, st.integers(1, 4), st.integers(1, 5), st.integers(1, 8), st.integers(1, 3), st.data())
 def test_every_shard_is_announced_before_its_first_sample_and_until_its_last(
-    sizes: list[int], ranks: int, lanes: int, active: int, data: st.DataObject
+    sizes: list[int], ranks: int, lanes: int, active: int, repeats: int, data: st.DataObject
 ) -> None:
-    mine = plan(sizes, Ranks(data.draw(st.integers(0, ranks - 1)), ranks), 8, lanes, active)
+    mine = plan(sizes, Ranks(data.draw(st.integers(0, ranks - 1)), ranks), 8, lanes, active, repeats)
     start = data.draw(st.integers(0, mine.steps - 1))
-    order = mine.order(2)
-    told = list(epoch_needs(mine, order, start * 8, 0))
+    epoch = data.draw(st.integers(0, 4))
+    showings = Showings(mine, epoch)
+    told = list(epoch_needs(mine, epoch, start * 8, 0))
     assert [need.first for need in told] == sorted(need.first for need in told)
     for step in range(start, mine.steps):
         for positions in mine.positions(step):
-            shards, _ = order.locate(positions)
+            shards, _ = showings.locate(positions)
             for position, shard in zip(positions.tolist(), shards.tolist(), strict=True):
                 assert any(need.shard == shard and need.first <= position < need.last for need in told)
 
@@ -59,17 +62,17 @@ def test_epochs_follow_each_other_without_end() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(SIZES, st.integers(1, 4), st.integers(1, 40))
+@given(SIZES, st.integers(1, 4), st.integers(1, 40), st.integers(1, 3))
 def test_a_horizon_holds_what_a_step_reads_as_far_as_the_limit_reaches(
-    sizes: list[int], lanes: int, shards: int
+    sizes: list[int], lanes: int, shards: int, repeats: int
 ) -> None:
-    mine = plan(sizes, Ranks(), 8, lanes, 2)
+    mine = plan(sizes, Ranks(), 8, lanes, 2, repeats)
     limit = 3000 * shards
     horizon = Horizon(mine, limit, 0, 0)
     for epoch in range(2):
         for step in range(mine.steps):
             horizon.advance(epoch, step)
-            read, _ = mine.order(epoch).locate(np.concatenate(mine.positions(step)))
+            read, _ = Showings(mine, epoch).locate(np.concatenate(mine.positions(step)))
             if limit >= 2 * sum(100 * size for size in sizes):
                 assert set(read.tolist()) <= set(horizon.shards())
             assert horizon.bytes == sum(mine.shards[shard].bytes for shard in horizon.shards())

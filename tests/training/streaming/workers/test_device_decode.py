@@ -100,6 +100,17 @@ def test_batches_decoded_on_a_device_are_those_of_the_cpu_within_few_levels(
         assert min(psnr(a, b) for a, b in zip(one.images, other.images, strict=True)) > 35
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_decoded_on_a_device_have_the_size_of_their_epoch(mixed: Path, workers: int) -> None:
+    ours, theirs = (loader(mixed, decode, workers, first_size=64, ramp=(0, 2)) for decode in ("cuda", "cpu"))
+    for size in (64, 64, 96):
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.images.shape == other.images.shape == (16, size, size, 3)
+            assert min(psnr(a, b) for a, b in zip(one.images, other.images, strict=True)) > 35
+    ours.close()
+    theirs.close()
+
+
 def test_only_sound_baseline_jpegs_of_usual_colours_are_left_to_the_device() -> None:
     uniforms = np.full(UNIFORMS, 0.3)
     left = {}
