@@ -101,6 +101,9 @@ class Resident(PlannedLoader):
             self.kept = [next(super(Resident, self).batches(0, step)).to(self.where) for step in steps]
         return cycle(self.kept)
 
+    def is_ready(self) -> bool:
+        return True
+
 
 def build_learner(config: RunConfig, world: World, manifest: Manifest) -> Learner:
     learner = Learner(config, world, build_model(config.model.arch, len(manifest.classes), seed=0))

@@ -114,10 +114,22 @@ SERVERS = {"s3", "own_s3", "nginx"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need a server, and those of the servers themselves, are told apart: `make test` goes without."""
+    """Tests that need a server, and those of the servers themselves, are told apart: `make test` goes without. Those
+    that need a GPU are skipped where there is none.
+    """
     for item in items:
         if SERVERS & set(getattr(item, "fixturenames", ())) or "servers" in item.path.parts:
             item.add_marker("servers")
+    of_cuda = [item for item in items if item.get_closest_marker("cuda")]
+    if of_cuda and not has_cuda():
+        for item in of_cuda:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device is at hand"))
+
+
+def has_cuda() -> bool:
+    import torch  # most tests of sharding go without
+
+    return torch.cuda.is_available()
 
 
 def pytest_configure() -> None:

@@ -15,7 +15,7 @@ from support.checkout import ROOT
 GROUND = {"sharding"}  # errors, progress, cores, sizes, kernel
 DISK = GROUND | {"sharding/storage", "sharding/format"}
 PIXELS = {"training/pixels", "training/pixels/jpeg", "training/pixels/resize"}
-STREAM = {"training/streaming", "training/streaming/processes"}
+STREAM = {"training/streaming", "training/streaming/randomness", "training/streaming/processes"}
 MAY_USE = {
     "tarn": set(),
     "sharding": {"tarn"},
@@ -35,7 +35,8 @@ MAY_USE = {
     "training/pixels/jpeg": GROUND | {"sharding/jpeg"},
     "training/pixels/resize": GROUND,
     "training/pixels": GROUND | {"sharding/jpeg", "training/pixels/jpeg", "training/pixels/resize"},
-    "training/streaming": DISK | PIXELS | {"training/world"},
+    "training/streaming/randomness": GROUND,
+    "training/streaming": DISK | PIXELS | {"training/world", "training/streaming/randomness"},
     "training/streaming/processes": GROUND,
     "training/streaming/remote": DISK | STREAM,
     "training/streaming/workers": DISK | STREAM | PIXELS | {"training/streaming/remote"},
@@ -51,7 +52,7 @@ MAY_USE = {
     | {"training/world", "training/streaming/loader", "sharding/foreign"},
     "training/streaming/__init__": STREAM | PIXELS | {"training/streaming/loader", "training/streaming/sequential"},
     "training/model": GROUND,
-    "training/recipe": GROUND,
+    "training/recipe": GROUND | {"training/pixels", "training/streaming/randomness"},
     "training/evaluation": DISK
     | STREAM
     | PIXELS

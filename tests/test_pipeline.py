@@ -118,6 +118,18 @@ def test_one_process_asked_to_stop_saves_and_goes_on_to_the_same_weights(shards:
     assert_same_weights(tmp_path / "whole", folder)
 
 
+def test_a_run_with_all_augmentation_killed_mid_epoch_goes_on_to_the_same_weights(shards: Path, tmp_path: Path) -> None:
+    augment = ("mixup=0.2", "cutmix=1.0", "mix_probability=0.8", "policy=randaugment", "erase=0.5")
+    words = ("--optim.epochs=1", "--checkpoint.every_steps=2", "--data.workers=0", "--optim.label_smoothing=0.1")
+    words += tuple(f"--augment.{word}" for word in augment)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert main(fit(shards, whole, *words)[1:]) == 0
+    assert stop_at(2, signal.SIGKILL, 1, fit(shards, killed, *words), killed) == -signal.SIGKILL
+    assert not (killed / "model.pt").exists()
+    assert main(fit(shards, killed, *words)[1:]) == 0
+    assert_same_weights(whole, killed)
+
+
 @pytest.mark.parametrize(("ranks", "number"), [(1, signal.SIGKILL), (1, signal.SIGTERM), (2, signal.SIGTERM)])
 def test_a_run_stopped_in_its_validation_has_kept_the_epoch_and_validates_when_it_goes_on(
     shards: Path, tmp_path: Path, ranks: int, number: signal.Signals

@@ -14,6 +14,7 @@ from tarn.training.pixels.pictures import Pixels
 JPEG_ROW = np.dtype([("row", "<i4"), ("length", "<i4"), ("box", "<f4", 4), ("flip", "?")])
 MOST_REGION = 2**22  # px: a larger picture in so few bytes would cost the device more memory than it is worth
 END = b"\xff\xd9"
+EXIF = b"Exif\0"
 
 JpegRow = tuple[int, tuple[float, float, float, float], bool]  # length, box, flip
 
@@ -57,6 +58,23 @@ class RegionWriter:
             width, height = picture_size(jpeg)
         if len(jpeg) > out.size or width * height > MOST_REGION:
             return None
-        out.reshape(-1)[: len(jpeg)] = np.frombuffer(jpeg, np.uint8)
+        row = out.reshape(-1)[: len(jpeg)]
+        row[:] = np.frombuffer(jpeg, np.uint8)
+        if jpeg is data:  # what is cut out has no metadata
+            forget_orientation(row.data)
         inside = (float(left - x), float(top - y), float(right - left), float(bottom - top))
         return len(jpeg), inside, is_flipped(augmentation, uniforms)
+
+
+def forget_orientation(jpeg: memoryview) -> None:
+    """Fills Exif (JEITA CP-3451, an APP1 segment) with zeros: some decoders turn the picture as it says, others leave
+    it, as all of Tarn does. jpeg: a JPEG whose head is sound as far as its scan; changed in place."""
+    at = 2
+    while at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] not in (0xDA, 0xD9):
+        if jpeg[at + 1] == 0xFF:  # fills the space before a marker
+            at += 1
+            continue
+        end = at + 2 + (jpeg[at + 2] << 8 | jpeg[at + 3])
+        if jpeg[at + 1] == 0xE1 and jpeg[at + 4 : at + 4 + len(EXIF)] == EXIF:
+            jpeg[at + 4 : end] = bytes(len(jpeg[at + 4 : end]))
+        at = end

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from tarn.sharding.errors import UsageError
 from tarn.sharding.storage.urls import expanded
 from tarn.training.coercion import refuse_url
+from tarn.training.recipe.augmentation import AugmentConfig
 from tarn.training.recipe.optim import OptimConfig
 from tarn.training.run.checkpoint import CheckpointConfig
 from tarn.training.run.journal import JournalConfig
@@ -44,6 +45,7 @@ class RunConfig:
     """Pictures of a rank at a time in validation."""
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     speed: SpeedConfig = field(default_factory=SpeedConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)

@@ -118,7 +118,7 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Traine
         config.model.zero_init_last_gamma,
         seed=config.seed,
     )
-    learner = Learner(config, world, model)
+    learner = Learner(config, world, model, len(manifest.classes))
     access = data.access(manifest.shards_root(data.shards))
     left, held = hold_out(data.shards, manifest, data.holdout, access) if data.holdout else (None, None)
     share = world.largest_share(optim.global_batch)
@@ -203,6 +203,8 @@ def introduce(
         f"in parts of at most {min(len(plan.share), plan.part_size)}, {trainer.steps_per_epoch} steps an epoch, "
         f"{config.optim.epochs} epochs, run folder {config.out}."
     )
+    if trainer.train_loader.decoder is not None:
+        journal.say(f"The device decodes training pictures: decode=cuda ({trainer.train_loader.decoder.library.name}).")
     if trainer.step >= trainer.last_step and not is_pending:
         journal.say(f"The run is complete: {trainer.step} steps are done. Raise optim.epochs or choose another run.")
         return

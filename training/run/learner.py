@@ -1,7 +1,9 @@
 """What learns: the network and all that changes it, one optimizer step at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
+from itertools import repeat
 from typing import Any, cast
 
 import torch
@@ -12,7 +14,10 @@ from tarn.sharding.errors import TarnError
 from tarn.training.evaluation.evaluate import hits
 from tarn.training.pixels.normalisation import Normalisation
 from tarn.training.recipe.amp import build_scaler, choose_dtype
+from tarn.training.recipe.augmentation import DeviceAugmentation
 from tarn.training.recipe.loss import Loss
+from tarn.training.recipe.mixing import dominating
+from tarn.training.recipe.moment import NOWHERE, Moment
 from tarn.training.recipe.momentum import restore_momentum
 from tarn.training.recipe.optimizers import build_optimizer
 from tarn.training.run.config import RunConfig
@@ -26,10 +31,11 @@ from tarn.training.world.world import World
 class Learner:
     """A network on its device, its optimizer and its loss. It knows no epoch and no stream.
 
-    network: the model as it is trained: compiled, or wrapped for several ranks, once prepare() was called.
+    network: the model as it is trained: compiled, or wrapped for several ranks, once prepare() was called. classes:
+    their number, where config.augment mixes samples.
     """
 
-    def __init__(self, config: RunConfig, world: World, model: nn.Module) -> None:
+    def __init__(self, config: RunConfig, world: World, model: nn.Module, classes: int | None = None) -> None:
         self.config, self.world = config, world
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         if config.speed.sync_batchnorm:
@@ -40,6 +46,7 @@ class Learner:
         self.dtype = choose_dtype(config.amp, world.device)
         self.normalisation = Normalisation(config.data.mean, config.data.std, config.channels_last, self.dtype)
         self.normalisation.to(world.device)
+        self.augmentation = DeviceAugmentation(config.augment, self.normalisation, config.seed, classes)
         self.optimizer = build_optimizer(self.model, config.optim)
         self.scaler = build_scaler(self.dtype, world.device)
         self.loss = Loss(config.optim.label_smoothing)
@@ -91,37 +98,45 @@ class Learner:
 
     def rehearsal(self, images: Tensor, labels: Tensor) -> None:
         self.network.train()
-        self.accumulate(images, labels, last=True)
+        self.accumulate(self.normalisation(images), labels, last=True)
 
-    def step(self, parts: Iterator[Batch], lr: float) -> Tensor:
+    def step(self, parts: Iterator[Batch], lr: float, moments: Iterable[Moment] = repeat(NOWHERE)) -> Tensor:
         """One optimizer step over a global batch, of which the parts are this rank's, their gradients added up.
 
+        moments: where the parts stand, which config.augment draws from.
         Returns loss sum, top-1 hits, top-5 hits and samples of the parts, on the device.
         """
         self.network.train()
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        here = (part.to(self.world.device, non_blocking=True) for part in parts)
+        here = (self.augmented(part, moment) for part, moment in zip(parts, moments, strict=False))
         sums = self.memory.fitted(self.model, here, self.backward)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         return sums
 
+    def augmented(self, part: Batch, moment: Moment = NOWHERE) -> Batch:
+        """On the device, as the network takes it: images B x 3 x H x W, normalised; labels may be probabilities."""
+        part = part.to(self.world.device, non_blocking=True)
+        images, targets = self.augmentation(part.images, part.labels, moment)
+        return replace(part, images=images, labels=targets)
+
     def backward(self, batch: Batch) -> Tensor:
         """Adds a part's share of the global gradient. Returns loss sum, top-1 hits, top-5 hits and samples."""
         return self.accumulate(batch.images, batch.labels, batch.last)
 
-    def accumulate(self, images: Tensor, labels: Tensor, last: bool) -> Tensor:
+    def accumulate(self, images: Tensor, targets: Tensor, last: bool) -> Tensor:
         """The loss is the sum over the part times (ranks / global batch): DDP's mean over ranks then makes it the mean
-        over the global batch, also where ranks hold unequal shares."""
+        over the global batch, also where ranks hold unequal shares. A mixture's hits are those of its dominating class.
+        """
         alone = isinstance(self.network, DistributedDataParallel) and not last
         with self.network.no_sync() if alone else nullcontext():  # type: ignore[operator]
             with torch.autocast(self.world.device.type, dtype=self.dtype, enabled=self.dtype is not None):
-                logits = self.network(self.normalisation(images))
-            loss = self.loss(logits.float(), labels)
+                logits = self.network(images)
+            loss = self.loss(logits.float(), targets)
             self.scaler.scale(loss * self.world.loss_scale(self.config.optim.global_batch)).backward()
-        told = hits(logits.detach(), labels).sum(dim=0).to(self.world.precise)
+        told = hits(logits.detach(), dominating(targets)).sum(dim=0).to(self.world.precise)
         return torch.stack([loss.detach().to(self.world.precise), told[1], told[2], told[0]])
 
     def state_dict(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import torch
 from tarn.sharding.errors import TarnError
 from tarn.training.evaluation.evaluate import Score, evaluate
 from tarn.training.recipe.amp import choose_dtype
+from tarn.training.recipe.moment import Moment
 from tarn.training.recipe.schedule import Plateau, learning_rate
 from tarn.training.run.config import RunConfig
 from tarn.training.run.journal import Figures, Journal
@@ -18,6 +19,7 @@ from tarn.training.run.learner import Learner
 from tarn.training.run.memory import told_of_memory
 from tarn.training.run.tally import Stopwatch, Tally, new_tally
 from tarn.training.run.trace import Trace
+from tarn.training.streaming.device_batches import DeviceBatches
 from tarn.training.streaming.iteration import Batch
 from tarn.training.streaming.planned import PlannedLoader
 from tarn.training.streaming.state import StreamState
@@ -76,7 +78,8 @@ class Trainer:
         """Takes the steps that the epoch still has, one a turn; the caller may stop between any two."""
         first = self.stream.samples // self.stream.global_batch
         journal.start_bar(f"epoch {self.stream.epoch}", self.train_loader.plan.samples, self.stream.samples)
-        batches = self.train_loader.batches(self.stream.epoch, first)
+        loader = self.train_loader
+        batches = DeviceBatches(loader.batches(self.stream.epoch, first), self.world.device, loader.is_ready)
         for step in range(first, self.steps_per_epoch):
             if self.step >= self.last_step:
                 break
@@ -96,7 +99,12 @@ class Trainer:
 
     def train_step(self, batches: Iterator[Batch]) -> None:
         """One optimizer step over a global batch."""
-        self.stretch.sums += self.learner.step(self.parts(batches), self.lr)
+        self.stretch.sums += self.learner.step(self.parts(batches), self.lr, self.moments())
+
+    def moments(self) -> list[Moment]:
+        """Where this rank's parts of the global batch stand."""
+        step = self.stream.samples // self.stream.global_batch
+        return [Moment(self.stream.epoch, step, each) for each in self.train_loader.plan.positions(step)]
 
     def parts(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """This rank's parts of one global batch; counts what was waited for them."""

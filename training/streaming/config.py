@@ -130,7 +130,8 @@ class DataConfig:
     prefetch: str = PREFETCH
     """Memory for batches made ahead, of each rank, such as 2GB."""
     decode: str = "cpu"
-    """cpu, or cuda: workers cut the crop's tiles out, a GPU decodes them; evaluation is decoded on the CPU."""
+    """cpu, or cuda: workers cut the crop's tiles out, a GPU decodes them (by TorchCodec, the extra `cuda`, where it is
+    installed, else by torchvision); evaluation is decoded on the CPU."""
     bad_samples: BadSamplesConfig = field(default_factory=BadSamplesConfig)
 
     def __post_init__(self) -> None:

@@ -68,7 +68,8 @@ class PlannedLoader(EpochIteration):
         self.fetching = Fetching(plan, crew) if plan.access.cache is not None else None
         self.start, self.is_open = start, plan.is_local or not crew.workers
         traffic = self.fetching.traffic if self.fetching else None
-        self.pool = WorkerPool(plan, crew, traffic, self.note, registrar) if crew.workers else None
+        note = partial(count_done, self.counters)  # no method of this: in a circle, slots would outlive the loader
+        self.pool = WorkerPool(plan, crew, traffic, note, registrar) if crew.workers else None
         if self.pool is not None:
             self.warnings += check_room(self.pool.bytes_ahead, plan.ranks.local_size, memory_limit())
         self.maker = (
@@ -123,7 +124,20 @@ class PlannedLoader(EpochIteration):
             self.ledger.enter(bad)
             self.counters["replaced"] += 1
         batch = Batch(images, labels, step, last, made.keys)
-        return batch.pin_memory() if self.pin_memory and self.decoder is None else batch
+        return self.pinned(batch) if self.pin_memory and self.decoder is None else batch
+
+    def pinned(self, batch: Batch) -> Batch:
+        """Slots mostly are; what could not be locked in place is copied, or left as it is where that fails, too."""
+        try:
+            return batch.pin_memory()
+        except RuntimeError as error:
+            self.pin_memory = False
+            self.warnings.append(f"batches lie in plain memory ({' '.join(str(error).split())[:200]}).")
+            return batch
+
+    def is_ready(self) -> bool:
+        """Whether the next batch of the iteration under way is there already. Raises TarnError where a process died."""
+        return self.pool is not None and self.pool.is_ready()
 
     def made(self, epoch: int, first_step: int, opening: Opening | None) -> Iterator[tuple[Place, Lent]]:
         places = self.places(epoch, first_step)
@@ -148,9 +162,6 @@ class PlannedLoader(EpochIteration):
         if self.fetching is not None:
             self.fetching.listen()
 
-    def note(self, done: Done) -> None:
-        self.counters.update(done.counters)
-
     def take_counters(self) -> dict[str, int]:
         """What happened on the way so far: requests, bytes, retries, resumed, wrong_bytes, range_samples, replaced,
         wrong_cached (damaged files found in the cache), device_refused (JPEGs that the CPU decoded after all)."""
@@ -171,3 +182,7 @@ class PlannedLoader(EpochIteration):
         """Ends the processes; so does the end of the program, or of the loader's last user."""
         self.crew.close()
         self.manifest = None
+
+
+def count_done(counters: Counter[str], done: Done) -> None:
+    counters.update(done.counters)

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 U64 = NDArray[np.uint64]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-ALTERNATING = 4  # what a key is drawn for: keeps its numbers apart from others of the seed
+CROP = 1  # what is drawn of a sample where nothing else is said: its crop and its flip
+ALTERNATING = 4  # what a key of samples themselves is drawn for
 
 
 def mix(x: U64) -> U64:
@@ -35,9 +36,11 @@ def permutation(count: int, *path: int) -> NDArray[np.int64]:
     return np.argsort(raw, kind="stable")
 
 
-def sample_uniforms(seed: int, epoch: int, positions: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """len(positions) x count numbers in [0, 1): row i depends on (seed, epoch, positions[i]) alone."""
-    rows = mix(key_of(seed, epoch, 1) + positions.astype(np.uint64) * GOLDEN)
+def sample_uniforms(
+    seed: int, epoch: int, positions: NDArray[np.int64], count: int, what: int = CROP
+) -> NDArray[np.float64]:
+    """len(positions) x count numbers in [0, 1): row i depends on (seed, epoch, positions[i], what is drawn) alone."""
+    rows = mix(key_of(seed, epoch, what) + positions.astype(np.uint64) * GOLDEN)
     columns = np.arange(1, count + 1, dtype=np.uint64) * GOLDEN
     return (mix(rows[:, None] + columns[None, :]) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 

@@ -67,6 +67,13 @@ def test_the_saved_config_reads_back_equal(tmp_path: Path) -> None:
         ("checkpoint:\n  every_minutes: 0\n", r"every_minutes=0.*above 0"),
         ("checkpoint:\n  keep_last: 1\n", r"keep_last=1.*at least 2"),
         ("data:\n  augment:\n    crop: squashed\n", r"crop='squashed'.*padded"),
+        ("augment:\n  mixup: -1\n", r"augment\.mixup=-1.*at least 0"),
+        ("augment:\n  cutmix: .inf\n", r"augment\.cutmix=inf"),
+        ("augment:\n  mix_probability: 1.1\n", r"augment\.mix_probability=1\.1.*between 0 and 1"),
+        ("augment:\n  erase: .nan\n", r"augment\.erase=nan"),
+        ("augment:\n  policy: autoaugment\n", r"augment\.policy='autoaugment'.*trivialaugment"),
+        ("augment:\n  policy_ops: 0\n", r"augment\.policy_ops=0.*augment\.policy=none"),
+        ("augment:\n  policy_magnitude: 31\n", r"augment\.policy_magnitude=31.*30"),
     ],
 )
 def test_a_mistake_is_told_with_key_and_value(tmp_path: Path, text: str, told: str) -> None:

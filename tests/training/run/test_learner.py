@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.training.model.resnet import build_model
+from tarn.training.recipe.augmentation import AugmentConfig
+from tarn.training.recipe.moment import Moment
 from tarn.training.recipe.optim import OptimConfig
+from tarn.training.recipe.policy_space import POLICIES, magnitudes
 from tarn.training.run.config import RunConfig
 from tarn.training.run.learner import Learner
 from tarn.training.run.memory import Memory, told_of_memory
@@ -76,17 +80,30 @@ class Forward:
         pass
 
 
-def test_a_part_that_lies_on_a_gpu_makes_no_copy_that_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "augment",
+    [
+        AugmentConfig(),
+        AugmentConfig(mixup=0.2, policy="randaugment", policy_ops=15, erase=1.0),
+        AugmentConfig(cutmix=1.0, policy="trivialaugment"),
+    ],
+)
+def test_a_part_that_lies_on_a_gpu_makes_no_copy_that_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch, augment: AugmentConfig
+) -> None:
+    monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: tensor)  # there is no GPU to lock pages for
+    for policy in POLICIES:
+        magnitudes(policy, 32, 32)  # kept; numbers of the host, which are not to be imagined
     with FakeTensorMode(allow_non_fake_inputs=True):
         world = World(device=torch.device("cuda", 0))
         with world.device:
             model = build_model("resnet18", 5, small_stem=True)
             parts = [Batch(torch.empty(4, 32, 32, 3, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64), 0, True)]
         monkeypatch.setattr(model, "to", lambda **where: model)  # fake parameters cannot be moved
-        learner = Learner(CONFIG, world, model)
+        learner = Learner(replace(CONFIG, augment=augment), world, model, classes=5)
         learner.scaler = Forward()  # type: ignore[assignment]
         with Waits() as waits:
-            sums = learner.backward(parts[0])
+            sums = learner.backward(learner.augmented(parts[0], Moment(0, 0, np.arange(4))))
             assert waits.found == []
             sums.cpu()
         assert waits.found

@@ -157,7 +157,7 @@ def test_the_next_epoch_is_begun_while_this_one_ends_and_nothing_is_made_twice(s
         assert seen(one) == seen(alone)
         assert one.state_dict() == alone.state_dict()
         begun = [place for place, _ in one.pool.early]
-        assert begun == [(epoch + 1, step, 0) for step in range(one.pool.ahead - 1)]
+        assert begun == [(epoch + 1, step, 0) for step in range(one.pool.ahead)]
         assert one.pool.tickets == (epoch + 1) * len(one) + len(begun)
     one.close()
 

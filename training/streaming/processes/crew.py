@@ -9,13 +9,18 @@ from tarn.training.streaming.processes.shared import anonymous_file
 
 
 class Crew:
-    """Workers at a task (`module:function`), and others when they are asked for, with some of the same memory files."""
+    """Workers at a task (`module:function`), and others when they are asked for, with some of the same memory files.
+
+    queue_reader, queue_writer: a pipe that all workers read from.
+    """
 
     def __init__(self, workers: int, task: str) -> None:
-        self.slots_file, self.traffic_file = anonymous_file(0), anonymous_file(0)
+        self.slots_file, self.traffic_file, self.tickets_file = (anonymous_file(0) for _ in range(3))
+        self.queue_reader, self.queue_writer = os.pipe()
         self.owner, self.children = Owner(), list[Child]()
-        self.close = weakref.finalize(self, close_all, self.owner, self.children, [self.slots_file, self.traffic_file])
-        self.workers = [self.start(task, self.slots_file, self.traffic_file) for _ in range(workers)]
+        shared = [self.slots_file, self.traffic_file, self.tickets_file, self.queue_reader]
+        self.close = weakref.finalize(self, close_all, self.owner, self.children, [*shared, self.queue_writer])
+        self.workers = [self.start(task, *shared) for _ in range(workers)]
 
     def start(self, task: str, *files: int) -> Child:
         self.children.append(Child(task, files))

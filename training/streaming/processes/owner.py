@@ -15,6 +15,10 @@ class Owner:
     def is_here(self) -> bool:
         return os.getpid() == self.process
 
+    @property
+    def may_use(self) -> bool:
+        return self.is_here and self.is_open
+
     def check(self) -> None:
         """Raises TarnError where the loader is closed, and in a fork of the process that made it."""
         if not self.is_here:

@@ -15,7 +15,7 @@ def pieces(rows: int, processes: int) -> list[Rows]:
 
 @dataclass(slots=True)
 class Assembly:
-    """slot: where the batch goes. made: by piece. working: pieces that processes have. error: the first one told."""
+    """slot: where the batch goes. made: by piece. working: pieces asked for and not done. error: the first one told."""
 
     place: Place
     slot: int

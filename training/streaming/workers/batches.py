@@ -36,6 +36,10 @@ class Made:
     bad: tuple[BadSample, ...]
     jpegs: NDArray[np.void] = field(default_factory=no_jpegs)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Without the type of the JPEGs' records, which takes longer to pickle than all else."""
+        return made_of, (self.samples, self.keys, self.bad, self.jpegs.tobytes())
+
     def mended(self, rows: Sequence[int], again: "Made") -> "Made":
         """With those rows made again, as pixels."""
         keys = list(self.keys)
@@ -43,6 +47,10 @@ class Made:
             keys[row] = key
         kept = self.jpegs[~np.isin(self.jpegs["row"], rows)]
         return Made(self.samples, tuple(keys), self.bad + again.bad, kept)
+
+
+def made_of(samples: int, keys: tuple[str, ...], bad: tuple[BadSample, ...], jpegs: bytes) -> Made:
+    return Made(samples, keys, bad, np.frombuffer(jpegs, JPEG_ROW))
 
 
 def joined(parts: Sequence[Made]) -> Made:

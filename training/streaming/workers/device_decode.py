@@ -1,35 +1,19 @@
-"""Batches whose JPEGs a device decodes, all of a batch at once (nvJPEG by torchvision): data.decode=cuda."""
+"""Batches whose JPEGs a device decodes, all of a batch at once: data.decode=cuda."""
 
-import io
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from tarn.training.pixels.resize.device_resize import resize_crops
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.workers.batches import Made
+from tarn.training.streaming.workers.jpeg_libraries import JpegLibrary, jpeg_libraries, usable_library
 from tarn.training.streaming.workers.pool import Lent
-
-Decode = Callable[[list[Tensor], torch.device], list[Tensor]]  # bytes, uint8; pictures, 3 x H x W, uint8
-
-PROBE = (200, 60, 100)  # a colour that a decoder is asked for at the start
-NEAR = 8  # levels that it may be off
-
-
-def decode_jpegs(data: list[Tensor], device: torch.device) -> list[Tensor]:
-    """By torchvision on the CPU, by nvJPEG on a GPU. Raises RuntimeError where one of them is refused."""
-    from torchvision.io import ImageReadMode, decode_jpeg
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # 0.29 says so of its decoders: why_unusable sees it go
-        return list(decode_jpeg(data, mode=ImageReadMode.RGB, device=device))
 
 
 class Lane:
@@ -42,12 +26,17 @@ class Lane:
     def hand_over(self, *tensors: Tensor) -> None:
         """The trainer is going to use them."""
 
+    def settle(self) -> None:
+        """After work that failed half-way: whatever was begun is done."""
+
 
 class CudaLane(Lane):
     """A stream beside the trainer's.
 
-    torchvision writes pictures by a stream of its own into memory that is free as of the current stream's queue, not of
-    its progress. Here that queue is this lane's and is empty, so nothing is overwritten that is still to be read.
+    Decoders write pictures into memory that is free as of the current stream's queue, not of its progress (see
+    jpeg_libraries.py). Here that queue is this lane's and is empty, so nothing is overwritten that is still to be read.
+    Memory that other streams read is known to them by record_stream, and not handed out before they are done.
+    TorchCodec decodes on the lane itself and waits for it, torchvision on a stream of its own, which it waits for.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -65,12 +54,15 @@ class CudaLane(Lane):
         for tensor in tensors:
             tensor.record_stream(torch.cuda.current_stream(self.device))
 
+    def settle(self) -> None:
+        torch.cuda.synchronize(self.device)  # a decoder's own stream, too
+
 
 class DeviceDecoder:
     """Makes a batch on the device of what decoding processes left in memory."""
 
-    def __init__(self, device: torch.device, decode: Decode = decode_jpegs, interpolation: str = "bilinear") -> None:
-        self.device, self.decode, self.interpolation = device, decode, interpolation
+    def __init__(self, device: torch.device, library: JpegLibrary, interpolation: str = "bilinear") -> None:
+        self.device, self.library, self.interpolation = device, library, interpolation
         self.lane = CudaLane(device) if device.type == "cuda" else Lane()
 
     def finish(self, lent: Lent) -> tuple[Tensor, Tensor, Made]:
@@ -101,8 +93,9 @@ class DeviceDecoder:
         if not data:
             return []
         try:
-            return self.decode(data, self.device)
+            return self.library.decode(data, self.device)
         except RuntimeError:
+            self.lane.settle()  # or a picture would still be written into memory that is free again
             if len(data) == 1:
                 return [None]
             return [picture for each in data for picture in self.decoded([each])]
@@ -124,27 +117,6 @@ class DeviceDecoder:
             images[rows] = crops
 
 
-def why_unusable(device: torch.device, decode: Decode = decode_jpegs) -> str:
-    """Why JPEGs cannot be decoded there; nothing where they can. A picture is decoded for it."""
-    if device.type == "cuda" and not torch.cuda.is_available():
-        return "no CUDA device is at hand"
-    try:
-        (picture,) = decode([probe()], device)
-        colour = picture.float().mean(dim=(1, 2)).tolist()
-    except (RuntimeError, ImportError, AttributeError, TypeError, ValueError) as error:
-        return " ".join(str(error).split())[:200]
-    if any(abs(got - want) > NEAR for got, want in zip(colour, PROBE, strict=True)):
-        return f"a picture of the colour {PROBE} came out as {tuple(round(level) for level in colour)}"
-    return ""
-
-
-def probe() -> Tensor:
-    """A JPEG of one colour, as bytes."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (48, 32), PROBE).save(buffer, "JPEG", quality=95)
-    return torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8)
-
-
 def chosen_decoder(plan: StreamPlan, device: torch.device | None) -> tuple[StreamPlan, DeviceDecoder | None, list[str]]:
     """Of what decodes the plan's batches: a device, or else a plan that leaves nothing to it, and a warning.
 
@@ -154,8 +126,8 @@ def chosen_decoder(plan: StreamPlan, device: torch.device | None) -> tuple[Strea
         return plan, None, []
     if device is None:
         device = torch.device("cuda", torch.cuda.current_device() if torch.cuda.is_available() else 0)
-    reason = why_unusable(device)
-    if reason:
+    library, reason = usable_library(device, jpeg_libraries())
+    if library is None:
         warning = f"decode=cuda is not usable here ({reason}): pictures are decoded on the CPU."
         return replace(plan, decode="cpu"), None, [warning]
-    return plan, DeviceDecoder(device, interpolation=plan.preprocessing.interpolation), []
+    return plan, DeviceDecoder(device, library, plan.preprocessing.interpolation), []

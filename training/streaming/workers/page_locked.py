@@ -1,15 +1,45 @@
 """Page-locked memory by CUDA: a GPU copies from it while the program goes on. The only calls to CUDA's host memory."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Protocol
 
 import torch
 
 PORTABLE = 1  # cudaHostRegisterPortable: page-locked for every CUDA context
 
 
-def runtime() -> Any:
-    return torch.cuda.cudart()  # type: ignore[no-untyped-call]
+class Binding(Protocol):
+    """CUDA's calls, on one device. The first two return its status, 0 where all is well."""
+
+    def register(self, address: int, size: int) -> int: ...
+
+    def unregister(self, address: int) -> int: ...
+
+    def synchronize(self) -> None: ...
+
+    def launch(self) -> None:
+        """A kernel. Raises RuntimeError for an error that CUDA still holds, which is then forgotten."""
+
+
+class TorchBinding:
+    """By torch, which has cudaHostRegister, but not cudaGetLastError."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def register(self, address: int, size: int) -> int:
+        with torch.cuda.device(self.device):
+            return int(torch.cuda.cudart().cudaHostRegister(address, size, PORTABLE))  # type: ignore[no-untyped-call]
+
+    def unregister(self, address: int) -> int:
+        return int(torch.cuda.cudart().cudaHostUnregister(address))  # type: ignore[no-untyped-call]
+
+    def synchronize(self) -> None:
+        torch.cuda.synchronize(self.device)
+
+    def launch(self) -> None:
+        torch.ones(1, device=self.device)
 
 
 class CudaRegistrar:
@@ -18,23 +48,33 @@ class CudaRegistrar:
     Copies count as told on the stream that is current where the last tensor of a batch is dropped.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, device: torch.device, binding: Binding | None = None) -> None:
+        self.device, self.binding = device, binding or TorchBinding(device)
 
     def register(self, address: int, size: int) -> str:
         """Returns why it cannot be done; nothing where it is done."""
         try:
-            with torch.cuda.device(self.device):
-                status = int(runtime().cudaHostRegister(address, size, PORTABLE))
+            status = self.binding.register(address, size)
         except (RuntimeError, AttributeError) as error:
+            self.forget_error()
             return " ".join(str(error).split())[:200]
-        return "" if status == 0 else f"cudaHostRegister returns {status}"
+        if status == 0:
+            return ""
+        self.forget_error()
+        return f"cudaHostRegister returns {status}"
 
     def unregister(self, addresses: Sequence[int]) -> None:
         """When the device is done with all that it was told."""
-        torch.cuda.synchronize(self.device)
-        for address in addresses:
-            runtime().cudaHostUnregister(address)
+        self.binding.synchronize()
+        failed = [address for address in addresses if self.binding.unregister(address) != 0]
+        if failed:
+            self.forget_error()
+
+    def forget_error(self) -> None:
+        """CUDA holds a failed call's error until somebody asks for it, as torch does behind every kernel: the next one
+        of the trainer would raise it, though nothing is wrong with that."""
+        with suppress(RuntimeError):
+            self.binding.launch()
 
     def mark(self) -> Callable[[], bool]:
         """Whether the device is done with all that the current stream was told so far."""

@@ -1,18 +1,17 @@
 """Decoding processes that outlive epochs: places in, batches out, in the order of the places.
 
 A batch's rows are dealt out in pieces, the earliest batch's first, so that all processes work on what is wanted next.
+They help themselves from a queue (queue.py), so they go on while the main process is busy.
 
 A batch lies in memory shared with the process that made it, in a slot (slots.py); its tensors are that memory itself. A
 slot is used again when the last of them is gone, so nobody has to give a batch back, and whoever keeps batches may.
 """
 
-import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import wait
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +23,20 @@ from tarn.training.streaming.remote.traffic import Traffic
 from tarn.training.streaming.sources import Opening
 from tarn.training.streaming.workers.assembly import Assembly, pieces
 from tarn.training.streaming.workers.batches import Made, Place
+from tarn.training.streaming.workers.queue import Job
 from tarn.training.streaming.workers.slots import Registrar, Slots
-from tarn.training.streaming.workers.worker import Done, Job, WorkerSetup
+from tarn.training.streaming.workers.staff import EndedError, Staff
+from tarn.training.streaming.workers.worker import Done
 
-JOBS = 2  # that a process has at a time: one that it works on, one that waits
+BATCHES = 2  # made ahead for each process, where the memory for it is granted
+GROWTH = (
+    2  # batches begun for one that is given out: its own place is taken again, and one more until `ahead` are there
+)
+WAIT = 0.5  # s for a process's word, before looking elsewhere
 LONGEST_JOB = 600.0  # s without a word from any process, beyond the patience of reading
 
 Look = Callable[[], None]
+Begin = Iterator[bool]  # begins a batch more with every turn, where there is one and room for it; whether it did
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +71,9 @@ class WorkerPool:
         self.round = 0
         self.limit = plan.access.patience.deadline * 2 + LONGEST_JOB
         self.assemblies: dict[int, Assembly] = {}
+        self.wanted: deque[int] = deque()  # tickets of the iteration under way, in the order of the places
         self.early: deque[tuple[Place, int]] = deque()  # with tickets: begun for an iteration that is yet to come
-        self.waiting: deque[Job] = deque()
-        self.loads: dict[int, list[Job]] = {number: [] for number in range(len(self.children))}
-        for number, child in enumerate(self.children, 1):
-            setup = WorkerSetup(
-                plan=plan,
-                slots_file=self.slots.file,
-                slot_bytes=self.slots.bytes,
-                rows=plan.rows,
-                number=number,
-                processes=len(self.children) + 2,
-                traffic_file=traffic.file if traffic else None,
-            )
-            child.send(setup)
+        self.staff = Staff(plan, crew, traffic, self.slots)
 
     def batches(
         self, places: Iterable[Place], look: Look, opening: Opening | None = None, following: Iterable[Place] = ()
@@ -89,29 +84,58 @@ class WorkerPool:
         in all likelihood; no process idles where one ends and the next begins.
         """
         self.round += 1
-        this_round, coming, later = self.round, iter(places), iter(following)
-        wanted: deque[int] = deque()  # tickets, in the order of the places
+        this_round, wanted = self.round, deque[int]()
+        self.wanted = wanted
+        begin = self.beginning(wanted, places, opening, following)
         try:
             while True:
                 self.crew.owner.check()
-                for place in itertools.islice(coming, self.ahead - len(wanted)):
-                    wanted.append(self.begin_unless_early(place, opening))
-                    opening = None
-                for place in itertools.islice(later, max(0, self.ahead - len(wanted) - len(self.early))):
-                    self.early.append((place, self.begin(place, None)))
-                self.hand_out()
+                if not wanted:
+                    next(begin)
                 if not wanted:
                     return
                 first = self.assemblies[wanted[0]]
-                self.collect(first, look)
+                self.collect(first, look, begin)
                 if first.error:
                     raise TarnError(first.error)
                 del self.assemblies[wanted.popleft()]
+                for _ in range(GROWTH):  # what processes make while the caller is busy with this batch
+                    next(begin)
                 yield self.delivered(first, look)
                 if this_round != self.round:
                     raise TarnError("a loader is iterated twice at a time: make a second loader for that.")
         finally:
             self.abandon(wanted)
+
+    def is_ready(self) -> bool:
+        """Whether the next batch of the iteration under way can be had without waiting for it."""
+        if not self.wanted or not self.crew.owner.may_use:
+            return False
+        first = self.assemblies[self.wanted[0]]
+        while not first.complete and self.hear(0):
+            pass
+        return first.complete
+
+    def beginning(
+        self, wanted: deque[int], places: Iterable[Place], opening: Opening | None, following: Iterable[Place]
+    ) -> Begin:
+        """Never more than `ahead` are in the making. One at a time, for its memory is locked, which takes a while; what
+        was begun early has its own, and costs no turn."""
+        for place in places:
+            while len(wanted) >= self.ahead:
+                yield False
+            tickets = self.tickets
+            wanted.append(self.begin_unless_early(place, opening))
+            opening = None
+            if self.tickets > tickets:
+                yield True
+        for place in following:
+            while len(wanted) + len(self.early) >= self.ahead:
+                yield False
+            self.early.append((place, self.begin(place, None)))
+            yield True
+        while True:
+            yield False
 
     @property
     def bytes_ahead(self) -> int:
@@ -131,58 +155,54 @@ class WorkerPool:
         ticket, self.tickets = self.tickets, self.tickets + 1
         assembly = Assembly(place, self.slots.take(), pieces(self.plan.rows, len(self.children)))
         self.assemblies[ticket] = assembly
-        for piece, rows in enumerate(assembly.pieces):
-            given = opening.part(*rows) if opening else None
-            self.waiting.append(Job(ticket, piece, assembly.slot, place, rows, given))
+        jobs = [Job(ticket, piece, assembly.slot, place, rows) for piece, rows in enumerate(assembly.pieces)]
+        assembly.working = len(jobs)
+        self.staff.give(jobs, opening)
         return ticket
-
-    def hand_out(self) -> None:
-        """Every process has JOBS jobs, as long as there are any."""
-        while self.waiting:
-            number = min(self.loads, key=lambda number: len(self.loads[number]))
-            if len(self.loads[number]) == JOBS:
-                return
-            job = self.waiting.popleft()
-            self.loads[number].append(replace(job, opening=None))
-            self.assemblies[job.ticket].working += 1
-            try:
-                self.children[number].connection.send(job)
-            except ConnectionError as error:
-                raise TarnError(self.obituary(number)) from error
 
     def abandon(self, tickets: Iterable[int]) -> None:
         """Batches that nobody wants any more: what nobody works on is forgotten, other slots are free when it ends."""
         gone = set(tickets)
-        self.waiting = deque(job for job in self.waiting if job.ticket not in gone)
+        if not gone or not self.crew.owner.may_use:
+            return
+        self.withdraw(gone)
         for ticket in gone:
             assembly = self.assemblies[ticket]
             assembly.wanted = False
             self.release_abandoned(ticket, assembly)
+
+    def withdraw(self, tickets: set[int]) -> None:
+        for job in self.staff.queue.withdraw(lambda job: job.ticket in tickets):
+            self.assemblies[job.ticket].working -= 1
 
     def release_abandoned(self, ticket: int, assembly: Assembly) -> None:
         if not assembly.wanted and not assembly.working:
             self.slots.free.append(assembly.slot)
             del self.assemblies[ticket]
 
-    def collect(self, assembly: Assembly, look: Look) -> None:
-        """Until this batch is complete; processes get further jobs meanwhile."""
+    def collect(self, assembly: Assembly, look: Look, begin: Begin | None = None) -> None:
+        """Until this batch is complete; more are begun meanwhile."""
         deadline = time.monotonic() + self.limit
-        connections = {child.connection: number for number, child in enumerate(self.children)}
         while not assembly.complete:
-            for ready in wait(list(connections), timeout=0.5):
-                self.receive(connections[ready])  # type: ignore[index]
+            self.staff.queue.fill()
+            busy = begin is not None and next(begin)
+            if self.hear(0 if busy else WAIT):
                 deadline = time.monotonic() + self.limit
-            self.hand_out()
             look()
             if time.monotonic() > deadline:
                 raise TarnError(f"the decoding processes gave no sign of life for {self.limit:.0f} s: start again.")
 
-    def receive(self, number: int) -> None:
+    def hear(self, seconds: float) -> bool:
+        """Takes in what processes have done, waiting so long for the first word. Whether there was any."""
         try:
-            done: Done = self.children[number].connection.recv()
-        except (EOFError, ConnectionError) as error:
-            raise TarnError(self.obituary(number)) from error
-        self.loads[number].pop(0)
+            told = self.staff.hear(seconds)
+        except EndedError as end:
+            raise TarnError(self.obituary(end)) from end
+        for done in told:
+            self.receive(done)
+        return bool(told)
+
+    def receive(self, done: Done) -> None:
         self.on_done(done)
         assembly = self.assemblies[done.ticket]
         assembly.working -= 1
@@ -190,7 +210,7 @@ class WorkerPool:
             assembly.made[done.piece] = done.made
         elif not assembly.error:
             assembly.error = done.error
-            self.waiting = deque(job for job in self.waiting if job.ticket != done.ticket)
+            self.withdraw({done.ticket})
         self.release_abandoned(done.ticket, assembly)
 
     def delivered(self, assembly: Assembly, look: Look) -> Lent:
@@ -203,24 +223,25 @@ class WorkerPool:
         """Rows of a batch that is lent out, before all that waits. Raises TarnError."""
         ticket, self.tickets = self.tickets, self.tickets + 1
         self.assemblies[ticket] = assembly = Assembly(place, slot, [(row, row + 1) for row in rows])
-        jobs = [Job(ticket, piece, slot, place, row, as_pixels=True) for piece, row in enumerate(assembly.pieces)]
-        self.waiting.extendleft(reversed(jobs))
-        self.hand_out()
+        assembly.working = len(rows)
+        self.staff.queue.put_first(
+            Job(ticket, piece, slot, place, row, as_pixels=True) for piece, row in enumerate(assembly.pieces)
+        )
         self.collect(assembly, look)
         del self.assemblies[ticket]
         if assembly.error:
             raise TarnError(assembly.error)
         return assembly.whole()
 
-    def obituary(self, number: int) -> str:
-        jobs = self.loads[number]
-        at = f" at the batch of epoch {jobs[0].place[0]}, step {jobs[0].place[1]}" if jobs else ""
+    def obituary(self, end: EndedError) -> str:
+        assembly = self.assemblies.get(end.ticket)
+        at = f" at the batch of epoch {assembly.place[0]}, step {assembly.place[1]}" if assembly else ""
         return (
-            f"decoding process {number} {self.children[number].ending()}{at}: start again, the run goes on where it "
-            "stood; with less memory at hand, lower data.prefetch or data.workers."
+            f"decoding process {end.number} {end.ending}{at}: start again, the run goes on where it stood; with less "
+            "memory at hand, lower data.prefetch or data.workers."
         )
 
 
 def batches_ahead(prefetch: int, batch: int, processes: int) -> int:
     """Batches in the making at a time, that wanted next included: as the bytes allow, but at least two."""
-    return max(2, min(prefetch // batch, JOBS * processes))
+    return max(2, min(prefetch // batch, BATCHES * processes))

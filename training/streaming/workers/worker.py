@@ -1,46 +1,34 @@
 """A decoding process, started by the loader (processes/process.py): it makes the batches that it is told."""
 
 import mmap
-import time
+import os
+import struct
 from collections import Counter
 from dataclasses import dataclass
+from itertools import chain
 from multiprocessing.connection import Connection
+from typing import NamedTuple
 
 from tarn.sharding.errors import TarnError
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.processes.shared import mapped
 from tarn.training.streaming.remote.traffic import Traffic
-from tarn.training.streaming.sources import Opening
-from tarn.training.streaming.workers.batches import BatchMaker, Made, Place, Rows, build_source, slot_arrays
+from tarn.training.streaming.workers.batches import BatchMaker, Made, build_source, slot_arrays
+from tarn.training.streaming.workers.queue import Job, jobs_of
 
 WORKER = "tarn.training.streaming.workers.worker:work"  # the task of its process
+TICKET = struct.Struct("<q")
+IDLE = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Some rows of a batch. ticket: the batch's number; piece: their number in it; slot: where the batch goes; opening:
-    what is here of them already. as_pixels: no JPEG is left to a device.
-    """
-
-    ticket: int
-    piece: int
-    slot: int
-    place: Place
-    rows: Rows
-    opening: Opening | None = None
-    as_pixels: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """made, or the sentence of an error. counters: since the job before. seconds: that it took."""
+class Done(NamedTuple):
+    """made, or the sentence of an error. counters: since the job before."""
 
     ticket: int
     piece: int
     made: Made | None
     error: str
     counters: dict[str, int]
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +41,13 @@ class WorkerSetup:
     rows: int
     number: int
     processes: int
+    queue_file: int
+    tickets_file: int
     traffic_file: int | None
 
 
 def work(connection: Connection) -> None:
-    """First the setup, then jobs."""
+    """First the setup, then jobs: one of its own, or None, then those of the queue."""
     setup: WorkerSetup = connection.recv()
     traffic = None
     if setup.traffic_file is not None:
@@ -66,9 +56,9 @@ def work(connection: Connection) -> None:
     maker = BatchMaker(setup.plan, source)
     slots: dict[int, mmap.mmap] = {}
     before: Counter[str] = Counter()
-    while True:
-        job: Job = connection.recv()
-        started = time.perf_counter()
+    own: Job | None = connection.recv()
+    for job in chain([own] if own is not None else [], jobs_of(setup.queue_file)):
+        note(setup, job.ticket)
         if job.slot not in slots:
             slots[job.slot] = mapped(setup.slots_file, setup.slot_bytes, job.slot * setup.slot_bytes)
         side = setup.plan.size_of(job.place[0])
@@ -81,5 +71,17 @@ def work(connection: Connection) -> None:
         except TarnError as problem:
             error = str(problem)
         now = Counter(source.counters)
-        connection.send(Done(job.ticket, job.piece, made, error, dict(now - before), time.perf_counter() - started))
+        connection.send(Done(job.ticket, job.piece, made, error, dict(now - before)))
+        note(setup, IDLE)
         before = now
+
+
+def note(setup: WorkerSetup, ticket: int) -> None:
+    """What it is at, for the parent to read where it has died."""
+    os.pwrite(setup.tickets_file, TICKET.pack(ticket), TICKET.size * setup.number)
+
+
+def noted(tickets_file: int, number: int) -> int:
+    """The ticket of the batch that a process is at, or IDLE."""
+    told = os.pread(tickets_file, TICKET.size, TICKET.size * number)
+    return int(TICKET.unpack(told)[0]) if len(told) == TICKET.size else IDLE

@@ -1,19 +1,23 @@
 """Slots of page-locked memory, with a device that is made up."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
+from support.loaders import shard_loader
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import read_manifest
+from tarn.training.streaming import planned
 from tarn.training.streaming.config import DataConfig
 from tarn.training.streaming.plan import train_plan
 from tarn.training.streaming.planned import start_crew
 from tarn.training.streaming.processes.shared import anonymous_file
 from tarn.training.streaming.workers.memory_limit import check_room, memory_limit
-from tarn.training.streaming.workers.page_locked import build_registrar
+from tarn.training.streaming.workers.page_locked import CudaRegistrar, build_registrar
 from tarn.training.streaming.workers.pool import WorkerPool
 from tarn.training.streaming.workers.slots import Slots
 from tarn.training.world.ranks import Ranks
@@ -162,3 +166,109 @@ def test_batches_that_do_not_fit_into_memory_are_refused_and_many_are_told() -> 
     assert "lower data.prefetch" in warning
     with pytest.raises(UsageError, match=r"do not fit into the 6 GB .*lower data\.prefetch"):
         check_room(10**9, 8, 6 * 10**9)
+
+
+class FailingCuda:
+    """Locks nothing; as CUDA does, it holds the error until the check behind a kernel raises it."""
+
+    def __init__(self, fails: bool = True) -> None:
+        self.fails, self.calls = fails, list[str]()
+        self.error = 0
+
+    def status(self, call: str) -> int:
+        self.calls.append(call)
+        self.error = 712 if self.fails else self.error
+        return self.error
+
+    def register(self, address: int, size: int) -> int:
+        return self.status("register")
+
+    def unregister(self, address: int) -> int:
+        return self.status("unregister")
+
+    def synchronize(self) -> None:
+        self.calls.append("synchronize")
+
+    def launch(self) -> None:
+        self.calls.append("launch")
+        error, self.error = self.error, 0
+        if error:
+            raise RuntimeError(f"CUDA error {error}")
+
+
+def test_an_error_of_locking_is_taken_from_cuda_before_the_trainers_next_kernel_would_raise_it(file: int) -> None:
+    cuda = FailingCuda()
+    slots = Slots(file, rows=4, side=8, registrar=CudaRegistrar(torch.device("cuda", 0), cuda))
+    assert [slots.take() for _ in range(3)] == [0, 1, 2]
+    assert cuda.calls == ["register", "launch"]
+    cuda.launch()
+    assert slots.warnings == [
+        "batches are copied once more, for their memory cannot be page-locked (cudaHostRegister returns 712)."
+    ]
+
+
+def test_a_binding_that_raises_is_a_reason_too_and_nothing_is_asked_of_cuda_where_all_is_well() -> None:
+    class Raising(FailingCuda):
+        def register(self, address: int, size: int) -> int:
+            self.status("register")
+            raise RuntimeError("no\nway")
+
+    raising, sound = Raising(), FailingCuda(fails=False)
+    assert CudaRegistrar(torch.device("cuda", 0), raising).register(0, 1) == "no way"
+    assert raising.error == 0
+    registrar = CudaRegistrar(torch.device("cuda", 0), sound)
+    assert registrar.register(0, 1) == ""
+    registrar.unregister([0, 1])
+    assert sound.calls == ["register", "synchronize", "unregister", "unregister"]
+
+
+def test_unlocking_that_fails_leaves_no_error_either() -> None:
+    cuda = FailingCuda()
+    CudaRegistrar(torch.device("cuda", 0), cuda).unregister([0])
+    assert cuda.calls == ["synchronize", "unregister", "launch"]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_loader_that_is_dropped_unlocks_its_memory_at_once(
+    shards: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    device = Device()
+    monkeypatch.setattr(planned, "build_registrar", lambda told: (device, []))
+    one = shard_loader(str(shards), global_batch=16, image_size=16, num_workers=workers, pin_memory=True)
+    gc.collect()
+    gc.disable()
+    try:
+        next(iter(one))
+        assert bool(device.locked) == bool(workers)
+        children = [child.process for child in one.crew.children]
+        del one
+        assert not device.locked
+        assert all(child.poll() is not None for child in children)
+    finally:
+        gc.enable()
+
+
+@pytest.mark.cuda
+def test_a_gpu_copies_from_the_slots_themselves(shards: Path) -> None:
+    device = torch.device("cuda", 0)
+    one = shard_loader(str(shards), global_batch=16, image_size=64, num_workers=2, pin_memory=True, device=device)
+    assert one.pool is not None
+    for batch in one:
+        assert batch.images.is_pinned()
+        at = batch.images.data_ptr()
+        assert any(start <= at < start + one.pool.slots.bytes for start in one.pool.slots.locked.values())
+    assert one.take_warnings() == []
+    one.close()
+
+
+@pytest.mark.cuda
+def test_after_memory_that_cuda_refuses_to_lock_its_next_kernel_runs() -> None:
+    device, memory = torch.device("cuda", 0), torch.zeros(1 << 20, dtype=torch.uint8)
+    registrar = CudaRegistrar(device)
+    address = memory.numpy().ctypes.data // 4096 * 4096 + 4096
+    assert registrar.register(address, 1 << 16) == ""
+    assert registrar.register(address, 1 << 16) == "cudaHostRegister returns 712"
+    assert int(torch.ones(8, device=device).sum()) == 8
+    registrar.unregister([address])
+    registrar.unregister([address])
+    assert int(torch.ones(8, device=device).sum()) == 8

@@ -1,0 +1,44 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import Tensor
+
+from tarn.sharding.format.manifest import read_manifest
+from tarn.training.coercion import load_config
+from tarn.training.recipe.moment import Moment
+from tarn.training.run.config import RunConfig
+from tarn.training.run.fit import build_trainer
+from tarn.training.run.journal import Journal, JournalConfig
+from tarn.training.world.world import World
+
+
+def test_each_part_is_augmented_by_its_samples_places_in_the_epoch(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"out": tmp_path, "device": "cpu", "amp": "off", "model.arch": "resnet18", "data.shards": shards,
+            "data.image_size": 32, "data.eval_resize": 36, "data.workers": 0, "optim.global_batch": 60,
+            "optim.micro_batch": 25, "augment.policy": "trivialaugment", "augment.mixup": 0.2}  # fmt: skip
+    config = load_config(RunConfig, None, [f"--{key}={value}" for key, value in told.items()])
+    trainer = build_trainer(config, World(), read_manifest(str(shards)))
+    seen: list[tuple[int, Moment]] = []
+    augmentation = trainer.learner.augmentation
+
+    def seeing(images: Tensor, labels: Tensor, moment: Moment) -> Any:
+        seen.append((len(labels), moment))
+        return augmentation(images, labels, moment)
+
+    monkeypatch.setattr(trainer.learner, "augmentation", seeing)
+    with Journal(tmp_path, JournalConfig(tensorboard=False), speaks=False) as journal:
+        for _ in range(2):
+            assert len(list(trainer.steps(journal))) == 2
+            trainer.turn(None)
+    trainer.train_loader.close()
+    assert [(moment.epoch, moment.step) for _, moment in seen] == [
+        (epoch, step) for epoch in (0, 1) for step in (0, 1) for _ in range(3)
+    ]
+    assert [count for count, _ in seen] == [len(moment.positions) for _, moment in seen] == [20] * 12
+    for epoch in (0, 1):
+        places = np.concatenate([moment.positions for _, moment in seen if moment.epoch == epoch])
+        assert places.tolist() == list(range(120))
