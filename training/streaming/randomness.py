@@ -7,7 +7,7 @@ U64 = NDArray[np.uint64]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 CROP = 1  # what is drawn of a sample where nothing else is said: its crop and its flip
-ALTERNATING = 4  # what a key is drawn for: keeps its numbers apart from others of the seed
+ALTERNATING = 4  # what a key of samples themselves is drawn for
 
 
 def mix(x: U64) -> U64:
