@@ -49,7 +49,7 @@ MAY_USE = {
     | PIXELS
     | {"training/world", "training/streaming/loader", "sharding/foreign"},
     "training/streaming/__init__": STREAM | PIXELS | {"training/streaming/loader", "training/streaming/sequential"},
-    "training/model": GROUND,
+    "training/model": GROUND | {"sharding/storage"},
     "training/recipe": GROUND,
     "training/evaluation": DISK | STREAM | PIXELS | {"training/world", "training/streaming/planned"},
     "training/export": DISK | PIXELS | {"training/model"},
@@ -63,6 +63,7 @@ MAY_USE = {
     | {
         "sharding/storage",
         "training",
+        "training/model",
         "training/recipe",
         "training/evaluation",
         "training/export",

@@ -22,6 +22,8 @@ def report_once(trainer: Trainer, manifest: Manifest, journal: Journal, stop: In
     if trainer.val_loader is None:
         return
     context: dict[str, object] = {"step": trainer.step, "split": split, "fingerprint": manifest.fingerprint(split)}
+    if trainer.config.eval_flip:
+        context["flip"] = True
     if world.is_main:
         context["checkpoint"] = last_marker(trainer).get("sha256")
     if not world.any(world.is_main and not tells(run / "evaluation.json", context)):

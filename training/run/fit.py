@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import Manifest, read_manifest
-from tarn.training.model.resnet import build_model
 from tarn.training.run import checkpoint
 from tarn.training.run.adoption import adopt
 from tarn.training.run.changes import keep_config, rate_jump, warm_up_note
@@ -18,12 +20,14 @@ from tarn.training.run.finish import export_once, report_once
 from tarn.training.run.interruption import Interruption, Left
 from tarn.training.run.journal import Journal
 from tarn.training.run.lock import RunLock
+from tarn.training.run.network import network_of
 from tarn.training.run.saving import Keeper, main_does
 from tarn.training.run.trace import Trace
 from tarn.training.run.trainer import Trainer
 from tarn.training.streaming.config import DataConfig
 from tarn.training.streaming.plan import eval_plan, train_plan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
+from tarn.training.streaming.randomness import mixed
 from tarn.training.world.world import World, joined_world
 
 
@@ -32,8 +36,12 @@ def fit(config: RunConfig) -> int:
     that ended the run before."""
     with joined_world(config.device) as world, ExitStack() as stack:
         manifest = read_manifest(config.data.shards, config.data.storage_options)
-        trainer = build_trainer(config, world, manifest)
-        said = own(config, world, stack)
+        model, begun = network_of(config, len(manifest.classes))
+        trainer = build_trainer(config, world, manifest, model)
+        torch.manual_seed(
+            mixed(config.seed, world.rank)
+        )  # of what a network draws itself; a checkpoint goes on with it
+        said = [*begun, *own(config, world, stack)]
         told, complaints = checkpoint.newest(Path(config.out, "checkpoints"))
         check_same_checkpoint(world, told, config.out)
         if told is not None:
@@ -102,7 +110,7 @@ def check_same_checkpoint(world: World, told: dict[str, Any] | None, run: str) -
         )
 
 
-def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Trainer:
+def build_trainer(config: RunConfig, world: World, manifest: Manifest, model: nn.Module) -> Trainer:
     data, optim = config.data, config.optim
     train = train_plan(data, manifest, world, config.seed, optim.global_batch, optim.micro_batch, config.journal.keys)
     val = None
@@ -110,13 +118,6 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Traine
         val = eval_plan(
             data.shards, manifest, data.val_split, data.preprocessing, world, config.eval_batch, train.access
         )
-    model = build_model(
-        config.model.arch,
-        len(manifest.classes),
-        config.model.small_stem,
-        config.model.zero_init_last_gamma,
-        seed=config.seed,
-    )
     workers, pin = worker_count(data, world), world.device.type == "cuda"
     loader_of = partial(PlannedLoader, pin_memory=pin, device=world.device if pin else None)
     return Trainer(
@@ -125,6 +126,7 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Traine
         model,
         loader_of(train, manifest, data.train_split, start_crew(workers), ledger=ledger_path(config, world)),
         loader_of(val, manifest, data.val_split, start_crew(workers)) if val else None,
+        len(manifest.classes),
     )
 
 

@@ -10,6 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tarn.sharding.errors import TarnError
 from tarn.training.evaluation.evaluate import hits
+from tarn.training.model.freezing import freeze
 from tarn.training.pixels.normalisation import normalise
 from tarn.training.recipe.amp import build_scaler, choose_dtype
 from tarn.training.recipe.loss import Loss
@@ -27,6 +28,7 @@ class Learner:
         self.config, self.world = config, world
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         self.model = model.to(device=world.device, memory_format=layout)  # type: ignore[call-overload]
+        self.frozen = freeze(self.model, config.model.freeze)
         self.network: nn.Module = self.model
         if world.size > 1:
             self.network = DistributedDataParallel(self.model, gradient_as_bucket_view=True)
@@ -46,6 +48,8 @@ class Learner:
         Returns loss sum, top-1 hits, top-5 hits and samples of the parts, on the device.
         """
         self.network.train()
+        for frozen in self.frozen:
+            frozen.eval()
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         sums = torch.zeros(4, dtype=self.world.precise, device=self.world.device)

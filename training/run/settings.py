@@ -61,6 +61,8 @@ def in_words(hint: Any) -> str:
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         inner = next(arm for arm in typing.get_args(hint) if arm is not type(None))
         return f"{in_words(inner)} or null"
+    if typing.get_origin(hint) is tuple and Ellipsis in typing.get_args(hint):
+        return "a list"
     if typing.get_origin(hint) is tuple:
         return f"{len(typing.get_args(hint))} numbers"
     if typing.get_origin(hint) is dict:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from tarn.sharding.errors import TarnError
 from tarn.training.evaluation.evaluate import Score, evaluate
-from tarn.training.model.resnet import ResNet
+from tarn.training.model.mirror import Mirrored
 from tarn.training.recipe.amp import choose_dtype
 from tarn.training.recipe.schedule import Plateau, learning_rate
 from tarn.training.run.config import RunConfig
@@ -31,12 +32,13 @@ class Trainer:
         self,
         config: RunConfig,
         world: World,
-        model: ResNet,
+        model: nn.Module,
         train: PlannedLoader,
         val: PlannedLoader | None,
+        num_classes: int,
     ) -> None:
         self.config, self.world, self.train_loader, self.val_loader = config, world, train, val
-        self.learner = Learner(config, world, model)
+        self.learner, self.num_classes = Learner(config, world, model), num_classes
         self.eval_dtype = choose_dtype(config.eval_amp, world.device)
         self.plateau = Plateau(config.optim.factor, config.optim.patience)
         self.stream: StreamState = train.state
@@ -150,8 +152,10 @@ class Trainer:
         model = self.learner.model
         self.world.broadcast(iter(model.buffers()))
         journal.start_bar("validation", self.val_loader.plan.samples)
-        classes = model.fc.out_features
-        score = evaluate(model, self.val_loader, self.world, classes, self.eval_dtype, journal.advance_bar, look)
+        seen = Mirrored(model) if self.config.eval_flip else model
+        score = evaluate(
+            seen, self.val_loader, self.world, self.num_classes, self.eval_dtype, journal.advance_bar, look
+        )
         journal.end_bar()
         self.last_score = score
         return score
