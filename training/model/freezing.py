@@ -16,7 +16,7 @@ def freeze(model: nn.Module, names: Sequence[str]) -> list[nn.Module]:
     modules, parameters = dict(model.named_modules()), dict(model.named_parameters())
     for name in names:
         if not name or (name not in modules and name not in parameters):
-            known = dict.fromkeys(each.partition(".")[0] for each in (*modules, *parameters) if each)
+            known = dict.fromkeys(each.partition(".")[0] for each in parameters)
             raise UsageError(
                 f"model.freeze: the network has no part {name!r}: choose among {', '.join(known)}, or name what is in "
                 "one of them, such as layer1.0."

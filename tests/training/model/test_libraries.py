@@ -97,7 +97,6 @@ def test_what_does_not_go_is_told_in_one_sentence(arch: str, more: dict[str, obj
         ("timm/resnet51d", {}, r"unknown to timm: did you mean timm/resnet5"),
         ("timm/hf-hub:timm/resnet50", {}, r"unknown to timm"),  # would be fetched from elsewhere
         ("timm/vgg11", {"stochastic_depth": 0.1}, r"takes no model\.stochastic_depth=0\.1"),
-        ("timm/levit_128s", {"side": 96}, r"cannot be built for 5 classes and pictures of 96 px"),
     ],
 )
 def test_so_is_what_does_not_go_with_timm(arch: str, more: dict[str, object], told: str) -> None:
