@@ -88,11 +88,11 @@ def test_a_network_of_a_library_is_fine_tuned_killed_resumed_exported_and_predic
         assert sum(guess["probability"] for guess in told["predictions"]) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("more", [["--model.arch=resnet18", "--model.stochastic_depth=0.5", "--model.blurpool=true"]])
 def test_what_a_network_draws_itself_goes_on_after_a_stop(
-    more: list[str], five: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    five: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["fit", f"--data.shards={five}", *more, *WORDS]
+    skipping = ["--model.arch=resnet18", "--model.stochastic_depth=0.5", "--model.blurpool=true"]
+    words = ["fit", f"--data.shards={five}", *skipping, *WORDS]
     assert main([*words, f"--out={tmp_path / 'whole'}"]) == 0
     torch.manual_seed(99)  # whatever ran before in the process
     assert main([*words, f"--out={tmp_path / 'stopped'}", "--optim.max_steps=3"]) == 0
@@ -100,8 +100,6 @@ def test_what_a_network_draws_itself_goes_on_after_a_stop(
     assert main([*words, f"--out={tmp_path / 'stopped'}"]) == 0
     assert "Going on after step 3" in capsys.readouterr().out
     assert_same_weights(tmp_path / "whole", tmp_path / "stopped")
-    assert main([*words, f"--out={tmp_path / 'plain'}", "--model.stochastic_depth=null"]) == 0
-    assert not torch.equal(weights(tmp_path / "whole")["fc.weight"], weights(tmp_path / "plain")["fc.weight"])
 
 
 def test_validation_evaluation_and_prediction_see_the_mirror_image_where_asked(
