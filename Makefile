@@ -21,7 +21,7 @@ DATA ?= $(SAMPLE)
 
 # The sample is drawn and packed where nothing else was asked for.
 SAMPLE_NEEDED := $(filter build/sample,$(SHARDS))
-LAUNCH := $(if $(filter 1,$(NPROC)),-m,-m torch.distributed.run --standalone --nproc-per-node $(NPROC) -m)
+TRAINING := -m tarn.training $(if $(filter 1,$(NPROC)),,launch --standalone --nproc-per-node $(NPROC))
 
 # Starting torch takes twice as long where Python may not keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
@@ -48,13 +48,13 @@ shards: setup $(if $(filter $(SAMPLE),$(DATA)),sample) ## pack DATA into tar sha
 	$(BIN)/python -m tarn.sharding pack "$(DATA)" "$(SHARDS)" $(if $(filter shards,$(MAKECMDGOALS)),$(ARGS))
 
 train: setup $(if $(SAMPLE_NEEDED),shards) ## train CONFIG on SHARDS with NPROC processes, evaluate, export; or go on
-	$(BIN)/python $(LAUNCH) tarn.training fit --config "$(CONFIG)" --data.shards="$(SHARDS)" --out="$(RUN)" $(ARGS)
+	$(BIN)/python $(TRAINING) fit --config "$(CONFIG)" --data.shards="$(SHARDS)" --out="$(RUN)" $(ARGS)
 	@echo "Next: make eval, make predict, or your own data:"
 	@echo "  make shards DATA=path/to/ILSVRC-download SHARDS=build/imagenet"
 	@echo "  make train CONFIG=configs/imagenet_resnet50_90ep.yaml NPROC=<GPUs>"
 
 eval: setup ## top-1 and top-5 of MODEL on the val split of SHARDS, a report and a table per class
-	$(BIN)/python $(LAUNCH) tarn.training evaluate --model "$(MODEL)" --shards "$(SHARDS)" $(ARGS)
+	$(BIN)/python $(TRAINING) evaluate --model "$(MODEL)" --shards "$(SHARDS)" $(ARGS)
 
 predict: setup ## the five likeliest classes of PICTURES by MODEL
 	$(BIN)/python -m tarn.inference predict "$(MODEL)" $(PICTURES) $(ARGS)

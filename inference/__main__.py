@@ -1,7 +1,6 @@
 """python -m tarn.inference predict MODEL PATH... [--top 5] [--format table|json|csv]"""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -11,12 +10,14 @@ from tarn.inference.pictures import find_pictures
 from tarn.inference.predictor import Prediction, Predictor
 from tarn.inference.report import FORMATS
 from tarn.sharding.errors import TarnError
+from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.storage.told import told
 from tarn.sharding.storage.words import add_words, store_of
 from tarn.training.model.mirror import seen_at
 from tarn.training.world.world import choose_device
 
 
+@ends_with_its_reader
 def main(words: list[str] | None = None) -> int:
     """The exit code: 0, 1 where a picture or the model could not be read, 2 for usage."""
     args = build_parser().parse_args(words)
@@ -26,9 +27,6 @@ def main(words: list[str] | None = None) -> int:
     except TarnError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:  # the reader, such as head, had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except KeyboardInterrupt:
         return 130
 

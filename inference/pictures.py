@@ -32,7 +32,7 @@ def find_pictures(paths: Sequence[str | os.PathLike[str]]) -> Iterator[NamedPict
     found = []
     for url in urls:
         path = storage.local_path(url)
-        if not storage.exists(url):
+        if not storage.exists(url, sure=True):
             raise UsageError(f"{url} is not there: give pictures, folders or shards (.tar).")
         below = sorted(pictures_below(path)) if path is not None and path.is_dir() else None
         if below == []:

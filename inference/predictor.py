@@ -15,6 +15,7 @@ from tarn.sharding.errors import TarnError, UsageError
 from tarn.training.pixels.decode import PictureDecoder
 from tarn.training.pixels.normalisation import normalise
 from tarn.training.pixels.pictures import BrokenPictureError, Pixels
+from tarn.training.world.numerics import full_float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ class Predictor:
         if sound:
             crop = self.loaded.preprocessing
             images = normalise(torch.from_numpy(np.stack(sound)).to(self.device), crop.mean, crop.std)
-            best = self.model(images).float().softmax(dim=1).topk(self.top)
+            with full_float32():
+                best = self.model(images).float().softmax(dim=1).topk(self.top)
             rows = zip(best.values.tolist(), best.indices.tolist(), strict=True)
         return [
             Prediction(name, (), pixels) if isinstance(pixels, str) else Prediction(name, self.guesses(*next(rows)))

@@ -10,11 +10,13 @@ from types import FrameType
 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import read_manifest
+from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.sample import sample
 from tarn.sharding.storage.told import told
 from tarn.sharding.storage.words import add_words, store_of
 
 
+@ends_with_its_reader
 def main(words: list[str] | None = None) -> int:
     """The exit code: 0, 1 for a failure, 2 for usage, 128 + signal where one ended it."""
     args = build_parser().parse_args(words)
@@ -94,6 +96,10 @@ def add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FOLDER", help="of manifest and indexes (beside the tars)")
     parser.add_argument("--split", action="append", default=[], metavar="NAME=PATTERN", help="the tars of a split")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="lines `wnid name`, `id<TAB>name`, or names alone")
+    parser.add_argument("--picture", metavar="ENDING", help="of a sample's picture, such as input.jpg (jpg, png, ...)")
+    parser.add_argument(
+        "--label", metavar="ENDING", help="of what tells its class: cls, outputs.txt, json:key (cls, json or a wnid)"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="tars read at a time (%(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="read everything again")
     add_words(parser)
@@ -149,11 +155,14 @@ def run_pack(args: argparse.Namespace) -> int:
 
 def run_index(args: argparse.Namespace) -> int:
     from tarn.sharding.foreign.index import IndexConfig, index
+    from tarn.sharding.format.litter import notes
 
     config = IndexConfig(
         out=args.out,
         splits=tuple(args.split),
         classes=args.classes,
+        picture=args.picture,
+        label=args.label,
         workers=args.workers,
         overwrite=args.overwrite,
     )
@@ -162,6 +171,8 @@ def run_index(args: argparse.Namespace) -> int:
     told = f"indexed in {time.perf_counter() - started:.1f} s" if done.fresh else "up to date"
     for name, split in done.manifest.splits.items():
         print(f"{name:>6}: {split.samples:,} pictures, {len(split.shards)} tars, {split.bytes:,} bytes, {told}")
+    for note in (*done.notes, *notes(done.root)):
+        print(f"        {note}")
     count = len(done.manifest.classes)
     print(f"{done.root}: {count} classes. Next: python -m tarn.training fit --data.shards={done.root}")
     return 0

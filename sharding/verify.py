@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
-from tarn.sharding.foreign.check import check_indexed, is_indexed
+from tarn.sharding.foreign.check import check_indexed
 from tarn.sharding.format.gathered import check_gathered
 from tarn.sharding.format.litter import litter, stray_tars
 from tarn.sharding.format.manifest import Manifest, ShardInfo, Split, parse_index
@@ -26,13 +26,13 @@ def verify(root: str | os.PathLike[str], manifest: Manifest) -> list[str]:
             problem = check_gathered(root, name, split)
             problems += [problem] if problem is not None else []
             problems += check_report(root, split)
-            if is_indexed(split):
+            if split.indexed:
                 problems += check_indexed(root, manifest, split, bar.update)
                 continue
             for shard in split.shards:
                 problems += check_shard(root, manifest, shard, keys)
                 bar.update(shard.bytes)
-    if not any(map(is_indexed, manifest.splits.values())):
+    if not any(split.indexed for split in manifest.splits.values()):
         problems += stray_tars(root, manifest)
     return problems
 

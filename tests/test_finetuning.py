@@ -10,8 +10,8 @@ import pytest
 import torch
 import torchvision
 
+from support.commands import assert_same_weights, stop_at, weights
 from support.datasets import picture_tree
-from support.runs import assert_same_weights, stop_at, weights
 from tarn.inference.__main__ import main as inference
 from tarn.sharding.errors import UsageError
 from tarn.sharding.packing.pack import PackConfig, pack

@@ -63,6 +63,7 @@ MAY_USE = {
     | {
         "sharding/storage",
         "training",
+        "training/world",
         "training/model",
         "training/recipe",
         "training/evaluation",

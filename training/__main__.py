@@ -1,7 +1,8 @@
-"""python -m tarn.training fit | evaluate | export | plan"""
+"""python -m tarn.training fit | evaluate | export | plan | launch"""
 
 import argparse
 import json
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -9,24 +10,30 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.storage.told import told
 from tarn.sharding.storage.urls import expanded
 from tarn.sharding.storage.words import add_words, store_of
 from tarn.training.forecast.planning import add_arguments
+from tarn.training.world.failure import hand_over
 
 
+@ends_with_its_reader
 def main(words: list[str] | None = None) -> int:
     """The exit code: 0, 1 for a failure, 2 for usage, 128 + signal where a run was asked to leave."""
     parser = build_parser()
     args, rest = parser.parse_known_args(words)
-    if rest and args.command not in ("fit", "plan"):
+    if rest and args.command not in ("fit", "plan", "launch"):
         parser.error(f"unrecognised arguments: {' '.join(rest)}")
     try:
         with told(store_of(args)):
             return int(args.run(args, rest))
     except TarnError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if not hand_over(error):
+            print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -62,6 +69,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--out", type=expanded, required=True, help="folder that receives them")
     export.set_defaults(run=run_export)
+    several = commands.add_parser(
+        "launch", help="one of these by several processes, with torchrun's words", add_help=False
+    )
+    several.set_defaults(run=run_launch)
     return parser
 
 
@@ -94,6 +105,7 @@ def run_plan(args: argparse.Namespace, overrides: list[str]) -> int:
 
 
 def run_evaluate(args: argparse.Namespace, rest: list[str]) -> int:
+    from tarn.training.coercion import refuse_url
     from tarn.training.evaluation.scoring import score_model
     from tarn.training.export.artifact import Artifact
     from tarn.training.model.mirror import seen_at
@@ -101,6 +113,8 @@ def run_evaluate(args: argparse.Namespace, rest: list[str]) -> int:
 
     if args.batch_size < 1 or (args.workers is not None and args.workers < 0):
         raise UsageError(f"--batch-size={args.batch_size} must be at least 1 and --workers={args.workers} at least 0.")
+    if args.out is not None:
+        refuse_url(args.out, "--out")
     artifact = Artifact.read(args.model)
     crop = artifact.preprocessing.at(args.image_size, args.resize)
     model = seen_at(artifact.build(str(args.model)), artifact.num_classes, args.image_size, args.flip)
@@ -118,6 +132,12 @@ def run_export(args: argparse.Namespace, rest: list[str]) -> int:
     for path in export_checkpoint(args.checkpoint, args.out):
         print(path)
     return 0
+
+
+def run_launch(args: argparse.Namespace, words: list[str]) -> int:
+    from tarn.training.world.launch import launch
+
+    return launch("tarn.training", words)
 
 
 if __name__ == "__main__":

@@ -80,8 +80,10 @@ def coerce(hint: Any, value: Any, key: str, where: str) -> Any:
         return build(typing.cast(type, hint), value, f"{key}.", where)
     origin = typing.get_origin(hint)
     if origin in (types.UnionType, typing.Union):
-        inner = next(arm for arm in typing.get_args(hint) if arm is not type(None))
-        return None if value is None else coerce(inner, value, key, where)
+        arms = typing.get_args(hint)
+        words = [word for arm in arms if typing.get_origin(arm) is typing.Literal for word in typing.get_args(arm)]
+        words += [None] if type(None) in arms else []
+        return value if value in words else coerce(arms[0], value, key, where)
     if origin is dict:
         if not isinstance(value, Mapping):
             raise refusal(key, value, "a mapping of keys", where)

@@ -10,21 +10,17 @@ from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.classes import numbers_of
 from tarn.sharding.foreign.layout import Tar, size_of
-from tarn.sharding.foreign.samples import repeated
+from tarn.sharding.foreign.reading import Reading
+from tarn.sharding.foreign.repeats import repeats
 from tarn.sharding.foreign.scan import Scan, pieces, reader_of, scan
-from tarn.sharding.foreign.target import SOURCE
 from tarn.sharding.format.manifest import Manifest, ShardInfo, Split, parse_index
-
-
-def is_indexed(split: Split) -> bool:
-    """Whether somebody else packed its tars."""
-    return bool(split.packed.get("source") == SOURCE)
 
 
 def check_indexed(root: str, manifest: Manifest, split: Split, advance: Callable[[int], Any]) -> Iterator[str]:
     """One sentence for each thing that is wrong with a split. advance: told of bytes as they are read."""
     tars = manifest.shards_root(root)
-    reader, sound = reader_of(tars), []
+    reader, reading = reader_of(tars), Reading.of(split.packed)
+    sound, names = [], []
     for shard in split.shards:
         url, index_url = storage.join(tars, shard.name), storage.join(root, shard.index_name)
         try:
@@ -32,7 +28,7 @@ def check_indexed(root: str, manifest: Manifest, split: Split, advance: Callable
             if tar.size != shard.bytes:
                 yield f"{url} has {tar.size} bytes, the manifest says {shard.bytes}: copy it again, or index it again."
                 continue
-            found, index = scan(pieces(tars, tar, reader), tar, advance), storage.read_bytes(index_url)
+            found, index = scan(pieces(tars, tar, reader), tar, reading, advance), storage.read_bytes(index_url)
         except TarnError as error:
             yield str(error)
             continue
@@ -41,8 +37,10 @@ def check_indexed(root: str, manifest: Manifest, split: Split, advance: Callable
             yield problem
         elif found.samples is not None:
             sound.append(found.samples)
-    for key in repeated(sound):
-        yield f"{tars}: the key {key} comes more than once."
+            names.append(shard.name)
+    for shared in repeats(sound).same:
+        both = " and ".join(names[place] for place in shared.tars)
+        yield f"{tars}: {both} hold {shared.count} samples both, such as {shared.key}: remove one of them."
 
 
 def difference(found: Scan, index: bytes, shard: ShardInfo, url: str, index_url: str) -> str | None:

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import numpy as np
 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.headers import shown
-from tarn.sharding.foreign.labels import CONFLICT, WNID, Label, Names
+from tarn.sharding.foreign.labels import CONFLICT, WNID, ClassName, Label, Names
 from tarn.sharding.foreign.samples import Samples
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources import Problems
@@ -44,31 +45,63 @@ def classes_of(tars: Tars, listed: Sequence[ClassInfo] | None, problems: Problem
     """In the order of their numbers; what does not fit is added to the problems.
 
     Numbers count the lines of the list, where there is one. Wnids are numbered in their sorted order: all of the list,
-    else all that were found.
+    else all that were found. Names are looked up in the list; of a list without wnids the order is that of its lines.
     """
     labels = {label for samples in tars.values() for label in samples.labels}
     names = Names()
     for samples in tars.values():
         names.merge(samples.names)
     numbers = {label for label in labels if isinstance(label, int)}
+    wnids = {label for label in labels if isinstance(label, str)}
+    words = {label for label in labels if isinstance(label, ClassName)}
     if len(numbers) == len(labels):
         return numbered(numbers, names, tars, listed, problems)
-    if numbers:
-        complain(problems, "samples labelled by number, others by wnid", tars, lambda label: label in numbers)
-    wnids = {label for label in labels if isinstance(label, str)}
+    if numbers and (wnids or listed is not None):
+        others = "wnid" if wnids else "name"
+        complain(problems, f"samples labelled by number, others by {others}", tars, lambda label: label in numbers)
     if listed is None:
+        complain(problems, "labels that are neither a number nor a wnid", tars, lambda label: label in words)
+        problems.advise("give --classes FILE, whose lines name the classes" if words else None)
         return tuple(ClassInfo(wnid, names.texts.get(wnid) or wnid) for wnid in sorted(wnids))
     known = {info.wnid: info for info in listed}
     complain(
         problems, "samples of a wnid that --classes does not list", tars, lambda label: label in wnids - set(known)
     )
-    return tuple(known[wnid] for wnid in sorted(known))
+    look_up(words, tars, listed, problems)
+    is_sorted = bool(wnids) or all(WNID.fullmatch(wnid) for wnid in known)
+    return tuple(known[wnid] for wnid in (sorted(known) if is_sorted else known))
+
+
+def look_up(words: AbstractSet[ClassName], tars: Tars, listed: Sequence[ClassInfo], problems: Problems) -> None:
+    """Complains of names that the list does not have, and of those that it gives to several classes."""
+    called = classes_called(listed)
+    if unknown := {label for label in words if label.text not in called}:
+        complain(problems, "samples of a class that --classes does not list", tars, lambda label: label in unknown)
+        problems.advise("add the class to --classes, or label the samples by a name that stands there")
+    several: dict[Label, list[int]] = {word: called[word.text] for word in words if len(called.get(word.text, ())) > 1}
+    if several:
+        told = {
+            label: f"{label}, a name of {' and '.join(listed[place].wnid for place in places)}"
+            for label, places in several.items()
+        }
+        complain(problems, "labels that name several classes", tars, lambda label: label in several, told)
+        problems.advise("label those samples by wnid or number, or make the names in --classes differ")
+
+
+def classes_called(classes: Sequence[ClassInfo]) -> dict[str, list[int]]:
+    """Numbers of the classes that have a name: as own word, as the whole name, or as one of those between commas."""
+    called: dict[str, list[int]] = {}
+    for number, info in enumerate(classes):
+        for name in {info.wnid, info.name, *map(str.strip, info.name.split(","))} - {""}:
+            called.setdefault(name, []).append(number)
+    return called
 
 
 def numbers_of(classes: Sequence[ClassInfo]) -> dict[Label, int]:
-    """The class number of each label that a sample may have, a wnid or the number itself."""
+    """The class number of each label that a sample may have: a wnid, a name of that class alone, the number itself."""
+    names = {ClassName(name): found[0] for name, found in classes_called(classes).items() if len(found) == 1}
     numbers: dict[Label, int] = {info.wnid: number for number, info in enumerate(classes)}
-    return numbers | {number: number for number in range(len(classes))}
+    return numbers | {number: number for number in range(len(classes))} | names
 
 
 def numbered(
@@ -99,12 +132,18 @@ def named(count: int, names: Names) -> list[ClassInfo]:
     return infos
 
 
-def complain(problems: Problems, kind: str, tars: Tars, is_wrong: Callable[[Label], bool]) -> None:
-    """Adds each sample that has a wrong label."""
+def complain(
+    problems: Problems,
+    kind: str,
+    tars: Tars,
+    is_wrong: Callable[[Label], bool],
+    told: Mapping[Label, str] | None = None,
+) -> None:
+    """Adds each sample that has a wrong label. told: what else is said of a label."""
     for name, samples in tars.items():
         wrong = [place for place, label in enumerate(samples.labels) if is_wrong(label)]
         if wrong:
             keys = samples.keys
             for row in np.flatnonzero(np.isin(samples.records["label"], wrong)).tolist():
                 label = samples.labels[samples.records["label"][row]]
-                problems.add(kind, f"{name}: {shown(keys[row])} has {label}")
+                problems.add(kind, f"{name}: {shown(keys[row])} has {(told or {}).get(label, label)}")

@@ -9,6 +9,7 @@ from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.info import Info, read_info
 from tarn.sharding.foreign.names import COMPRESSED, chosen, from_pattern, is_pattern, is_web, listing, split_of
+from tarn.sharding.format.manifest import index_name_of
 from tarn.sharding.storage.persistence import Patience, patiently
 
 ASKING = 16  # sizes asked for at a time
@@ -24,7 +25,7 @@ class Tar:
 
     @property
     def index_name(self) -> str:
-        return self.name.removesuffix(".tar") + ".idx"
+        return index_name_of(self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """From the members of a tar to its samples: adjacent members of one key, a picture and a label among them."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from tarn.sharding.foreign.headers import shown
 from tarn.sharding.foreign.labels import Label, Names, label_of, read_json, text_of, wnid_of
+from tarn.sharding.foreign.problems import Problem, problem_of
+from tarn.sharding.foreign.reading import Reading, parted
 from tarn.sharding.foreign.tar import Member
 from tarn.sharding.format.manifest import RECORD
-
-PICTURES = ("jpg", "jpeg", "png", "webp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Samples:
     """Those of one tar, in its order, held small: a split may have millions.
 
     records: as in the index, but labels are places in `labels`; joined: the keys, with zero characters between;
-    digests: eight bytes of each key, to compare those of a whole split; problems: (kind, key).
+    digests: eight bytes of each key, to compare those of a whole split.
     """
 
     records: NDArray[np.void]
@@ -28,7 +28,7 @@ class Samples:
     names: Names
     joined: str
     digests: NDArray[np.uint64]
-    problems: tuple[tuple[str, str], ...]
+    problems: tuple[Problem, ...]
 
     @property
     def keys(self) -> list[str]:
@@ -44,27 +44,28 @@ class Samples:
 class Collector:
     """Takes samples one by one and says what is wrong with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
         self.rows: list[tuple[int, int, int, int]] = []
         self.keys: list[str] = []
         self.seen: set[str] = set()
         self.labels: dict[Label, int] = {}
         self.names = Names()
-        self.problems: list[tuple[str, str]] = []
+        self.problems: list[Problem] = []
 
     def add(self, key: str, parts: Mapping[str, Member], doubled: bool) -> None:
         """doubled: two members of the sample have the same ending."""
         told = read_json(parts["json"].data) if "json" in parts else {}
-        label = label_of(key, parts, told)
-        pictures = [parts[ending] for ending in PICTURES if ending in parts]
-        problem = problem_of(pictures, label, parts, doubled)
+        label = label_of(key, parts, told, self.reading)
+        problem = problem_of(key, parts, label, doubled, self.reading)
         if key in self.seen:
-            problem = "keys that come again behind other samples"
+            problem = Problem("keys that come again behind other samples", shown(key))
         self.seen.add(key)
-        if problem is not None or label is None:
-            self.problems.append((problem or "", shown(key)))
+        if problem is not None:
+            self.problems.append(problem)
             return
-        picture, number = pictures[0], self.labels.setdefault(label, len(self.labels))
+        assert label is not None
+        picture, number = parts[self.reading.pictures(parts)[0]], self.labels.setdefault(label, len(self.labels))
         self.rows.append((picture.offset, picture.size, number, picture.crc32))
         self.keys.append(key)
         self.names.add(label, wnid_of(key, told), text_of(told))
@@ -80,15 +81,13 @@ class Collector:
         )
 
 
-def collect(members: Iterable[Member]) -> Samples:
+def collect(members: Iterable[Member], reading: Reading) -> Samples:
     """Members of no key (hidden ones, those without a dot) are passed over, as the webdataset library does."""
-    collector, current, doubled = Collector(), "", False
+    collector, current, doubled = Collector(reading), "", False
     parts: dict[str, Member] = {}
     for member in members:
-        folder, slash, base = member.name.rpartition("/")
-        stem, _, ending = base.partition(".")
-        key, ending = f"{folder}{slash}{stem}", ending.lower()
-        if not stem or not ending:
+        key, ending = parted(member.name)
+        if not ending:
             continue
         if parts and key != current:
             collector.add(current, parts, doubled)
@@ -100,35 +99,6 @@ def collect(members: Iterable[Member]) -> Samples:
     return collector.samples()
 
 
-def problem_of(pictures: list[Member], label: Label | None, endings: Collection[str], doubled: bool) -> str | None:
-    if doubled:
-        return "samples with two members of the same ending"
-    if not pictures:
-        return f"samples without a picture ({', '.join(PICTURES)}), which have {', '.join(sorted(endings))}"
-    if len(pictures) > 1:
-        return "samples with several pictures"
-    if pictures[0].size == 0:
-        return "empty pictures"
-    if label is None:
-        return (
-            "labels (cls) that are not a number" if "cls" in endings else "samples without a label (cls, json or wnid)"
-        )
-    return None
-
-
 def digest(key: str) -> int:
     raw = key.encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "little")
-
-
-def repeated(tars: Iterable[Samples]) -> list[str]:
-    """Keys that stand in several tars of a split."""
-    tars = list(tars)
-    digests = np.sort(np.concatenate([np.zeros(0, np.uint64), *(samples.digests for samples in tars)]))
-    suspects = set(digests[1:][digests[1:] == digests[:-1]].tolist())
-    found: dict[str, int] = {}  # two keys may share a digest, so the keys themselves are counted
-    for samples in tars if suspects else ():
-        for key, number in zip(samples.keys, samples.digests.tolist(), strict=True):
-            if number in suspects:
-                found[key] = found.get(key, 0) + 1
-    return [shown(key) for key, times in found.items() if times > 1]

@@ -10,8 +10,8 @@ from typing import Any
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.headers import DamageError
-from tarn.sharding.foreign.labels import wanted
 from tarn.sharding.foreign.layout import Tar
+from tarn.sharding.foreign.reading import Reading
 from tarn.sharding.foreign.samples import Samples, collect
 from tarn.sharding.foreign.tar import Stream, walk
 from tarn.sharding.progress import progress_bar
@@ -35,7 +35,7 @@ class StoppedError(Exception):
     """Another tar could not be read, or the program is leaving."""
 
 
-def scan_all(root: str, tars: Sequence[Tar], workers: int) -> list[Scan]:
+def scan_all(root: str, tars: Sequence[Tar], workers: int, reading: Reading) -> list[Scan]:
     """In the order of the tars. Raises TarnError for one that cannot be read; a damaged one is told in its scan."""
     reader = reader_of(root)
     stop, lock = threading.Event(), threading.Lock()
@@ -48,7 +48,7 @@ def scan_all(root: str, tars: Sequence[Tar], workers: int) -> list[Scan]:
                 bar.update(size)
 
         with ThreadPoolExecutor(workers, thread_name_prefix="tarn-index") as pool:
-            futures = [pool.submit(scan, pieces(root, tar, reader), tar, advance) for tar in tars]
+            futures = [pool.submit(scan, pieces(root, tar, reader), tar, reading, advance) for tar in tars]
             try:
                 for future in as_completed(futures):
                     future.result()
@@ -79,7 +79,7 @@ def pieces(root: str, tar: Tar, reader: Reader | None) -> Iterator[bytes]:
         raise TarnError(f"{path} cannot be read ({storage.reason(error)}): check the disk and permissions.") from error
 
 
-def scan(chunks: Iterator[bytes], tar: Tar, advance: Callable[[int], Any]) -> Scan:
+def scan(chunks: Iterator[bytes], tar: Tar, reading: Reading, advance: Callable[[int], Any]) -> Scan:
     """advance: told of each piece's bytes."""
 
     def counted() -> Iterator[bytes]:
@@ -89,7 +89,7 @@ def scan(chunks: Iterator[bytes], tar: Tar, advance: Callable[[int], Any]) -> Sc
 
     stream = Stream(counted())
     try:
-        samples = collect(walk(stream, wanted))
+        samples = collect(walk(stream, reading.wants), reading)
     except DamageError as error:
         return Scan(tar, damage=str(error))
     if stream.position != tar.size:

@@ -7,9 +7,9 @@ from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.layout import Layout, absolute
 from tarn.sharding.foreign.names import is_web
+from tarn.sharding.foreign.reading import Reading
 from tarn.sharding.format.manifest import MAGIC, Manifest, read_manifest
 
-SOURCE = "tars"  # in Split.packed, of splits that were indexed and not packed
 ASKING = 16  # files asked for at a time
 
 
@@ -28,31 +28,37 @@ def read_earlier(root: str) -> Manifest | None:
     if not storage.exists(url):
         return None
     try:
-        manifest = read_manifest(root)
+        manifest = read_manifest(root, hold=False)
     except TarnError as error:
         raise UsageError(f"{url} is in the way ({error}): give another folder by --out FOLDER.") from error
-    if any(split.packed.get("source") != SOURCE for split in manifest.splits.values()):
+    if not all(split.indexed for split in manifest.splits.values()):
         raise UsageError(f"{root} holds a dataset that was packed, with its own indexes: train from it, or give --out.")
     return manifest
 
 
-def is_current(before: Manifest, layout: Layout, root: str, data_root: str | None, classes: str | None) -> bool:
+def is_current(
+    before: Manifest, layout: Layout, root: str, data_root: str | None, classes: str | None, reading: Reading
+) -> bool:
     """Whether nothing changed since; by names and sizes alone. Raises UsageError, naming the change, where it did.
 
-    classes: digest of the file of --classes, None where none is given: then any will do.
+    classes: digest of the file of --classes, None where none is given: then any will do, as with the reading.
     """
-    changed = change(before, layout, data_root, classes) or missing_index(before, root)
+    changed = change(before, layout, data_root, classes, reading) or missing_index(before, root)
     if changed is not None:
         raise UsageError(f"{root} was indexed before, but {changed}: give --overwrite to index it again.")
     return True
 
 
-def change(before: Manifest, layout: Layout, data_root: str | None, classes: str | None) -> str | None:
+def change(
+    before: Manifest, layout: Layout, data_root: str | None, classes: str | None, reading: Reading
+) -> str | None:
     """The first thing that differs from the layout, as a clause."""
     if before.data_root != data_root:
         return f"its tars lay at {before.data_root or 'the same place'}, not at {data_root or 'the same place'}"
     if classes is not None and any(split.packed.get("classes") != classes for split in before.splits.values()):
         return "with other --classes"
+    if reading != Reading() and any(Reading.of(split.packed) != reading for split in before.splits.values()):
+        return "with another --picture or --label"
     if before.splits.keys() != layout.splits.keys():
         return f"its splits were {', '.join(before.splits)}, now they are {', '.join(layout.splits)}"
     for name, split in before.splits.items():

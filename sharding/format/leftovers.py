@@ -35,11 +35,13 @@ class Leftover:
 
 
 def files_of(manifest: Manifest | None) -> frozenset[str]:
-    """Below the manifest's folder. Tars that lie elsewhere are nobody's to remove."""
+    """Those that Tarn wrote, below the manifest's folder: tars that somebody else packed are nobody's to remove."""
     if manifest is None:
         return frozenset()
-    shards = [shard for split in manifest.splits.values() for shard in split.shards]
-    tars = {shard.name for shard in shards} if manifest.data_root is None else set()
+    splits = manifest.splits.values()
+    shards = [shard for split in splits for shard in split.shards]
+    tars = {shard.name for split in splits if not split.indexed for shard in split.shards}
+    tars = tars if manifest.data_root is None else set()
     reports = {split.report for split in manifest.splits.values() if split.report is not None}
     found = tars | {shard.index_name for shard in shards} | reports
     return frozenset(name for name in found if not name.startswith("/") and ".." not in name.split("/"))

@@ -1,48 +1,74 @@
 """What lies about in a dataset's folder and is not the dataset's: told as a problem, or, where it has its reason, as a
 note."""
 
+import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from tarn.sharding import storage
-from tarn.sharding.format.leftovers import Leftover, files_of, leftovers
+from tarn.sharding.format.leftovers import Leftover, files_of, leftovers, present
 from tarn.sharding.format.lock import is_being_written
 from tarn.sharding.format.manifest import PENDING, Manifest
 from tarn.sharding.storage.urls import kind_of
 
 STAGING = ".staging-"  # folders of shards that are being written
-HALF_WRITTEN = ".*.tmp-*"  # small files that are: see storage.publish
+HALF_WRITTEN = re.compile(r"\.(.+\.idx\d*|.+\.indexes|manifest\.json|\.pending\.json|\.retired-\d+\.json)\.tmp-\d+")
+DEPTH = 3  # folders in which indexes may lie, the root itself being one
 SPLITS = ("train", "val", "test")  # looked into also where the manifest has no such split
-AGAIN = "pack it again, which removes them"
 
 
 def litter(root: str, manifest: Manifest) -> Iterator[str]:
-    """A sentence for each thing that a killed packing left; nothing while one is at work. Raises TarnError."""
+    """A sentence for each thing that who was killed at work left; nothing while somebody works. Raises TarnError."""
     if not manifest.splits:
         yield f"{root} has a manifest of no splits, so it holds no pictures: pack it again."
     if kind_of(root) == "http" or is_being_written(root):
         return
+    one, work, again = words_of(manifest)
     folder = storage.local_path(root)
-    found = [*folder.glob(f"{STAGING}*"), *folder.glob(HALF_WRITTEN)] if folder is not None else []
+    found = [*folder.glob(f"{STAGING}*"), *half_written(folder)] if folder is not None else []
     for left in sorted(found):
-        yield f"{left} was left by a packing that was killed: pack it again, which removes it."
+        yield f"{left} was left by {one} that was killed: {again} it again, which removes it."
     for leftover in leftovers(root):
+        removal = f"{again} it again, which removes them"
         if leftover.name == PENDING and leftover.files:
-            yield f"{root} has {files_in(leftover)} of a packing that was killed before its end: {AGAIN}."
+            yield f"{root} has {files_in(leftover)} of {one} that was killed before its end: {removal}."
         elif leftover.name != PENDING and leftover.read is False:
-            yield f"{root} has {files_in(leftover)} of an earlier packing, which nobody reads any more: {AGAIN}."
+            yield f"{root} has {files_in(leftover)} of an earlier {work}, which nobody reads any more: {removal}."
+
+
+def words_of(manifest: Manifest) -> tuple[str, str, str]:
+    """What made the dataset, once with its article, and what is to be done again."""
+    if any(split.indexed for split in manifest.splits.values()):
+        return "an indexing", "indexing", "index"
+    return "a packing", "packing", "pack"
+
+
+def half_written(folder: Path) -> list[Path]:
+    """Small files that were to be renamed (see storage.publish), by their names alone: in a folder of others' tars may
+    lie what is theirs."""
+    found = (path for depth in range(DEPTH) for path in folder.glob("*/" * depth + ".*.tmp-*"))
+    return [path for path in found if HALF_WRITTEN.fullmatch(path.name)]
+
+
+def remove_half_written(folder: Path) -> None:
+    """Only for who has the lock."""
+    for left in half_written(folder):
+        with contextlib.suppress(OSError):
+            left.unlink()
 
 
 def notes(root: str) -> Iterator[str]:
     """Of what is kept for those who may read it. Raises TarnError."""
-    for leftover in leftovers(root) if kind_of(root) != "http" else ():
+    found = leftovers(root) if kind_of(root) != "http" else []
+    manifest = present(root) if found else None
+    _, work, again = words_of(manifest or Manifest((), {}))
+    removal = "pack --prune removes them" if again == "pack" else "the next one removes them"
+    for leftover in found:
         if leftover.read:
-            yield f"kept: {files_in(leftover)} of an earlier packing, which is still read; the next one removes them"
+            yield f"kept: {files_in(leftover)} of an earlier {work}, which is still read; the next one removes them"
         elif leftover.read is None and leftover.files:
-            yield (
-                f"kept: {files_in(leftover)} of an earlier packing, for those who may still read it; "
-                "pack --prune removes them"
-            )
+            yield (f"kept: {files_in(leftover)} of an earlier {work}, for those who may still read it; {removal}")
 
 
 def files_in(leftover: Leftover) -> str:

@@ -23,6 +23,7 @@ from tarn.sharding.storage.persistence import Patience, RemoteError, patiently
 FORMAT = "tarn-shards"
 VERSION = 1
 PENDING = ".pending.json"  # the manifest of what is about to be published, see leftovers.py
+INDEXED = "tars"  # the source in Split.packed of tars that somebody else packed
 MAGIC = b"TARNIDX2"
 HEADER = 16  # bytes of an index before its records
 RECORD = np.dtype([("offset", "<u8"), ("size", "<u4"), ("label", "<i4"), ("crc32", "<u4")])
@@ -31,22 +32,30 @@ RECORD = np.dtype([("offset", "<u8"), ("size", "<u4"), ("label", "<i4"), ("crc32
 @dataclass(frozen=True)
 class ShardInfo:
     """One tar of a split. name is relative to the tars' root, index_name to the manifest's folder; both are the same
-    unless the manifest has a data_root. Sizes in bytes; digests are hex sha256."""
+    unless the manifest has a data_root. Sizes in bytes; digests are hex sha256.
+
+    index: the index's name where it is not the tar's with .idx: of tars that were indexed again.
+    """
 
     name: str
     samples: int
     bytes: int
     sha256: str
     index_sha256: str
+    index: str | None = None
 
     @property
     def index_name(self) -> str:
-        return self.name.removesuffix(".tar") + ".idx"
+        return self.index if self.index is not None else index_name_of(self.name)
 
     @property
     def index_size(self) -> int:
         """Bytes of the index."""
         return HEADER + RECORD.itemsize * self.samples
+
+
+def index_name_of(tar: str) -> str:
+    return tar.removesuffix(".tar") + ".idx"
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,11 @@ class Split:
     @property
     def bytes(self) -> int:
         return sum(shard.bytes for shard in self.shards)
+
+    @property
+    def indexed(self) -> bool:
+        """Whether somebody else packed its tars."""
+        return bool(self.packed.get("source") == INDEXED)
 
     @property
     def skipped(self) -> int:
@@ -109,15 +123,21 @@ class Manifest:
         return self.splits[name]
 
     def fingerprint(self, name: str) -> str:
-        """16 hex digits that change with any byte of the split's shards or with its classes."""
-        told = [[shard.sha256 for shard in self.split(name).shards], [c.wnid for c in self.classes]]
+        """16 hex digits that change with any byte of the split's shards, with its classes, and with what was chosen as
+        picture and label of somebody else's."""
+        told: list[Any] = [[shard.sha256 for shard in self.split(name).shards], [c.wnid for c in self.classes]]
+        if "reading" in self.split(name).packed:
+            told.append(self.split(name).packed["reading"])
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        told = {"format": FORMAT, "version": VERSION} | asdict(replace(self, held=None))
+        told: dict[str, Any] = {"format": FORMAT, "version": VERSION} | asdict(replace(self, held=None))
         del told["held"]
         if self.data_root is None:
             del told["data_root"]
+        for shard in (shard for split in told["splits"].values() for shard in split["shards"]):
+            if shard["index"] is None:
+                del shard["index"]
         return json.dumps(told, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
     @classmethod
@@ -189,7 +209,9 @@ def missing_manifest(root: str) -> TarnError:
     if path is None:
         return TarnError(f"{told}: {pack}, or index the tars that lie there {index}.")
     if (path / PENDING).exists():
-        return TarnError(f"{told}, only what a packing that was killed left: pack it again, which removes that first.")
+        return TarnError(
+            f"{told}, only what a packing or indexing that was killed left: start it again, to remove that."
+        )
     tars = sorted(str(tar.relative_to(path)) for pattern in ("*.tar", "*/*.tar") for tar in path.glob(pattern))
     if tars:
         return TarnError(f"{told}, but {len(tars)} tars such as {tars[0]}: index them {index}.")

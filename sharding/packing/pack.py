@@ -10,14 +10,14 @@ from typing import Any
 from tarn.sharding import storage
 from tarn.sharding.cores import available_cores
 from tarn.sharding.errors import UsageError
-from tarn.sharding.foreign.target import SOURCE as INDEXED
 from tarn.sharding.format.leftovers import present
 from tarn.sharding.format.lock import only_writer
 from tarn.sharding.format.manifest import Manifest, Split
+from tarn.sharding.format.publication import mend_gathered
 from tarn.sharding.packing.naming import free_infix, shard_name
 from tarn.sharding.packing.plan import digest, plan_shards
 from tarn.sharding.packing.preparation import Preparation
-from tarn.sharding.packing.publishing import mend_gathered, publish, tidy
+from tarn.sharding.packing.publishing import publish, tidy
 from tarn.sharding.packing.skipping import CHOICES, refuse_damaged, refuse_empty, report_name, write_report
 from tarn.sharding.packing.staging import split_folders, staging_folder
 from tarn.sharding.packing.workers import write_all
@@ -127,7 +127,7 @@ def refuse_overlap(source: Path, root: str) -> None:
 
 def refuse_foreign_tars(before: Manifest | None, root: str) -> None:
     """Raises UsageError where the tars at root are somebody else's, indexed: they are not to be removed."""
-    if before is not None and any(split.packed.get("source") == INDEXED for split in before.splits.values()):
+    if before is not None and any(split.indexed for split in before.splits.values()):
         raise UsageError(f"{root} holds the index of tars that were packed elsewhere: choose another output.")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
-from tarn.sharding.format.litter import HALF_WRITTEN, STAGING
+from tarn.sharding.format.litter import STAGING, remove_half_written
 
 
 @contextmanager
@@ -36,9 +36,7 @@ def clear_staging(out: Path) -> None:
     """Of processes that were killed: their staging, and files that they were about to rename."""
     for left in out.glob(f"{STAGING}*"):
         shutil.rmtree(left, ignore_errors=True)
-    for left in out.glob(HALF_WRITTEN):
-        with contextlib.suppress(OSError):
-            left.unlink()
+    remove_half_written(out)
 
 
 @contextmanager

@@ -33,12 +33,18 @@ class Source:
 
 @dataclass(slots=True)
 class Problems:
-    """What is wrong with a source, gathered so that it is told in one go."""
+    """What is wrong with a source, gathered so that it is told in one go; and what to do about it."""
 
     found: dict[str, list[str]] = field(default_factory=dict)
+    advice: list[str] = field(default_factory=list)
 
     def add(self, kind: str, name: str) -> None:
         self.found.setdefault(kind, []).append(name)
+
+    def advise(self, what: str | None) -> None:
+        """Once, however often it is given."""
+        if what is not None and what not in self.advice:
+            self.advice.append(what)
 
     def raise_if_any(self, where: str, doing: str = "packed") -> None:
         """Raises one TarnError that counts every kind and names the first ten of it; doing: what is refused."""
@@ -48,4 +54,5 @@ class Problems:
         for kind, names in self.found.items():
             more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
             told.append(f"{len(names)} {kind} ({', '.join(names[:SHOWN])}{more})")
-        raise TarnError(f"{where} cannot be {doing}: {'; '.join(told)}. Nothing was published.")
+        advice = f": {', and '.join(self.advice)}" if self.advice else ""
+        raise TarnError(f"{where} cannot be {doing}: {'; '.join(told)}{advice}. Nothing was published.")

@@ -4,10 +4,11 @@ import os
 from pathlib import Path
 
 from tarn.sharding.errors import TarnError
+from tarn.sharding.storage.answers import advice, cause, is_missing, is_refused
 from tarn.sharding.storage.filesystem import NONE, Options, remote
 from tarn.sharding.storage.local import flush_folder, write_whole
 from tarn.sharding.storage.persistence import Patience, patiently
-from tarn.sharding.storage.urls import join, local_path
+from tarn.sharding.storage.urls import join, kind_of, local_path
 
 __all__ = [
     "NONE",
@@ -55,12 +56,15 @@ def read_range(url: str, offset: int, size: int) -> bytes:
         raise unreadable(url, error) from error
 
 
-def exists(url: str, options: Options = NONE) -> bool:
+def exists(url: str, options: Options = NONE, sure: bool = False) -> bool:
+    """sure: what a web server refuses is told as that, by a TarnError. Otherwise it counts as not there: stores that do
+    not let strangers list answer 403 for what they do not have."""
     path = local_path(url)
+    strict = {"strict": True} if sure and kind_of(url) == "http" else {}
     try:
         if path is not None:
             return path.exists()
-        return patiently(lambda: bool(remote(url, options).exists(url)), url, Patience())
+        return patiently(lambda: bool(remote(url, options).exists(url, **strict)), url, Patience())
     except Exception as error:
         raise unreadable(url, error) from error
 
@@ -132,12 +136,14 @@ def remove(url: str) -> None:
 def unreadable(url: str, error: Exception) -> TarnError:
     if isinstance(error, TarnError):
         return error
+    if is_refused(error) and local_path(url) is None:
+        return TarnError(f"{url} cannot be read ({cause(error)}): {advice(error)}.")
     return TarnError(f"{url} cannot be read ({reason(error)}): check the name, its presence and your permissions.")
 
 
 def reason(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "it is not there"
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+        return "it is not there" if isinstance(error, FileNotFoundError) else error.strerror
+    if is_missing(error) or is_refused(error):
+        return cause(error)
     return " ".join(str(error).split())[:200] or type(error).__name__

@@ -2,7 +2,6 @@
 
 import contextlib
 import random
-import re
 import threading
 import time
 from collections import Counter
@@ -12,6 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from tarn.sharding.errors import TarnError
+from tarn.sharding.storage.answers import advice, cause, is_final, is_missing
 from tarn.sharding.storage.clients import Client
 from tarn.sharding.storage.threads import Threads
 from tarn.sharding.storage.told import TOLD
@@ -19,17 +19,6 @@ from tarn.sharding.storage.told import TOLD
 T = TypeVar("T")
 
 PARALLEL = 64  # ranges asked for at a time
-
-FINAL_KINDS = (
-    "NotFoundError",
-    "FileNotFoundError",
-    "NotSupportedError",
-    "PermissionDeniedError",
-    "PermissionError",
-    "UnauthenticatedError",
-)
-FINAL_STATUS = re.compile(r"\b(?:status|code|Client error)\D{0,24}(4\d\d)\b", re.IGNORECASE)
-PASSING_STATUS = {"408", "425", "429"}
 
 
 class RemoteError(TarnError):
@@ -152,34 +141,3 @@ def patiently(action: Callable[[], T], url: str, patience: Patience) -> T:
                 ) from error
             time.sleep(patience.pause(attempt - 1))
     raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-def is_missing(error: BaseException) -> bool:
-    return type(error).__name__ in ("NotFoundError", "FileNotFoundError")
-
-
-def is_final(error: BaseException) -> bool:
-    """Whether trying again is no use: nothing there, no permission, a request that the server will never take."""
-    if type(error).__name__ in FINAL_KINDS:
-        return True
-    status = getattr(error, "status", None) or getattr(getattr(error, "response", None), "status_code", None)
-    codes = [str(status)] if isinstance(status, int) else FINAL_STATUS.findall(str(error))
-    return any(code.startswith("4") and code not in PASSING_STATUS for code in codes)
-
-
-def cause(error: BaseException) -> str:
-    if is_missing(error):
-        return "it is not there"
-    text = re.sub(r"\s+", " ", str(error)).split(" Debug source:")[0].strip()
-    return text[:240] or type(error).__name__
-
-
-def advice(error: BaseException) -> str:
-    name, text = type(error).__name__, str(error)
-    if is_missing(error):
-        return "restore it, or pack the dataset again"
-    if name == "NotSupportedError" or "ranges" in text:
-        return "the server does not serve ranges of files: take one that does, or copy the shards to a disk"
-    if name in ("PermissionDeniedError", "PermissionError", "UnauthenticatedError") or "Expired" in text:
-        return "renew the credentials or the permissions, and start again: the run goes on where it stood"
-    return "check the network and the store, and start again: the run goes on where it stood"

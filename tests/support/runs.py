@@ -1,61 +1,35 @@
-"""Runs as people start them: commands in real processes, really stopped."""
+"""Small runs in the test's process, on the CPU."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
+import json
 from pathlib import Path
 
 import torch
 
+from tarn.training.__main__ import main
 
-def command(ranks: int, *words: str) -> list[str]:
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
-    return [sys.executable, *launcher, "-m", *words]
-
-
-def run(ranks: int, *words: str, expected: int = 0) -> str:
-    done = subprocess.run(command(ranks, *words), capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == expected, done.stderr[-3000:]
-    return done.stdout
+WORDS = [
+    "--model.arch=resnet18", "--data.image_size=32", "--data.eval_resize=36",
+    "--data.lanes=4", "--data.active_shards=4", "--data.workers=0", "--optim.epochs=1", "--optim.global_batch=40",
+    "--optim.micro_batch=39", "--optim.lr=0.02", "--optim.warmup_epochs=0.5", "--journal.tensorboard=false",
+    "--eval_batch=20", "--device=cpu", "--amp=off", "--seed=3",
+]  # fmt: skip
 
 
-def stop_at(step: int, number: signal.Signals, ranks: int, words: list[str], run_folder: Path) -> int:
-    """Starts a run and sends the signal once the checkpoint of a step is committed: SIGKILL to all of its processes."""
-    process = subprocess.Popen(command(ranks, *words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 200
-        while not (run_folder / "checkpoints" / f"step-{step:08d}.json").exists():
-            assert process.poll() is None, "the run ended before it could be stopped"
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        for victim in processes_of(run_folder) if number == signal.SIGKILL else [process.pid]:
-            os.kill(victim, number)
-    except BaseException:
-        process.kill()
-        raise
-    return process.wait()
+def fit(shards: Path, out: Path, *more: str, expected: int = 0) -> None:
+    assert main(["fit", f"--data.shards={shards}", f"--out={out}", *WORDS, *more]) == expected
 
 
-def processes_of(run_folder: Path) -> list[int]:
-    """Launcher, ranks and decoding workers: all have the run folder among their words."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if f"--out={run_folder}\0".encode() in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return sorted(found)
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)["state_dict"]  # type: ignore[no-any-return]
 
 
-def weights(run_folder: Path) -> dict[str, torch.Tensor]:
-    return torch.load(run_folder / "model.pt", weights_only=True)["state_dict"]  # type: ignore[no-any-return]
-
-
-def assert_same_weights(one: Path, other: Path) -> None:
+def same(one: Path, other: Path) -> bool:
     first, second = weights(one), weights(other)
-    assert first.keys() == second.keys()
-    different = [name for name in first if not torch.equal(first[name], second[name])]
-    assert different == []
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def epoch_line(run: Path) -> dict[str, float]:
+    (line,) = (
+        line for line in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()) if line["kind"] == "epoch"
+    )
+    return {name: value for name, value in line.items() if name not in ("images_per_second", "data_wait")}

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.storage.local import write_whole
-from tarn.training.pixels.normalisation import normalise
+from tarn.training.pixels.normalisation import Normalisation
 from tarn.training.streaming.iteration import EpochIteration
+from tarn.training.world.numerics import full_float32
 from tarn.training.world.world import World
 
 
@@ -68,15 +69,15 @@ def evaluate(
     model.eval()
     counts = torch.zeros(num_classes, 3, dtype=torch.int64, device=world.device)
     loss_sum = torch.zeros((), dtype=world.precise, device=world.device)
-    crop = loader.plan.preprocessing
+    normalisation = Normalisation(loader.plan.preprocessing.mean, loader.plan.preprocessing.std).to(world.device)
     look()
     for batch in loader.batches(epoch=0):
         look()
         if not len(batch.labels):
             continue  # the last global batch had too few for this rank
         labels = batch.labels.to(world.device, non_blocking=True)
-        images = normalise(batch.images.to(world.device, non_blocking=True), crop.mean, crop.std)
-        with torch.autocast(world.device.type, dtype=dtype, enabled=dtype is not None):
+        images = normalisation(batch.images.to(world.device, non_blocking=True))
+        with full_float32(), torch.autocast(world.device.type, dtype=dtype, enabled=dtype is not None):
             logits = model(images)
         counts.index_add_(0, labels, hits(logits, labels))
         loss_sum += functional.cross_entropy(logits.float(), labels, reduction="none").to(world.precise).sum()

@@ -34,7 +34,8 @@ def plan_text(config: "RunConfig", args: argparse.Namespace) -> str:
             raise UsageError(f"--{name}={getattr(speeds, name)} must be above 0.")
     manifest = read_manifest(config.data.shards, config.data.storage_options)
     optim = config.optim
-    plan = train_plan(config.data, manifest, Ranks(0, args.ranks), config.seed, optim.global_batch, optim.micro_batch)
+    part = None if optim.micro_batch == "auto" else optim.micro_batch
+    plan = train_plan(config.data, manifest, Ranks(0, args.ranks), config.seed, optim.global_batch, part)
     limit = plan.access.cache_limit if plan.access.cache is not None else None
     told = forecast(plan, args.ranks, args.hosts, limit, speeds)
     return "\n".join([*head(config, manifest, plan, args), *body(told, plan, args, limit)])

@@ -64,6 +64,12 @@ class Preprocessing:
             raise TarnError(f"{where} holds no usable preprocessing ({error}): export the model again.") from error
 
 
+def resize_for(crop: int) -> int:
+    """px of the shorter side before a centre crop where nothing else is told: torchvision's 256 for 224, in proportion.
+    Rounded down, as ShardLoader always did."""
+    return crop * 256 // 224
+
+
 def triple(values: object) -> Triple:
     if not isinstance(values, list | tuple):
         raise TypeError(f"{values!r} in place of three numbers")

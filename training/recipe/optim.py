@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from tarn.sharding.errors import UsageError
 
@@ -18,9 +19,9 @@ class OptimConfig:
     """Stop there, the schedule unchanged: for short looks at a long run."""
     global_batch: int = 256
     """Samples of an optimizer step, over all ranks."""
-    micro_batch: int | None = 256
+    micro_batch: int | Literal["auto"] | None = 256
     """The most samples of a rank that go through the network at once; the rest of its share is accumulated. null:
-    the whole share."""
+    the whole share; auto: what the GPU's memory holds, halved where it should not be enough later."""
     lr: float = 0.1
     """The peak learning rate."""
     lr_for_batch: int | None = None
@@ -63,8 +64,10 @@ class OptimConfig:
             raise UsageError(f"optim.momentum={self.momentum} must be at least 0 and below 1.")
         if not 0 < self.factor <= 1:
             raise UsageError(f"optim.factor={self.factor} must be above 0 and at most 1.")
-        if self.micro_batch is not None and self.micro_batch < 1:
-            raise UsageError(f"optim.micro_batch={self.micro_batch} must be at least 1, or null for the whole share.")
+        if isinstance(self.micro_batch, int) and self.micro_batch < 1:
+            raise UsageError(
+                f"optim.micro_batch={self.micro_batch} must be at least 1, auto, or null for the whole share."
+            )
         if self.schedule not in SCHEDULES:
             raise UsageError(f"optim.schedule={self.schedule!r} is unknown: choose one of {', '.join(SCHEDULES)}.")
         if self.lr <= 0 or not math.isfinite(self.lr):

@@ -1,6 +1,7 @@
 """What a run tells about its configuration: how it differs from the last start's, and what is worth a word in it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ def keep_config(config: RunConfig, journal: Journal, is_complete: bool) -> None:
     """config.yaml, the merged configuration; what changed since an earlier start of the run is told. That of a complete
     run stays, for it is its model's."""
     path, text = Path(config.out, "config.yaml"), to_yaml(config)
-    before = yaml.safe_load(path.read_text("utf-8")) if path.exists() else None
-    if isinstance(before, dict):
+    before = earlier(path)
+    if before:
         changed = "; ".join(changes(flat(before), flat(yaml.safe_load(text))))
         if changed and is_complete:
             journal.say(f"The run is complete with the configuration in {path}: it stays, not used is {changed}.")
@@ -28,6 +29,28 @@ def keep_config(config: RunConfig, journal: Journal, is_complete: bool) -> None:
             journal.say(f"The configuration changed since this run was last started: now {changed}.")
     if not (is_complete and path.exists()):
         write_whole(path, text)
+
+
+def settled(config: RunConfig) -> RunConfig:
+    """With the number that data.eval_resize=null stands for: what the run was begun with, as long as its crop is the
+    same, so that all its validations see alike. config.yaml then says it."""
+    if config.data.eval_resize is not None:
+        return config
+    crop, before = config.data.preprocessing, earlier(Path(config.out, "config.yaml")).get("data")
+    resize = crop.resize
+    if isinstance(before, dict) and (before.get("eval_crop") or before.get("image_size")) == crop.crop:
+        told = before.get("eval_resize")
+        resize = told if type(told) is int and told >= crop.crop else resize
+    return replace(config, data=replace(config.data, eval_resize=resize))
+
+
+def earlier(path: Path) -> dict[str, Any]:
+    """What an earlier start wrote; nothing where there was none, or somebody made something else of it."""
+    try:
+        told = yaml.safe_load(path.read_text("utf-8")) if path.exists() else None
+    except yaml.YAMLError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

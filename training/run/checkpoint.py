@@ -106,6 +106,12 @@ def markers(folder: Path) -> list[dict[str, Any]]:
     return sorted(found, key=lambda marker: marker["step"])
 
 
+def known_part(folder: Path) -> int | None:
+    """The most samples of a part in the run so far, for optim.micro_batch=auto."""
+    found = markers(folder)
+    return found[-1].get("part") if found else None
+
+
 def newest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """The newest sound checkpoint with its marker under "marker", None where there is none, and one sentence for each
     that is damaged or diverged.

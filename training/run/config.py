@@ -8,6 +8,7 @@ from tarn.training.coercion import refuse_url
 from tarn.training.recipe.optim import OptimConfig
 from tarn.training.run.checkpoint import CheckpointConfig
 from tarn.training.run.journal import JournalConfig
+from tarn.training.run.speed import SpeedConfig
 from tarn.training.streaming.config import DataConfig
 
 
@@ -60,6 +61,7 @@ class RunConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    speed: SpeedConfig = field(default_factory=SpeedConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     journal: JournalConfig = field(default_factory=JournalConfig)
 

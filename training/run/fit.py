@@ -14,12 +14,14 @@ from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import Manifest, read_manifest
 from tarn.training.run import checkpoint
 from tarn.training.run.adoption import adopt
-from tarn.training.run.changes import keep_config, rate_jump, warm_up_note
+from tarn.training.run.changes import keep_config, rate_jump, settled, warm_up_note
 from tarn.training.run.config import RunConfig
 from tarn.training.run.finish import export_once, report_once
 from tarn.training.run.interruption import Interruption, Left
 from tarn.training.run.journal import Journal
+from tarn.training.run.learner import Learner
 from tarn.training.run.lock import RunLock
+from tarn.training.run.memory import told_of_memory
 from tarn.training.run.network import network_of
 from tarn.training.run.saving import Keeper, main_does
 from tarn.training.run.trace import Trace
@@ -28,6 +30,7 @@ from tarn.training.streaming.config import DataConfig
 from tarn.training.streaming.plan import eval_plan, train_plan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
 from tarn.training.streaming.randomness import mixed
+from tarn.training.world.numerics import training_numerics
 from tarn.training.world.world import World, joined_world
 
 
@@ -36,11 +39,12 @@ def fit(config: RunConfig) -> int:
     that ended the run before."""
     with joined_world(config.device) as world, ExitStack() as stack:
         manifest = read_manifest(config.data.shards, config.data.storage_options)
+        stack.enter_context(training_numerics(config.speed.tf32, config.speed.deterministic))
+        with told_of(config.out):
+            config = settled(config)
         model, begun = network_of(config, len(manifest.classes))
         trainer = build_trainer(config, world, manifest, model)
-        torch.manual_seed(
-            mixed(config.seed, world.rank)
-        )  # of what a network draws itself; a checkpoint goes on with it
+        torch.manual_seed(mixed(config.seed, world.rank))  # what a network draws itself; a checkpoint has the state
         said = [*begun, *own(config, world, stack)]
         told, complaints = checkpoint.newest(Path(config.out, "checkpoints"))
         check_same_checkpoint(world, told, config.out)
@@ -112,7 +116,12 @@ def check_same_checkpoint(world: World, told: dict[str, Any] | None, run: str) -
 
 def build_trainer(config: RunConfig, world: World, manifest: Manifest, model: nn.Module) -> Trainer:
     data, optim = config.data, config.optim
-    train = train_plan(data, manifest, world, config.seed, optim.global_batch, optim.micro_batch, config.journal.keys)
+    learner = Learner(config, world, model)
+    share = world.largest_share(optim.global_batch)
+    with told_of_memory(optim.micro_batch):
+        part = learner.part_size(share, data.image_size, checkpoint.known_part(Path(config.out, "checkpoints")))
+        train = train_plan(data, manifest, world, config.seed, optim.global_batch, part, config.journal.keys)
+        learner.prepare(part, data.image_size, -(-share // part))
     val = None
     if has_validation(config, manifest):
         val = eval_plan(
@@ -123,7 +132,7 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest, model: nn
     return Trainer(
         config,
         world,
-        model,
+        learner,
         loader_of(train, manifest, data.train_split, start_crew(workers), ledger=ledger_path(config, world)),
         loader_of(val, manifest, data.val_split, start_crew(workers)) if val else None,
         len(manifest.classes),
@@ -179,6 +188,8 @@ def introduce(
         f"{manifest.split(config.data.train_split).samples} training pictures an epoch at {config.data.image_size} px, "
         f"{val} for validation."
     )
+    if trainer.learner.problem is not None:
+        journal.say(f"Warning: {trainer.learner.problem}")
     if trainer.val_loader is None:
         journal.say(f"The dataset has no split but {config.data.train_split!r}: trained without validation.")
     journal.say(

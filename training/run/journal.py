@@ -15,12 +15,11 @@ from tqdm import tqdm
 from tarn.sharding.errors import UsageError
 from tarn.sharding.progress import progress_bar
 from tarn.sharding.storage.local import write_whole
+from tarn.training.run import table
 from tarn.training.run.appending import Appending
 from tarn.training.run.board import Board
 
-COLUMNS = ("epoch", "lr", "train loss", "top-1", "top-5", "val loss", "top-1", "top-5", "images/s", "data wait")
 Figures = dict[str, float | None]
-LAYOUT = "{:>5}  {:>9}  {:>10}  {:>7}  {:>7}  {:>8}  {:>7}  {:>7}  {:>9}  {:>9}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,34 +85,17 @@ class Journal:
         if self.board is not None:
             for name, value in figures.items():
                 if name != "epoch" and value is not None:
-                    self.board.add_scalar(f"{kind}/{name}", value, step)
+                    self.board.add(kind, name, value, step)
 
     def table_head(self) -> None:
-        self.say(LAYOUT.format(*COLUMNS))
+        self.say(table.HEAD)
 
     def end_epoch(self, step: int, figures: Figures) -> None:
         """An epoch's line, once: a run that was killed behind its validation tells what it had no time to tell."""
         if step not in self.epochs_told:
             self.epochs_told.add(step)
             self.record("epoch", step, figures)
-            self.table_line(figures)
-
-    def table_line(self, figures: Figures) -> None:
-        """One line for an epoch; keys as trainer.py's epoch figures."""
-        names = ("train_top1", "train_top5", "val_top1", "val_top5")
-        percent = [in_table(figures.get(name), ".2%") for name in names]
-        self.say(
-            LAYOUT.format(
-                in_table(figures["epoch"], ".0f"),
-                in_table(figures["lr"], ".3g"),
-                in_table(figures["train_loss"], ".4f"),
-                *percent[:2],
-                in_table(figures.get("val_loss"), ".4f"),
-                *percent[2:],
-                in_table(figures["images_per_second"], ".1f"),
-                in_table(figures["data_wait"], ".1%"),
-            )
-        )
+            self.say(table.line(figures))
 
     def start_bar(self, title: str, total: int, done: int = 0) -> None:
         """A bar in images."""
@@ -143,10 +125,6 @@ class Journal:
         for handler in list(self.logger.handlers):
             handler.close()
             self.logger.removeHandler(handler)
-
-
-def in_table(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
 
 
 class LogFile(logging.Handler):

@@ -1,8 +1,8 @@
 """What learns: the network and all that changes it, one optimizer step at a time."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,71 +11,124 @@ from torch.nn.parallel import DistributedDataParallel
 from tarn.sharding.errors import TarnError
 from tarn.training.evaluation.evaluate import hits
 from tarn.training.model.freezing import freeze
-from tarn.training.pixels.normalisation import normalise
+from tarn.training.pixels.normalisation import Normalisation
 from tarn.training.recipe.amp import build_scaler, choose_dtype
 from tarn.training.recipe.loss import Loss
 from tarn.training.recipe.momentum import restore_momentum
 from tarn.training.recipe.optimizers import build_optimizer
 from tarn.training.run.config import RunConfig
+from tarn.training.run.memory import Memory
+from tarn.training.run.rehearsal import largest_part, rehearse
+from tarn.training.run.speed import compiled, distributed
 from tarn.training.streaming.iteration import Batch
 from tarn.training.world.world import World
 
 
 class Learner:
-    """A network on its device, its optimizer and its loss. It knows no epoch and no stream."""
+    """A network on its device, its optimizer and its loss. It knows no epoch and no stream.
+
+    network: the model as it is trained: compiled, or wrapped for several ranks, once prepare() was called.
+    """
 
     def __init__(self, config: RunConfig, world: World, model: nn.Module) -> None:
         self.config, self.world = config, world
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        if config.speed.sync_batchnorm:
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         self.model = model.to(device=world.device, memory_format=layout)  # type: ignore[call-overload]
         self.frozen = freeze(self.model, config.model.freeze)
         self.network: nn.Module = self.model
-        if world.size > 1:
-            self.network = DistributedDataParallel(self.model, gradient_as_bucket_view=True)
+        self.problem: str | None = None
         self.dtype = choose_dtype(config.amp, world.device)
+        self.normalisation = Normalisation(config.data.mean, config.data.std, config.channels_last, self.dtype)
+        self.normalisation.to(world.device)
         self.optimizer = build_optimizer(self.model, config.optim)
         self.scaler = build_scaler(self.dtype, world.device)
         self.loss = Loss(config.optim.label_smoothing)
+        self.memory = Memory(config.optim.micro_batch == "auto" and world.size == 1 and world.device.type != "cpu")
 
     @property
     def lr(self) -> float:
         """Of the last step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
+    def part_size(self, share: int, side: int, known: int | None) -> int:
+        """The most samples of a part, of a rank's share of a step. micro_batch=auto: what a GPU's memory holds, the
+        same on all ranks; known: what an earlier start of the run found. Elsewhere no more than 256."""
+        told, device = self.config.optim.micro_batch, self.world.device
+        if told != "auto":
+            return min(share, told or share)
+        if known is not None:
+            return min(share, known)
+        if device.type != "cuda":
+            return min(share, 256)
+        state = (
+            3 * sum(p.numel() for p in self.model.parameters()) * 4
+        )  # momentum and the like come with the first step
+        found = largest_part(self.model, self.rehearsal, share, side, device, state)
+        return min(cast(list[int], self.world.gather(found)))
+
+    def prepare(self, samples: int, side: int, parts: int) -> None:
+        """Compiles and wraps the network for steps of so many parts, of samples x side x side x 3 at most.
+
+        problem: one sentence where it could not be compiled, and is trained as it is.
+        """
+        speed, problem = self.config.speed, None
+        speed.check(self.world, parts)
+        if speed.compiles_on(self.world.device):
+            self.network = distributed(compiled(self.model, speed), speed, self.world, parts)
+            try:
+                rehearse(self.model, self.rehearsal, samples, side, self.world.device)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:  # of torch's compiler, of Triton, of a C compiler that is not there
+                problem = " ".join(str(error).split())[:200] or type(error).__name__
+            if not self.world.any(problem is not None):
+                return
+            self.problem = (
+                f"torch.compile failed ({problem or 'on another rank'}): trained without it, more slowly; "
+                "speed.compile=off asks for just that."
+            )
+        self.network = distributed(self.model, speed, self.world, parts)
+
+    def rehearsal(self, images: Tensor, labels: Tensor) -> None:
+        self.train()
+        self.accumulate(images, labels, last=True)
+
+    def train(self) -> None:
+        """Training mode for all that is trained."""
+        self.network.train()
+        for frozen in self.frozen:
+            frozen.eval()
+
     def step(self, parts: Iterator[Batch], lr: float) -> Tensor:
         """One optimizer step over a global batch, of which the parts are this rank's, their gradients added up.
 
         Returns loss sum, top-1 hits, top-5 hits and samples of the parts, on the device.
         """
-        self.network.train()
-        for frozen in self.frozen:
-            frozen.eval()
+        self.train()
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        sums = torch.zeros(4, dtype=self.world.precise, device=self.world.device)
-        for part in parts:
-            sums += self.backward(part)
+        here = (part.to(self.world.device, non_blocking=True) for part in parts)
+        sums = self.memory.fitted(self.model, here, self.backward)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         return sums
 
     def backward(self, batch: Batch) -> Tensor:
-        """Adds a part's share of the global gradient. Returns loss sum, top-1 hits, top-5 hits and samples.
+        """Adds a part's share of the global gradient. Returns loss sum, top-1 hits, top-5 hits and samples."""
+        return self.accumulate(batch.images, batch.labels, batch.last)
 
-        The loss is the sum over the part times (ranks / global batch): DDP's mean over ranks then makes it the mean
-        over the global batch, also where ranks hold unequal shares.
-        """
-        device, data = self.world.device, self.config.data
-        labels = batch.labels.to(device, non_blocking=True)
-        images = normalise(batch.images.to(device, non_blocking=True), data.mean, data.std, self.config.channels_last)
-        alone = isinstance(self.network, DistributedDataParallel) and not batch.last
+    def accumulate(self, images: Tensor, labels: Tensor, last: bool) -> Tensor:
+        """The loss is the sum over the part times (ranks / global batch): DDP's mean over ranks then makes it the mean
+        over the global batch, also where ranks hold unequal shares."""
+        alone = isinstance(self.network, DistributedDataParallel) and not last
         with self.network.no_sync() if alone else nullcontext():  # type: ignore[operator]
-            with torch.autocast(device.type, dtype=self.dtype, enabled=self.dtype is not None):
-                logits = self.network(images)
+            with torch.autocast(self.world.device.type, dtype=self.dtype, enabled=self.dtype is not None):
+                logits = self.network(self.normalisation(images))
             loss = self.loss(logits.float(), labels)
-            share = self.world.loss_scale(self.config.optim.global_batch)
-            self.scaler.scale(loss * share).backward()
+            self.scaler.scale(loss * self.world.loss_scale(self.config.optim.global_batch)).backward()
         told = hits(logits.detach(), labels).sum(dim=0).to(self.world.precise)
         return torch.stack([loss.detach().to(self.world.precise), told[1], told[2], told[0]])
 
@@ -99,23 +152,3 @@ class Learner:
             ) from error
         if told["scaler"]:  # empty where the run was not in fp16: the scale begins anew
             self.scaler.load_state_dict(told["scaler"])
-
-
-@contextmanager
-def told_of_memory(micro_batch: int | None) -> Iterator[None]:
-    """What torch refuses in a step for its size, in one sentence with the setting that mends it."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        reason = str(error).splitlines()[0][:160]
-        raise TarnError(
-            f"the device's memory is too small for parts of optim.micro_batch={micro_batch} ({reason}): "
-            "lower optim.micro_batch; the weights stay the same but for batch statistics."
-        ) from error
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise TarnError(
-            f"a part of a step has one sample (optim.micro_batch={micro_batch}), of which no batch statistics can be "
-            "taken: raise optim.micro_batch, or optim.global_batch to two for each rank."
-        ) from error

@@ -86,8 +86,9 @@ class Keeper:
         """Rank 0 writes, all ranks wait. Raises TarnError where the disk refuses, or what was learnt has diverged."""
         started, trainer = time.perf_counter(), self.trainer
         trainer.log(self.journal)  # so that the figures of steps since the last line are in the checkpoint
-        state = trainer.state_dict()
-        main_does(trainer.world, lambda: self.write(state))
+        with trainer.watch.stopped():
+            state = trainer.state_dict()
+            main_does(trainer.world, lambda: self.write(state))
         self.saved_step, self.saved_at = trainer.step, time.monotonic()
         self.journal.record("checkpoint", trainer.step, {"seconds": time.perf_counter() - started})
 
@@ -101,7 +102,9 @@ class Keeper:
                 "optim.warmup_epochs, or see to the data."
             )
         payload = {"trainer": state, **describe(trainer, self.manifest)}
-        checkpoint.save(self.folder, trainer.step, payload, {"epoch": trainer.stream.epoch, "top1": None})
+        part = -(-trainer.train_loader.plan.part_size // trainer.learner.memory.pieces)
+        told = {"epoch": trainer.stream.epoch, "top1": None, "part": part}
+        checkpoint.save(self.folder, trainer.step, payload, told)
         checkpoint.retain(self.folder, trainer.config.checkpoint.keep_last, trainer.step)
 
 

@@ -59,15 +59,19 @@ def texts_of(kind: type) -> dict[str, str]:
 
 def in_words(hint: Any) -> str:
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        inner = next(arm for arm in typing.get_args(hint) if arm is not type(None))
-        return f"{in_words(inner)} or null"
+        *arms, last = map(in_words, typing.get_args(hint))
+        return f"{', '.join(arms)} or {last}"
+    if typing.get_origin(hint) is typing.Literal:
+        return " or ".join(typing.get_args(hint))
     if typing.get_origin(hint) is tuple and Ellipsis in typing.get_args(hint):
         return "a list"
     if typing.get_origin(hint) is tuple:
         return f"{len(typing.get_args(hint))} numbers"
     if typing.get_origin(hint) is dict:
         return "a mapping"
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[hint]
+    return {
+        int: "a whole number", float: "a number", bool: "true or false", str: "a text", type(None): "null",
+    }[hint]  # fmt: skip
 
 
 def in_yaml(value: Any) -> str:

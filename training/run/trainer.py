@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
 
 from tarn.sharding.errors import TarnError
 from tarn.training.evaluation.evaluate import Score, evaluate
@@ -16,8 +15,9 @@ from tarn.training.recipe.amp import choose_dtype
 from tarn.training.recipe.schedule import Plateau, learning_rate
 from tarn.training.run.config import RunConfig
 from tarn.training.run.journal import Figures, Journal
-from tarn.training.run.learner import Learner, told_of_memory
-from tarn.training.run.tally import Tally
+from tarn.training.run.learner import Learner
+from tarn.training.run.memory import told_of_memory
+from tarn.training.run.tally import Stopwatch, Tally, new_tally
 from tarn.training.run.trace import Trace
 from tarn.training.streaming.iteration import Batch
 from tarn.training.streaming.planned import PlannedLoader
@@ -32,19 +32,20 @@ class Trainer:
         self,
         config: RunConfig,
         world: World,
-        model: nn.Module,
+        learner: Learner,
         train: PlannedLoader,
         val: PlannedLoader | None,
         num_classes: int,
     ) -> None:
         self.config, self.world, self.train_loader, self.val_loader = config, world, train, val
-        self.learner, self.num_classes = Learner(config, world, model), num_classes
+        self.learner, self.num_classes = learner, num_classes
         self.eval_dtype = choose_dtype(config.eval_amp, world.device)
         self.plateau = Plateau(config.optim.factor, config.optim.patience)
         self.stream: StreamState = train.state
         self.trace: Trace | None = None
         self.last_score: Score | None = None
-        self.stretch, self.epoch_tally = self.new_tally(), self.new_tally()
+        self.watch, self.untold_steps = Stopwatch(), 0
+        self.stretch, self.epoch_tally = self.new_stretch(), new_tally()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -70,7 +71,7 @@ class Trainer:
         rate = learning_rate(self.config.optim, self.step, self.steps_per_epoch)
         return rate * (self.plateau.multiplier if self.config.optim.schedule == "plateau" else 1.0)
 
-    def new_tally(self) -> Tally:
+    def new_stretch(self) -> Tally:
         return Tally(torch.zeros(4, dtype=self.world.precise, device=self.world.device))
 
     def steps(self, journal: Journal) -> Iterator[None]:
@@ -81,9 +82,10 @@ class Trainer:
         for step in range(first, self.steps_per_epoch):
             if self.step >= self.last_step:
                 break
+            self.watch.start()
             with told_of_memory(self.config.optim.micro_batch):
                 self.train_step(batches)
-            self.last_score = None
+            self.last_score, self.untold_steps = None, self.untold_steps + 1
             if self.trace is not None:
                 self.trace.end_step(self.step)
             self.stream = self.stream.advanced(self.stream.global_batch)
@@ -91,13 +93,12 @@ class Trainer:
                 self.log(journal)
             journal.advance_bar(self.stream.global_batch)
             yield
+        self.watch.stop()
         journal.end_bar()
 
     def train_step(self, batches: Iterator[Batch]) -> None:
         """One optimizer step over a global batch."""
-        start = time.perf_counter()
         self.stretch.sums += self.learner.step(self.parts(batches), self.lr)
-        self.stretch.seconds += time.perf_counter() - start
 
     def parts(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """This rank's parts of one global batch; counts what was waited for them."""
@@ -113,14 +114,12 @@ class Trainer:
 
     def log(self, journal: Journal) -> None:
         """Reads the last steps' figures from the device, over all ranks. Raises TarnError where the loss is lost."""
-        stretch, self.stretch = self.stretch, self.new_tally()
-        if not stretch.seconds:
+        if not self.untold_steps:
             return
-        asked, lr = time.perf_counter(), self.learner.lr
-        self.world.sum(stretch.sums)
-        figures = stretch.figures()  # waits for the device: that time belongs to the steps
-        stretch.seconds += time.perf_counter() - asked
-        figures |= {"lr": lr, "images_per_second": float(stretch.sums[3]) / stretch.seconds}
+        stretch, self.stretch, self.untold_steps = self.stretch, self.new_stretch(), 0
+        stretch.sums = self.world.sum(stretch.sums).cpu()  # waits for the device: that time belongs to the steps
+        stretch.seconds, lr = self.watch.lap(), self.learner.lr
+        figures = stretch.figures() | {"lr": lr}
         if not math.isfinite(figures["loss"]):
             raise TarnError(
                 f"the training loss is {figures['loss']} at step {self.step} (optim.lr={lr:.4g}): lower optim.lr or "
@@ -185,7 +184,7 @@ class Trainer:
             if val_loss is not None:
                 self.plateau.observe(val_loss)
             self.stream = self.stream.next_epoch()
-            self.epoch_tally = self.new_tally()
+            self.epoch_tally = new_tally()
 
     def state_dict(self) -> dict[str, Any]:
         """All that the steps to come depend on: plain values and tensors. Every rank calls it and adds its own."""

@@ -9,7 +9,7 @@ from tarn.sharding.sizes import parse_size
 from tarn.sharding.storage.told import DEADLINE
 from tarn.training.pixels.decode import check_decode, check_fidelity
 from tarn.training.pixels.geometry import Augmentation
-from tarn.training.pixels.preprocessing import Preprocessing, Triple
+from tarn.training.pixels.preprocessing import Preprocessing, Triple, resize_for
 from tarn.training.streaming.access import CACHE_LIMIT, Access, AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
 
@@ -47,7 +47,7 @@ class PictureConfig:
         check_fidelity(self.fidelity, "fidelity")
 
     def preprocessing(self, image_size: int) -> Preprocessing:
-        return Preprocessing(resize=self.eval_resize or image_size * 256 // 224, crop=image_size)
+        return Preprocessing(resize=self.eval_resize or resize_for(image_size), crop=image_size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +74,8 @@ class DataConfig:
     """Name of the split that is validated on."""
     image_size: int = 224
     """px of a training picture's side and, unless eval_crop says otherwise, of an evaluation picture's."""
-    eval_resize: int = 256
-    """px of the shorter side before evaluation's centre crop."""
+    eval_resize: int | None = None
+    """px of the shorter side before evaluation's centre crop; null: 8/7 of the crop, 256 for 224."""
     eval_crop: int | None = None
     """px of evaluation's centre crop; null: image_size."""
     mean: Triple = (0.485, 0.456, 0.406)
@@ -120,7 +120,8 @@ class DataConfig:
     @property
     def preprocessing(self) -> Preprocessing:
         crop = self.eval_crop or self.image_size
-        return Preprocessing(resize=self.eval_resize, crop=crop, mean=self.mean, std=self.std)
+        resize = resize_for(crop) if self.eval_resize is None else self.eval_resize
+        return Preprocessing(resize=resize, crop=crop, mean=self.mean, std=self.std)
 
     def access(self, tars: str) -> Access:
         told = AccessConfig(

@@ -16,6 +16,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from tarn.sharding.errors import UsageError
 from tarn.training.world.launchers import meeting_place, told_ranks
+from tarn.training.world.loss import told_of_loss
 from tarn.training.world.orphans import leave_with_launcher
 from tarn.training.world.ranks import Ranks
 from tarn.training.world.rendezvous import fresh_store
@@ -104,10 +105,16 @@ def joined_world(device: str = "auto", timeout_minutes: int = 30) -> Iterator[Wo
     store, rank, size = next(rendezvous(meeting_place(), rank=world.rank, world_size=world.size, timeout=timeout))
     store = fresh_store(store, rank, size, timeout.total_seconds())
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
+    is_well = False
     try:
-        yield replace(world, control=dist.new_group(backend="gloo"))
+        with told_of_loss(rank):
+            yield replace(world, control=dist.new_group(backend="gloo"))
+        is_well = True
     finally:
-        dist.destroy_process_group()
+        # NCCL's end waits for the GPU's queue, in which a rank that failed may wait for the others, and they for it,
+        # while its error stays untold: the launcher ends them once this process is gone.
+        if is_well or backend == "gloo":
+            dist.destroy_process_group()
         stay()
 
 

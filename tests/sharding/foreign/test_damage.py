@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from support.foreign_tars import picture
 from tarn.sharding.foreign.headers import DamageError
-from tarn.sharding.foreign.labels import wanted
+from tarn.sharding.foreign.reading import Reading
 from tarn.sharding.foreign.samples import collect
 from tarn.sharding.foreign.tar import Member, Stream, walk
 
@@ -43,7 +43,7 @@ def test_a_tar_cut_at_any_block_is_an_error(name: str) -> None:
     raw, end = TARS[name]
     for cut in range(0, end, 512):
         with pytest.raises(DamageError, match=rf"ends at byte {cut}, before the two zero blocks"):
-            collect(walk(Stream(cut_into(raw[:cut], 700)), wanted))
+            collect(walk(Stream(cut_into(raw[:cut], 700)), Reading().wants), Reading())
 
 
 @given(st.sampled_from(sorted(TARS)), st.floats(0, 1, exclude_max=True), st.integers(1, 5000))
@@ -52,7 +52,7 @@ def test_a_tar_cut_at_any_byte_is_an_error(name: str, place: float, piece: int) 
     raw, end = TARS[name]
     cut = int(place * end)
     with pytest.raises(DamageError, match=rf"ends at byte {cut},"):
-        collect(walk(Stream(cut_into(raw[:cut], piece)), wanted))
+        collect(walk(Stream(cut_into(raw[:cut], piece)), Reading().wants), Reading())
 
 
 @given(st.sampled_from(sorted(TARS)), st.integers(1, 5000), st.integers(0, 9000))
@@ -60,7 +60,7 @@ def test_pieces_of_any_size_and_any_padding_give_what_tarfile_finds(name: str, p
     raw, end = TARS[name]
     raw = raw[:end] + bytes(padding)
     stream = Stream(cut_into(raw, piece))
-    found = [(each.name, each.offset, each.size, each.crc32) for each in walk(stream, wanted)]
+    found = [(each.name, each.offset, each.size, each.crc32) for each in walk(stream, Reading().wants)]
     with tarfile.open(fileobj=io.BytesIO(raw)) as expected:
         members = [(each.name, each.offset_data, each.size) for each in expected]
     assert found == [(*each, zlib.crc32(raw[each[1] : each[1] + each[2]])) for each in members]
@@ -75,7 +75,7 @@ def test_a_changed_byte_of_a_header_is_an_error(name: str, place: int, change: i
     place, row = place % 510, place // 510 % len(headers)
     raw[headers[row] + place + 2 * (place >= 154)] ^= change  # but for what ends the checksum's own digits
     with pytest.raises(DamageError):
-        collect(walk(Stream([bytes(raw)]), wanted))
+        collect(walk(Stream([bytes(raw)]), Reading().wants), Reading())
 
 
 @given(st.binary(max_size=3000), st.integers(0, 10**6))
@@ -83,13 +83,13 @@ def test_bytes_thrown_into_a_tar_give_samples_or_an_error(noise: bytes, place: i
     raw = TARS["gnu"][0]
     at = place % len(raw)
     with contextlib.suppress(DamageError):
-        collect(walk(Stream([raw[:at] + noise + raw[at + len(noise) :]]), wanted))
+        collect(walk(Stream([raw[:at] + noise + raw[at + len(noise) :]]), Reading().wants), Reading())
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c/a", ".h"]), st.sampled_from(["jpg", "cls", "x.json", ""]))))
 def test_every_key_is_a_sample_or_a_problem(names: list[tuple[str, str]]) -> None:
     given_members = [Member(f"{key}.{end}" if end else key, 512, 1, 0, b"1") for key, end in names]
-    found = collect(given_members)
+    found = collect(given_members, Reading())
     keys = {key for key, ending in names if ending and key != ".h"}
-    assert set(found.keys) | {key for _, key in found.problems} == keys
+    assert set(found.keys) | {problem.key for problem in found.problems} == keys
     assert len(found.keys) == len(set(found.keys)) == len(found.records)

@@ -50,15 +50,27 @@ def edit(action: Callable[[bytes], bytes]) -> Callable[[Path], object]:
 MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no picture": (
         change("s00002", jpg=None),
-        r"1 samples without a picture \(jpg.*\), which have cls \(train/0.tar: s00002\)",
+        r"1 samples without a picture \(jpg.*\), which have cls \(train/0.tar: s00002\)\. Nothing",
     ),
     "other picture": (
-        change("s00002", jpg=None, gif=b"x"),
-        r"1 samples without a picture \(jpg, jpeg, png, webp\), which have cls, gif \(train/0.tar: s00002\)",
+        change("s00002", jpg=None, mp4=b"x"),
+        r"1 samples without a picture \(jpg, png, webp and the like\), which have cls, mp4 \(train/0.tar: s00002\)\. N",
     ),
     "no label": (change("s00002", cls=None), r"1 samples without a label .* \(train/0.tar: s00002\)"),
-    "no label in json": (change("s00002", cls=None, json=b'{"label": "two"}'), r"1 samples without a label.*s00002"),
-    "label of words": (change("s00002", cls=b"tench"), r"1 labels \(cls\) that are not a number .*s00002"),
+    "no label in json": (
+        change("s00002", cls=None, json=b'{"label": [1], "kind": "two", "sides": {}}'),
+        r"1 samples without a label \(.*\), which have jpg, json:kind \(.*\): say which member is the label "
+        r"by --label json:kind\.",
+    ),
+    "words in json": (
+        change("s00002", cls=None, json=b'{"label": "two"}'),
+        r"1 labels that are neither a number nor a wnid \(train/0.tar: s00002 has two\): give --classes FILE",
+    ),
+    "label of words": (
+        change("s00002", cls=b" great white shark\n"),
+        r"1 labels that are neither .* \(train/0.tar: s00002 has great white shark\): give --classes FILE",
+    ),
+    "label of bytes": (change("s00002", cls=b"\xff\xfe"), r"1 labels \(cls\) that are not a number, a wnid or a name"),
     "label beyond all": (change("s00002", cls=b"9999999"), r"1 labels outside 0 to 999999 .*s00002 has 9999999"),
     "label below zero": (change("s00002", cls=b"-1"), r"1 labels outside 0 .*s00002 has -1"),
     "huge label": (change("s00002", cls=b"9" * 5000), r"1 labels \(cls\) that are not a number"),
@@ -79,7 +91,8 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
     "doubled": (members("a.jpg", "a.jpg", "a.cls"), r"1 samples with two members of the same ending .*: a\)"),
     "twice in a split": (
         lambda root: write(root / "train" / "1.tar", samples([7, 3])),
-        r"1 keys of train in several tars \(s00003\)",
+        r"1 pairs of tars of train that hold the same samples \(train/0.tar and train/1.tar: 1, such as s00003\): "
+        r"remove one tar of each pair",
     ),
     "no samples": (lambda root: write(root / "val" / "1.tar", {}), r"1 tars without a sample \(val/1.tar\)"),
     "checksum": (in_header(5, 20, b"x", mend=False), r"1 damaged tars \(train/0.tar: the header at byte \d+ does not"),

@@ -16,8 +16,8 @@ from support.datasets import contents, picture_tree
 from tarn.sharding import storage
 from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError
+from tarn.sharding.format import publication
 from tarn.sharding.format.manifest import read_manifest
-from tarn.sharding.packing import publishing
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.sharding.verify import verify
 
@@ -155,15 +155,15 @@ def test_an_interrupt_tells_truly_whether_anything_was_published(
 ) -> None:
     out = tmp_path / "out"
     old, _ = pack(source, str(out), FIRST)
-    real: Callable[..., Any] = getattr(publishing, when)
+    real: Callable[..., Any] = getattr(publication, when)
 
     def interrupted(*words: Any) -> None:
         if when == "announce" or (len(words) == 3 and words[1] is not None):  # not the tidying before
-            monkeypatch.setattr(publishing, when, real)
+            monkeypatch.setattr(publication, when, real)
             raise KeyboardInterrupt
         real(*words)
 
-    monkeypatch.setattr(publishing, when, interrupted)
+    monkeypatch.setattr(publication, when, interrupted)
     words = ["pack", str(source), str(out), "--shard-size=10kB", "--workers=1", "--seed=1"]
     assert main([*words, "--overwrite"]) == 130
     assert told in capsys.readouterr().err

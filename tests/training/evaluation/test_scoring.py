@@ -53,3 +53,17 @@ def test_a_store_is_evaluated_by_default_and_by_the_options_told_as_a_local_disk
         assert counts(web.url, "--storage-option={client_kwargs: {headers: {X-Key: open sesame}}}", "--cache=none") == (
             expected
         )
+
+
+@pytest.mark.parametrize("command", ["evaluate", "export"])
+def test_reports_and_models_for_a_url_are_refused_before_anything_is_written(
+    command: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = {
+        "evaluate": [f"--model={model}", "--shards=nowhere", "--device=cpu"],
+        "export": [f"--checkpoint={model}"],
+    }
+    assert main([command, *words[command], "--out=s3://bucket/reports"]) == 2
+    assert "--out='s3:/bucket/reports' is a URL: give a local folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ import torch
 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
+from tarn.training.__main__ import main
 from tarn.training.export import publish as export
 from tarn.training.export.artifact import Artifact
 from tarn.training.model.resnet import build_model
@@ -129,6 +130,9 @@ def test_leftovers_of_killed_exports_are_swept_and_those_of_living_ones_stay(tmp
 def test_an_export_that_is_asked_to_leave_leaves_nothing_and_the_earlier_one_stays(tmp_path: Path) -> None:
     pt, pkl = export.publish(artifact(), tmp_path)
     before = pt.read_bytes(), pkl.read_bytes()
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / f".model.pkl.tmp-{socket.gethostname()}-{dead.pid}").write_bytes(b"of an export that was killed")
     looks = 0
 
     def look() -> None:
@@ -141,6 +145,41 @@ def test_an_export_that_is_asked_to_leave_leaves_nothing_and_the_earlier_one_sta
         export.publish(artifact(seed=1), tmp_path, look)
     assert (pt.read_bytes(), pkl.read_bytes()) == before
     assert len(list(tmp_path.iterdir())) == 2
+
+
+IN_A_TERMINAL = """
+import os, signal, sys
+from pathlib import Path
+from tarn.training.export.artifact import Artifact
+from tarn.training.export.publish import publish
+asked = []
+signal.signal(signal.SIGINT, lambda *words: asked.append(1))
+def look():
+    if not asked and list(Path(sys.argv[2]).glob(".logits.tmp-*")):
+        os.killpg(0, signal.SIGINT)
+publish(Artifact.read(sys.argv[1]), Path(sys.argv[2]), look)
+print(asked)
+"""
+
+
+def test_an_interrupt_of_the_whole_process_group_does_not_reach_the_process_that_compares(
+    published: tuple[Path, Path], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_TERMINAL, str(published[0]), str(tmp_path)],
+        capture_output=True, text=True, check=False, start_new_session=True,
+    )  # fmt: skip
+    assert done.stdout == "[1]\n", done.stderr
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_url_is_no_folder_for_an_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", "--checkpoint=run", "--out=s3://bucket/model"]) == 2
+    assert "--out='s3:/bucket/model' is a URL: give a local folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 class InterruptedByTest(Exception):  # noqa: N818  it is none

@@ -6,6 +6,7 @@ import yaml
 from support.checkout import ROOT
 from tarn.sharding.errors import UsageError
 from tarn.training.coercion import load_config, to_yaml
+from tarn.training.run.changes import settled
 from tarn.training.run.config import RunConfig
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -82,6 +83,32 @@ def test_a_mistaken_override_is_refused(tmp_path: Path, word: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere\.yaml"):
         load_config(RunConfig, tmp_path / "nowhere.yaml", [])
+
+
+@pytest.mark.parametrize(
+    ("words", "resize"),
+    [
+        (["--data.image_size=224"], 256),
+        (["--data.image_size=64"], 73),
+        (["--data.image_size=176", "--data.eval_crop=224"], 256),
+        (["--data.image_size=64", "--data.eval_resize=72"], 72),
+    ],
+)
+def test_a_picture_is_evaluated_at_eight_sevenths_of_its_crop_where_nothing_else_is_told(
+    words: list[str], resize: int
+) -> None:
+    assert load_config(RunConfig, None, words).data.preprocessing.resize == resize
+
+
+def test_a_run_keeps_the_size_that_it_was_begun_with(tmp_path: Path) -> None:
+    """As an earlier Tarn wrote config.yaml, whose default was 256 for every size."""
+    words = ["--data.image_size=128", f"--out={tmp_path}"]
+    assert settled(load_config(RunConfig, None, words)).data.eval_resize == 146
+    begun = load_config(RunConfig, None, [*words, "--data.eval_resize=256"])
+    (tmp_path / "config.yaml").write_text(to_yaml(begun))
+    assert settled(load_config(RunConfig, None, words)) == begun
+    assert settled(load_config(RunConfig, None, [*words, "--data.eval_crop=160"])).data.eval_resize == 182
+    assert settled(load_config(RunConfig, None, [*words, "--data.eval_resize=140"])).data.eval_resize == 140
 
 
 def test_the_seed_recipe_is_the_one_of_its_document() -> None:

@@ -2,13 +2,21 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from tarn.training.__main__ import main
 from tarn.training.run import checkpoint
+from tarn.training.run import fit as fit_module
 
 WORDS = [
     "--model.arch=resnet18", "--model.small_stem=true", "--data.image_size=32", "--data.eval_resize=36",
@@ -167,3 +175,79 @@ def test_a_part_of_one_sample_is_refused_in_one_sentence(
     assert "raise optim.micro_batch" in capsys.readouterr().err
     fit(shards, tmp_path, "--model.small_stem=false", "--optim.global_batch=9", "--optim.micro_batch=8",
         "--optim.max_steps=1")  # fmt: skip
+
+
+def altered(monkeypatch: pytest.MonkeyPatch, change: Callable[[nn.Module], object]) -> None:
+    """The network of the runs to come is changed before its first step."""
+    build = fit_module.network_of
+
+    def built(*words: Any) -> tuple[nn.Module, list[str]]:
+        model, said = build(*words)
+        change(model)
+        return model, said
+
+    monkeypatch.setattr(fit_module, "network_of", built)
+
+
+def test_a_validation_loss_that_is_no_number_is_told_and_counts_as_no_score(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A negative running variance: finite, of no weight in training, whose root evaluation takes."""
+    altered(monkeypatch, lambda model: model.bn1.running_var.fill_(-100.0))  # type: ignore[union-attr,operator]
+    fit(shards, tmp_path, expected=1)
+    said = capsys.readouterr()
+    assert "Warning: the validation loss is nan at step 3: this is no score" in said.out
+    assert "which is no score" in said.err
+    assert said.err.count("\n") == 1
+    (line,) = (line for line in lines(tmp_path) if line["kind"] == "epoch")
+    assert [line[f"val_{name}"] for name in ("loss", "top1", "top5")] == [None, None, None]
+    (marker,) = checkpoint.markers(tmp_path / "checkpoints")
+    assert (marker["top1"], marker["figures"]["val_loss"]) == (None, None)
+    assert not (tmp_path / "evaluation.json").exists()
+    assert not (tmp_path / "model.pt").exists()
+
+
+def lines(run: Path) -> list[dict[str, Any]]:
+    """Of metrics.jsonl, as strict readers of JSON take them."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    return [json.loads(line, parse_constant=refuse) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_device_without_memory_for_a_part_is_told_with_the_setting_that_mends_it(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*words: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee the documentation")
+
+    altered(monkeypatch, lambda model: model.layer1.register_forward_hook(refuse))
+    fit(shards, tmp_path, expected=1)
+    said = capsys.readouterr().err
+    assert "parts of optim.micro_batch=39 (CUDA out of memory. Tried to allocate 2.00 GiB.)" in said
+    assert "lower optim.micro_batch" in said
+    assert said.count("\n") == 1
+
+
+def test_a_second_interrupt_leaves_at_once_with_a_sound_run_folder_and_without_a_traceback(
+    shards: Path, tmp_path: Path
+) -> None:
+    words = ["fit", f"--data.shards={shards}", f"--out={tmp_path}", *WORDS, "--optim.global_batch=40",
+             "--optim.micro_batch=2", "--data.image_size=64", "--data.eval_resize=72", "--optim.max_steps=2",
+             "--checkpoint.every_steps=1"]  # fmt: skip
+    command = [sys.executable, "-m", "tarn.training", *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "checkpoints" / "step-00000001.json").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    time.sleep(1.0)  # a step takes longer, a micro-batch does not
+    process.send_signal(signal.SIGINT)
+    told, error = process.communicate(timeout=200)
+    assert (process.returncode, error) == (130, "")
+    assert "Asked to stop" not in told
+    assert [marker["step"] for marker in checkpoint.markers(tmp_path / "checkpoints")] == [1]
+    assert not list((tmp_path / "checkpoints").glob("*.tmp"))
+    assert main(words) == 0
+    assert [marker["step"] for marker in checkpoint.markers(tmp_path / "checkpoints")] == [1, 2]

@@ -14,11 +14,13 @@ HOLD = "import sys, time; from pathlib import Path; from tarn.training.run.lock 
 def test_a_run_folder_has_one_owner_whose_death_sets_it_free(tmp_path: Path) -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     with holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "taken\n"
-        with pytest.raises(TarnError, match=rf"in use by process {holder.pid} on "):
-            RunLock(tmp_path, patience=0)
-        holder.send_signal(signal.SIGKILL)
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "taken\n"
+            with pytest.raises(TarnError, match=rf"in use by process {holder.pid} on "):
+                RunLock(tmp_path, patience=0)
+        finally:
+            holder.send_signal(signal.SIGKILL)
     lock = RunLock(tmp_path, patience=0)
     with pytest.raises(TarnError, match="in use"):
         RunLock(tmp_path, patience=0)

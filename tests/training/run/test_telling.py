@@ -1,11 +1,15 @@
 import json
+import math
+import re
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tarn.training.run import table
 from tarn.training.run.journal import Journal, JournalConfig
 
 
@@ -41,17 +45,62 @@ def test_what_only_tells_warns_once_for_each_file_when_the_disk_is_full_and_goes
     assert lines[-1]["loss"] is None
 
 
-def test_tensorboard_reads_the_scalars_of_a_resumed_run_without_those_of_a_lost_stretch(tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+def scalars(folder: Path, tag: str) -> set[tuple[int, float]]:
+    board = EventAccumulator(str(folder)).Reload()  # type: ignore[no-untyped-call]
+    return {(event.step, event.value) for event in board.Scalars(tag)}
 
+
+def test_tensorboard_reads_the_scalars_of_a_resumed_run_without_those_of_a_lost_stretch(tmp_path: Path) -> None:
     for start, steps in ((0, range(1, 6)), (3, range(4, 8))):
         with Journal(tmp_path, JournalConfig(), speaks=True, step=start) as journal:
             for step in steps:
                 journal.record("train", step, {"loss": start + step / 8, "epoch": 0})
-        for path in (tmp_path / "tensorboard").glob("*.0"):
+        for path in (tmp_path / "tensorboard" / "train").glob("*.0"):
             path.rename(path.with_suffix(f".{start + 1}"))
-    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    assert board.Tags()["scalars"] == ["train/loss"]
-    told = {(event.step, event.value) for event in board.Scalars("train/loss")}
+    told = scalars(tmp_path / "tensorboard" / "train", "loss")
     assert told >= {(step, 3 + step / 8) for step in range(4, 8)}
     assert (5, 0.625) not in told
+
+
+EPOCH = {
+    "epoch": 999, "lr": 1.234e-5, "train_loss": 123.4567, "train_top1": 1.0, "train_top5": 1.0, "val_loss": 123.4567,
+    "val_top1": 1.0, "val_top5": 1.0, "images_per_second": 100_000.0, "data_wait": 1.0,
+}  # fmt: skip
+
+
+def test_training_and_validation_share_their_charts_in_tensorboard(tmp_path: Path) -> None:
+    with Journal(tmp_path, JournalConfig(), speaks=True) as journal:
+        journal.record("train", 5, {"loss": 0.5, "top1": 0.25, "lr": 0.125, "data_retries": 3})
+        journal.record("checkpoint", 6, {"seconds": 2.0})
+        journal.end_epoch(6, {**EPOCH, "train_loss": 0.75, "val_loss": 1.5, "val_top1": None})
+    runs = tmp_path / "tensorboard"
+    assert sorted(path.name for path in runs.iterdir()) == ["epoch", "train", "val"]  # TensorBoard's runs
+    assert [scalars(runs / name, "loss") for name in ("train", "epoch", "val")] == [{(5, 0.5)}, {(6, 0.75)}, {(6, 1.5)}]
+    assert scalars(runs / "train", "checkpoint/seconds") == {(6, 2.0)}
+    assert scalars(runs / "epoch", "images_per_second") == {(6, 100_000.0)}
+    val = EventAccumulator(str(runs / "val")).Reload()  # type: ignore[no-untyped-call]
+    assert sorted(val.Tags()["scalars"]) == ["loss", "top5"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"train_loss": 1.23e20, "val_loss": 98_765.4321},
+        {"epoch": 123_456, "images_per_second": 12_345_678.0, "lr": 0.000123},
+        {"val_loss": None, "val_top1": None, "val_top5": None},
+        {"train_loss": math.nan, "val_loss": math.inf, "lr": 1.0},
+    ],
+)
+def test_the_table_of_epochs_fits_eighty_columns_and_its_figures_stand_below_their_headings(
+    changed: dict[str, float | None],
+) -> None:
+    line = table.line({**EPOCH, **changed})
+    assert len(line) == len(table.HEAD) < 80
+    ends = [found.end() for found in re.finditer(r"\S+(?: loss)?", table.HEAD)]
+    assert [found.end() for found in re.finditer(r"\S+", line)] == ends
+
+
+def test_the_table_tells_the_figures() -> None:
+    assert table.line(EPOCH).split() == ["999", "1.23e-05", "123.4567", "100.00%", "123.4567", "100.00%", "100.00%",
+                                         "100000", "100%"]  # fmt: skip

@@ -7,7 +7,8 @@ from typing import Any
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.names import is_web
-from tarn.sharding.storage.persistence import Patience, advice, cause, is_final
+from tarn.sharding.storage.answers import advice, cause, is_final
+from tarn.sharding.storage.persistence import Patience
 
 PIECE = 2**18  # bytes read at a time
 

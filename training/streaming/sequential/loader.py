@@ -30,11 +30,12 @@ import torch
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.foreign.reading import Reading
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.storage.persistence import Patience
 from tarn.sharding.storage.told import DEADLINE
 from tarn.training.pixels.geometry import Augmentation
-from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.pixels.preprocessing import Preprocessing, resize_for
 from tarn.training.streaming.iteration import Batch, EpochIteration
 from tarn.training.streaming.loader import worker_count
 from tarn.training.streaming.sequential.plan import SequentialPlan, SequentialState, tars_of
@@ -46,8 +47,10 @@ class SequentialLoader(EpochIteration):
     """One rank's batches, made by worker processes that outlive epochs.
 
     urls: a pattern such as x-{000..146}.tar.gz, or a list. samples: of all tars together; an epoch has
-    samples / global_batch steps, rounded down in training and up in evaluation. classes: wnids in the order of their
-    numbers, or what ShardLoader.classes tells; needed where labels are wnids. shuffle_buffer: undecoded samples (about
+    samples / global_batch steps, rounded down in training and up in evaluation. classes: wnids or names in the order of
+    their numbers, or what ShardLoader.classes tells; needed where labels are wnids or names. picture, label: endings of
+    the members that are a sample's picture and label (`input.jpg`, `cls`, `json:label`), where they are not the usual
+    ones; as --picture and --label of `python -m tarn.sharding index`. shuffle_buffer: undecoded samples (about
     110 kB each for ImageNet) that a rank holds. num_workers: no more are used than a rank has tars. deadline: seconds
     without a byte. The rest is as for ShardLoader; a picture that cannot be decoded is an error.
 
@@ -71,6 +74,8 @@ class SequentialLoader(EpochIteration):
         keys: bool = False,
         *,
         classes: Sequence[str] | Sequence[ClassInfo] | None = None,
+        picture: str | None = None,
+        label: str | None = None,
         shuffle_buffer: int = 5000,
         augment: Augmentation | None = None,
         eval_resize: int | None = None,
@@ -89,9 +94,12 @@ class SequentialLoader(EpochIteration):
             ranks=ranks,
             streams=max(1, min(workers, len(tars) // ranks.size)),
             shuffle_buffer=shuffle_buffer,
-            preprocessing=Preprocessing(resize=eval_resize or image_size * 256 // 224, crop=image_size),
+            preprocessing=Preprocessing(resize=eval_resize or resize_for(image_size), crop=image_size),
             augmentation=(augment or Augmentation()) if train else None,
-            classes=tuple(each if isinstance(each, str) else each.wnid for each in classes) if classes else None,
+            classes=tuple(ClassInfo(each, each) if isinstance(each, str) else each for each in classes)
+            if classes
+            else None,
+            reading=Reading.chosen(picture, label),
             options=dict(storage_options or {}),
             patience=Patience(deadline=deadline),
         )

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.names import expand
+from tarn.sharding.foreign.reading import Reading
+from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.storage.persistence import Patience
 from tarn.sharding.storage.urls import KINDS
 from tarn.training.pixels.geometry import UNIFORMS, Augmentation
@@ -29,7 +31,8 @@ TARS, AGAIN, BUFFER = 1, 2, 3  # what random numbers are drawn for
 class SequentialPlan:
     """One rank's part. samples: of all tars together. streams: of this rank, each read by a process of its own.
 
-    augmentation: None for evaluation. shuffle_buffer: samples of a rank. classes: wnids in the order of their numbers.
+    augmentation: None for evaluation. shuffle_buffer: samples of a rank. classes: in the order of their
+    numbers. reading: which members are a sample's picture and label.
     """
 
     urls: tuple[str, ...]
@@ -42,7 +45,8 @@ class SequentialPlan:
     shuffle_buffer: int
     preprocessing: Preprocessing
     augmentation: Augmentation | None
-    classes: tuple[str, ...] | None
+    classes: tuple[ClassInfo, ...] | None
+    reading: Reading
     options: Mapping[str, Any]
     patience: Patience
 

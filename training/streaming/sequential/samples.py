@@ -13,14 +13,16 @@ from webdataset import filters
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from tarn.sharding.errors import TarnError
-from tarn.sharding.foreign.classes import MOST_CLASSES
+from tarn.sharding.foreign.classes import MOST_CLASSES, numbers_of
 from tarn.sharding.foreign.headers import shown
-from tarn.sharding.foreign.labels import MOST_BYTES, Label, label_of, read_json, wnid_of
-from tarn.sharding.foreign.samples import PICTURES, problem_of
+from tarn.sharding.foreign.labels import Label, label_of, read_json, wnid_of
+from tarn.sharding.foreign.problems import problem_of
+from tarn.sharding.foreign.reading import MOST_BYTES, Reading, parted
 from tarn.sharding.foreign.tar import Member
+from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.storage.persistence import Patience
 from tarn.training.streaming.sequential.bytes import StreamError, pieces_of
-from tarn.training.streaming.sequential.tar import ENDINGS, CheckedStream, is_wanted, parted, unpacked
+from tarn.training.streaming.sequential.tar import CheckedStream, is_wanted, unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,16 @@ class Samples:
     """The samples of some tars, in order. Iterated once."""
 
     def __init__(
-        self, urls: Sequence[str], classes: Sequence[str] | None, options: Mapping[str, Any], patience: Patience
+        self,
+        urls: Sequence[str],
+        classes: Sequence[ClassInfo] | None,
+        reading: Reading,
+        options: Mapping[str, Any],
+        patience: Patience,
     ) -> None:
-        self.urls, self.options, self.patience = urls, options, patience
-        self.numbers: dict[Label, int] | None = None
-        if classes is not None:
-            self.numbers = {wnid: number for number, wnid in enumerate(classes)}
+        self.urls, self.reading, self.options, self.patience = urls, reading, options, patience
+        self.endings = reading.endings()
+        self.numbers: dict[Label, int] | None = numbers_of(classes) if classes is not None else None
         self.count = len(classes) if classes is not None else MOST_CLASSES
         self.url, self.taken = "", 0
 
@@ -70,41 +76,47 @@ class Samples:
         """In place of the library's opener. What follows the yield runs when the library is at a tar's end."""
         for url in self.urls:
             self.url, self.taken = url, 0
-            stream = CheckedStream(url, unpacked(url, pieces_of(url, self.options, self.patience)))
+            stream = CheckedStream(url, unpacked(url, pieces_of(url, self.options, self.patience)), self.endings)
             yield {"url": url, "stream": stream}
             stream.finish(self.taken)
 
     def select(self, name: str) -> bool:
-        wanted = is_wanted(name)
+        wanted = is_wanted(name, self.endings)
         self.taken += wanted
         return wanted
 
     def labelled(self, found: Mapping[str, Any]) -> RawSample:
         """By the rules of indexing (sharding/foreign)."""
-        key, parts = found["__key__"], {name: part_of(name, found[name]) for name in found if name in ENDINGS}
+        key, parts = found["__key__"], {name: part_of(name, found[name]) for name in found if name in self.endings}
         told = read_json(parts["json"].data) if "json" in parts else {}
-        label, pictures = label_of(key, parts, told), [parts[name] for name in PICTURES if name in parts]
-        problem = problem_of(pictures, label, parts, doubled=False)
-        if problem is not None or label is None:
-            raise self.wrong(found, f"is among the {problem}")
+        label = label_of(key, parts, told, self.reading)
+        problem = problem_of(key, parts, label, False, self.reading)
+        if problem is not None:
+            raise self.wrong(found, f"is among the {problem.told}")
+        assert label is not None
         number = label if isinstance(label, int) else (self.numbers or {}).get(label)
         if number is None:
-            listed = "classes does not list" if self.numbers is not None else "needs classes, the wnids in their order"
-            raise self.wrong(found, f"has the label {label}, which {listed}")
+            raise self.wrong(found, f"has the label {label}, which {self.missing(label)}")
         if not 0 <= number < self.count:
             raise self.wrong(found, f"has the label {number}, outside 0 to {self.count - 1}")
         wnid = wnid_of(key, told)
         if self.numbers is not None and self.numbers.get(wnid or "", number) != number:
             raise self.wrong(found, f"has the label {number} and {wnid}, which classes numbers otherwise")
-        return RawSample(found["__url__"], key, pictures[0].data or b"", number)
+        return RawSample(found["__url__"], key, found[self.reading.pictures(parts)[0]], number)
+
+    def missing(self, label: Label) -> str:
+        """Why a label has no number."""
+        if self.numbers is None:
+            return "needs classes, the wnids or names in their order"
+        return "classes does not list" if isinstance(label, str) else "is no name of exactly one of classes"
 
     def wrong(self, found: Mapping[str, Any], what: str) -> StreamError:
         return StreamError(f"{found['__url__']}: {shown(found['__key__'])} {what}: pack it again.")
 
 
 def part_of(name: str, data: bytes) -> Member:
-    """As the rules of labels know it, which read no overlong label."""
-    return Member(name, 0, len(data), 0, data if name in PICTURES or len(data) <= MOST_BYTES else None)
+    """As the rules of labels know it, which read no overlong one."""
+    return Member(name, 0, len(data), 0, data if len(data) <= MOST_BYTES else None)
 
 
 def shuffled(samples: Iterator[RawSample], size: int, rng: random.Random) -> Iterator[RawSample]:

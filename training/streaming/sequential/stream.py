@@ -78,7 +78,8 @@ class SampleStream:
 
     def begin(self, epoch: int, lap: int) -> Iterator[RawSample]:
         plan = self.plan
-        samples = iter(Samples(plan.stream_tars(epoch, lap, self.number), plan.classes, plan.options, plan.patience))
+        tars = plan.stream_tars(epoch, lap, self.number)
+        samples = iter(Samples(tars, plan.classes, plan.reading, plan.options, plan.patience))
         if not plan.train:
             return samples
         size = -(-plan.shuffle_buffer // plan.streams)

@@ -3,7 +3,7 @@
 import io
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import fsspec.compression
@@ -11,26 +11,18 @@ import fsspec.compression
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.headers import COMPRESSED, DamageError, parse
-from tarn.sharding.foreign.samples import PICTURES
+from tarn.sharding.foreign.reading import parted
 from tarn.sharding.foreign.tar import Stream, walk
 from tarn.sharding.format.archive import BLOCK
 from tarn.training.streaming.sequential.bytes import PIECE, StreamError
 
-ENDINGS = (*PICTURES, "cls", "json")
 META = re.compile(r"__[^/]*__($|/)")  # names that the library passes over
 METHODS = {"gzip": "gzip", "zstd": "zstd", "bzip2": "bz2", "xz": "xz"}  # in fsspec's words
 
 
-def parted(name: str) -> tuple[str, str]:
-    """Key and ending of a member, as in indexing (sharding/foreign)."""
-    folder, slash, base = name.rpartition("/")
-    stem, _, ending = base.partition(".")
-    return (f"{folder}{slash}{stem}", ending.lower()) if stem else ("", "")
-
-
-def is_wanted(name: str) -> bool:
+def is_wanted(name: str, endings: Collection[str]) -> bool:
     """Whether a member is a picture or tells a label; what ends otherwise is left unread."""
-    return parted(name)[1] in ENDINGS and META.match(name) is None
+    return parted(name)[1] in endings and META.match(name) is None
 
 
 class CheckedStream:
@@ -39,8 +31,8 @@ class CheckedStream:
     For the library takes a broken header for the end of a tar, and does not miss the end where there is none.
     """
 
-    def __init__(self, url: str, pieces: Iterator[bytes]) -> None:
-        self.url, self.members, self.given = url, 0, 0
+    def __init__(self, url: str, pieces: Iterator[bytes], endings: Collection[str]) -> None:
+        self.url, self.endings, self.members, self.given = url, endings, 0, 0
         self.rest = bytearray()  # what has come and was not given yet; walked as far as the stream's position
         self.stream = Stream(self.recorded(pieces))
         self.walk = walk(self.stream, lambda name, size: False)
@@ -66,7 +58,7 @@ class CheckedStream:
         except DamageError as error:
             raise StreamError(f"{self.url}: {error}.") from error
         if member is not None:
-            self.members += is_wanted(member.name)
+            self.members += is_wanted(member.name, self.endings)
         return member is not None
 
     def finish(self, taken: int) -> None:

@@ -121,7 +121,10 @@ def test_a_flipped_byte_never_reaches_the_cache(remote: str, proxy: Proxy, expec
     ("fault", "told"),
     [
         ({"kind": "status", "times": None, "code": 503}, r"gave up after \d+ attempts.*503"),
-        ({"kind": "status", "times": None, "code": 403}, r"gave up after 1 attempt\b.*credentials or the permissions"),
+        (
+            {"kind": "status", "times": None, "code": 403},
+            r"gave up after 1 attempt\b.*access was refused \(403",
+        ),
         ({"kind": "corrupt", "times": None, "at": 700}, "SHA-256|CRC-32|manifest"),
     ],
     ids=["503", "403", "corrupt"],

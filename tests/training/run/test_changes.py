@@ -1,0 +1,33 @@
+"""A run that goes on with other settings, and a complete one that is started with others."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.runs import fit
+from tarn.training.run import checkpoint
+
+
+def test_settings_that_changed_are_told_by_key_and_used(
+    shards: Path, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--optim.weight_decay=0.25", "--optim.momentum=0.5", "--optim.nesterov=false", "--optim.decay_norms=true")
+    fit(shards, copy, "--optim.epochs=2", "--optim.max_steps=4", "--checkpoint.every_steps=10",
+        "--data.augment.scale=[0.5, 1.0]", *words)  # fmt: skip
+    said = capsys.readouterr().out
+    assert "checkpoint.every_steps=10 (was None)" in said  # although another key had the value before
+    assert "data.augment.scale=[0.5, 1.0] (was [0.08, 1.0])" in said
+    assert "optim.weight_decay=0.25 (was 0.0001)" in said
+    told = checkpoint.read(checkpoint.markers(copy / "checkpoints")[-1]["path"])
+    assert told["step"] == 4
+    (group,) = told["trainer"]["optimizer"]["param_groups"]
+    assert (group["weight_decay"], group["momentum"], group["nesterov"]) == (0.25, 0.5, False)
+
+
+def test_a_complete_run_reports_another_split_that_is_asked_for(shards: Path, copy: Path) -> None:
+    model = (copy / "model.pt").read_bytes()
+    fit(shards, copy, "--data.val_split=train")
+    report = json.loads((copy / "evaluation.json").read_text())
+    assert (report["split"], report["samples"]) == ("train", 120)
+    assert (copy / "model.pt").read_bytes() == model
