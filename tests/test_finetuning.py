@@ -10,7 +10,7 @@ import pytest
 import torch
 import torchvision
 
-from support.commands import assert_same_weights, stop_at, weights
+from support.commands import assert_same_weights, run, stop_at, weights
 from support.datasets import picture_tree
 from tarn.inference.__main__ import main as inference
 from tarn.sharding.errors import UsageError
@@ -57,11 +57,11 @@ def test_a_network_of_a_library_is_fine_tuned_killed_resumed_exported_and_predic
     make, head, frozen = NETWORKS[arch]
     given = make()
     torch.save(given, tmp_path / "weights.pth")
-    words = ["fit", f"--data.shards={five}", f"--model.arch={arch}", f"--model.init={tmp_path / 'weights.pth'}"]
+    words = ["training", "fit", f"--data.shards={five}", f"--model.arch={arch}"]
+    words += [f"--model.init={tmp_path / 'weights.pth'}"]
     words += [f"--model.freeze={frozen}", *WORDS]
 
-    assert main([*words, f"--out={tmp_path / 'whole'}"]) == 0
-    said = capsys.readouterr().out
+    said = run(1, *words, f"--out={tmp_path / 'whole'}")
     assert f"Begun from {tmp_path / 'weights.pth'}: " in said
     assert f"Left in the file: {head}.weight, {head}.bias." in said
     assert f"New, drawn from the seed: {head}.weight (5 x " in said
@@ -71,11 +71,10 @@ def test_a_network_of_a_library_is_fine_tuned_killed_resumed_exported_and_predic
     assert {f"{head}.weight", "layer2.0.conv1.weight", "layer2.0.bn1.running_mean"} <= moved
 
     killed = tmp_path / "killed"
-    process = ["training", *words, f"--out={killed}"]
-    assert stop_at(2, signal.SIGKILL, 1, process, killed) == -signal.SIGKILL
+    words += [f"--out={killed}"]
+    assert stop_at(2, signal.SIGKILL, 1, words, killed) == -signal.SIGKILL
     (tmp_path / "weights.pth").unlink()  # not read again
-    assert main([*words, f"--out={killed}"]) == 0
-    said = capsys.readouterr().out
+    said = run(1, *words)
     assert "Going on after step" in said
     assert "Begun from" not in said
     assert_same_weights(tmp_path / "whole", killed)
@@ -105,17 +104,17 @@ def test_what_a_network_draws_itself_goes_on_after_a_stop(
 def test_validation_evaluation_and_prediction_see_the_mirror_image_where_asked(
     five: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run, one = tmp_path / "run", ["--optim.epochs=1", "--eval_flip=true", "--model.arch=resnet18"]
-    assert main(["fit", f"--data.shards={five}", f"--out={run}", *WORDS, *one]) == 0
-    own = json.loads((run / "evaluation.json").read_text())
+    folder, one = tmp_path / "run", ["--optim.epochs=1", "--eval_flip=true", "--model.arch=resnet18"]
+    assert main(["fit", f"--data.shards={five}", f"--out={folder}", *WORDS, *one]) == 0
+    own = json.loads((folder / "evaluation.json").read_text())
     assert own["flip"] is True
-    command = ["evaluate", f"--model={run / 'model.pt'}", f"--shards={five}", "--device=cpu", "--workers=0"]
+    command = ["evaluate", f"--model={folder / 'model.pt'}", f"--shards={five}", "--device=cpu", "--workers=0"]
     assert main([*command, "--flip"]) == 0
     assert main([*command, "--image-size=96"]) == 0
     assert main([*command, f"--out={tmp_path / 'plain'}"]) == 0
-    assert json.loads((run / "evaluation.json").read_text()) == own  # others stand beside it
-    flipped = json.loads((run / "evaluation-flip.json").read_text())
-    larger = json.loads((run / "evaluation-96px-of-108px.json").read_text())
+    assert json.loads((folder / "evaluation.json").read_text()) == own  # others stand beside it
+    flipped = json.loads((folder / "evaluation-flip.json").read_text())
+    larger = json.loads((folder / "evaluation-96px-of-108px.json").read_text())
     plain = json.loads((tmp_path / "plain" / "evaluation.json").read_text())
     assert flipped["loss"] == pytest.approx(own["loss"], rel=1e-5)
     assert len({round(each["loss"], 6) for each in (flipped, larger, plain)}) == 3
@@ -123,7 +122,7 @@ def test_validation_evaluation_and_prediction_see_the_mirror_image_where_asked(
     capsys.readouterr()
     picture, told = str(next((pictures / "val").rglob("*.jpg"))), []
     for more in ([], ["--flip"], ["--image-size=96"], ["--resize=64"]):
-        assert inference(["predict", str(run / "model.pt"), picture, "--format=json", *more]) == 0
+        assert inference(["predict", str(folder / "model.pt"), picture, "--format=json", *more]) == 0
         told.append(json.loads(capsys.readouterr().out)[0]["predictions"][0]["probability"])
     assert len(set(told)) == 4
 
