@@ -116,7 +116,7 @@ def resident_trainer(learner: Learner, manifest: Manifest) -> Trainer:
     plan = train_plan(config.data, manifest, world, config.seed, config.optim.global_batch, None)
     loader = Resident(plan, manifest, "train", start_crew(0))
     loader.where = world.device
-    return Trainer(config, world, learner, loader, None)
+    return Trainer(config, world, learner, loader, None, len(manifest.classes))
 
 
 def train(trainer: Trainer, journal: Journal, keeper: Keeper) -> Iterator[None]:

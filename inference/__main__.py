@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from tarn.inference.artifact import load
 from tarn.inference.pictures import find_pictures
@@ -12,6 +13,7 @@ from tarn.sharding.errors import TarnError
 from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.storage.told import told
 from tarn.sharding.storage.words import add_words, store_of
+from tarn.training.model.mirror import seen_at
 from tarn.training.world.world import choose_device
 
 
@@ -38,6 +40,9 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--top", type=int, default=5, help="classes a picture (%(default)s)")
     command.add_argument("--format", choices=FORMATS, default="table", help="(%(default)s)")
     command.add_argument("--batch-size", type=int, default=64, help="(%(default)s)")
+    command.add_argument("--image-size", type=int, metavar="PX", help="of the centre crop (the model's own)")
+    command.add_argument("--resize", type=int, metavar="PX", help="of the shorter side before it (grows with the crop)")
+    command.add_argument("--flip", action="store_true", help="mean of the logits of each picture and its mirror image")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
     add_words(command)
     return parser
@@ -45,7 +50,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def predict(args: argparse.Namespace) -> int:
     pictures = find_pictures(args.paths)
-    predictor = Predictor(load(args.model), choose_device(args.device, 0), args.top, args.batch_size)
+    loaded = load(args.model)
+    loaded = replace(loaded, preprocessing=loaded.preprocessing.at(args.image_size, args.resize))
+    loaded = replace(loaded, model=seen_at(loaded.model, len(loaded.classes), args.image_size, args.flip))
+    predictor = Predictor(loaded, choose_device(args.device, 0), args.top, args.batch_size)
     broken: list[Prediction] = []
     FORMATS[args.format](noting_errors(predictor.predict(pictures), broken), sys.stdout)
     sys.stdout.flush()

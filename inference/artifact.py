@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
@@ -19,6 +20,8 @@ from tarn.training.pixels.preprocessing import Preprocessing
 # What pickle may call to rebuild our module: nothing here runs code that the file brings along.
 ALLOWED = {
     "tarn.training.model.resnet": {"ResNet", "BasicBlock", "Bottleneck"},
+    "tarn.training.model.blurpool": {"BlurConv2d"},
+    "tarn.training.export.pickling": {"rebuilt"},
     "torch.nn.modules.conv": {"Conv2d"},
     "torch.nn.modules.batchnorm": {"BatchNorm2d"},
     "torch.nn.modules.activation": {"ReLU"},
@@ -36,7 +39,7 @@ RENAMED = {"training.model": "tarn.training.model.resnet"}  # in files from befo
 class Loaded:
     """A network in eval mode on the CPU, and what its numbers mean."""
 
-    model: ResNet
+    model: nn.Module
     classes: tuple[ClassInfo, ...]
     preprocessing: Preprocessing
     provenance: dict[str, Any]
@@ -61,25 +64,25 @@ def load(model: str | os.PathLike[str]) -> Loaded:
     return load_pickle(path)
 
 
-def loaded(artifact: Artifact, model: ResNet) -> Loaded:
+def loaded(artifact: Artifact, model: nn.Module) -> Loaded:
     return Loaded(model, artifact.classes, artifact.preprocessing, dict(artifact.provenance))
 
 
 def load_pickle(path: Path) -> Loaded:
     try:
         with path.open("rb") as file:
-            module = AllowingUnpickler(file).load()
+            found = AllowingUnpickler(file).load()
     except TarnError as error:
         raise TarnError(f"{path} is refused: {error}") from error
     except Exception as error:  # a foreign or cut file makes pickle raise nearly anything
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise TarnError(f"{path} is neither a model.pt nor a whole model.pkl ({reason}): export it again.") from error
-    if not isinstance(module, ResNet):
-        raise TarnError(f"{path} holds a {type(module).__name__}, expected a ResNet exported by Tarn.")
-    metadata = getattr(module, "tarn", None)
-    weights = module.state_dict()
-    payload = {**metadata, "state_dict": weights} if isinstance(metadata, dict) else None
-    artifact = Artifact.from_payload(payload, str(path))
+    if isinstance(found, ResNet):
+        metadata = getattr(found, "tarn", None)
+        found = {**metadata, "state_dict": found.state_dict()} if isinstance(metadata, dict) else None
+    elif not isinstance(found, dict):
+        raise TarnError(f"{path} holds a {type(found).__name__}, expected a network exported by Tarn.")
+    artifact = Artifact.from_payload(found, str(path))
     return loaded(artifact, artifact.build(str(path)))  # built anew: the file's own module may carry hooks
 
 
@@ -90,9 +93,17 @@ class AllowingUnpickler(pickle.Unpickler):
         module = RENAMED.get(module, module)
         if name not in ALLOWED.get(module, ()):
             raise TarnError(f"it wants {module}.{name}, which no model exported by Tarn needs; do not trust this file.")
-        return load_storage if name == "_load_from_bytes" else super().find_class(module, name)
+        return STANDINS.get(name) or super().find_class(module, name)
 
 
 def load_storage(data: bytes) -> Any:
     """Stands in for torch.storage._load_from_bytes, which would unpickle without a check."""
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+
+def load_payload(metadata: dict[str, Any], weights: dict[str, Any]) -> dict[str, Any]:
+    """Stands in for rebuilt() of tarn.training.export.pickling, which would build before anything is checked."""
+    return {**metadata, "state_dict": weights}
+
+
+STANDINS = {"_load_from_bytes": load_storage, "rebuilt": load_payload}

@@ -51,7 +51,7 @@ MAY_USE = {
     | PIXELS
     | {"training/world", "training/streaming/loader", "sharding/foreign"},
     "training/streaming/__init__": STREAM | PIXELS | {"training/streaming/loader", "training/streaming/sequential"},
-    "training/model": GROUND,
+    "training/model": GROUND | {"sharding/storage"},
     "training/recipe": GROUND | {"training/pixels", "training/streaming/randomness"},
     "training/evaluation": DISK
     | STREAM
@@ -71,6 +71,7 @@ MAY_USE = {
         "sharding/storage",
         "training",
         "training/world",
+        "training/model",
         "training/recipe",
         "training/evaluation",
         "training/export",

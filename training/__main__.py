@@ -55,6 +55,9 @@ def build_parser() -> argparse.ArgumentParser:
     score.add_argument("--workers", type=int, help="decoding processes of each rank (its part of the cores)")
     score.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
     score.add_argument("--amp", default="off", help="auto, off, bf16 or fp16 (%(default)s)")
+    score.add_argument("--image-size", type=int, metavar="PX", help="of the centre crop (the model's own)")
+    score.add_argument("--resize", type=int, metavar="PX", help="of the shorter side before it (grows with the crop)")
+    score.add_argument("--flip", action="store_true", help="mean of the logits of each picture and its mirror image")
     score.add_argument("--cache", default="auto", help="folder for shards of object stores, auto or none (%(default)s)")
     score.add_argument("--cache-limit", default="80%", help="such as 500GB, or a share of the free disk (%(default)s)")
     add_words(score)
@@ -109,6 +112,7 @@ def run_evaluate(args: argparse.Namespace, rest: list[str]) -> int:
     from tarn.training.coercion import refuse_url
     from tarn.training.evaluation.scoring import score_model
     from tarn.training.export.artifact import Artifact
+    from tarn.training.model.mirror import seen_at
     from tarn.training.recipe.amp import choose_dtype
 
     if args.batch_size < 1 or (args.workers is not None and args.workers < 0):
@@ -116,11 +120,11 @@ def run_evaluate(args: argparse.Namespace, rest: list[str]) -> int:
     if args.out is not None:
         refuse_url(args.out, "--out")
     artifact = Artifact.read(args.model)
-    model, dtype_on = artifact.build(str(args.model)), partial(choose_dtype, args.amp)
+    crop = artifact.preprocessing.at(args.image_size, args.resize)
+    model = seen_at(artifact.build(str(args.model)), artifact.num_classes, args.image_size, args.flip)
+    dtype_on = partial(choose_dtype, args.amp)
     with tqdm(desc="evaluate", unit="img", leave=False, disable=None) as bar:
-        report = score_model(
-            args, model, artifact.classes, artifact.preprocessing, artifact.provenance, dtype_on, bar.update
-        )
+        report = score_model(args, model, artifact.classes, crop, artifact.provenance, dtype_on, bar.update)
     if report:
         print(json.dumps(report, indent=1, ensure_ascii=False))
     return 0

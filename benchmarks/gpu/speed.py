@@ -138,7 +138,7 @@ def build_contenders(
         loader = streaming(learner.config, learner.world, manifest, workers, decode)
         for warning in loader.take_warnings():
             stage.verdicts.failed(f"decode={decode}, {workers} workers", warning)
-        trainer = Trainer(learner.config, learner.world, learner, loader, None)
+        trainer = Trainer(learner.config, learner.world, learner, loader, None, len(manifest.classes))
         found[f"decode={decode}, {workers} workers"] = Contender(steps(trainer), loader)
     return found
 

@@ -66,14 +66,20 @@ def score_model(
             loader.close()
         if not world.is_main:
             return {}
-    context = {
+    context: dict[str, object] = {
         "model": str(args.model),
         "shards": args.shards,
         "split": held_out.name if held_out else split,
         "fingerprint": plan.fingerprint(manifest, split),
     }
-    # a run's own evaluation.json tells of its validation split: other splits stand beside it
-    name = "evaluation" if args.out or args.split == "val" else f"evaluation-{args.split}"
+    sizes = f"{crop.crop}px-of-{crop.resize}px" if args.image_size or args.resize else ""
+    if sizes:
+        context |= {"image_size": crop.crop, "resize": crop.resize}
+    if args.flip:
+        context["flip"] = True
+    # a run's own evaluation.json tells of its validation split, seen as in training: all else stands beside it
+    others = ("" if args.split == "val" else args.split, sizes, "flip" if args.flip else "")
+    name = "evaluation" if args.out else "-".join(filter(None, ("evaluation", *others)))
     path = write_report(args.out or args.model.parent, score, classes, context, name)
     return dict(json.loads(Path(path).read_text("utf-8")))
 

@@ -6,21 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
-from tarn.training.model.resnet import DEPTHS, ResNet, build_model
+from tarn.training.model.network import Network, is_known
+from tarn.training.model.resnet import DEPTHS
 from tarn.training.pixels.preprocessing import Preprocessing
 
-FORMAT, VERSION = "tarn-model", 1
+FORMAT, VERSIONS = "tarn-model", (1, 2)  # 2: with what an earlier Tarn would pass over, and answer wrongly
 KEYS = ("arch", "model", "classes", "preprocessing", "provenance", "state_dict")
 Plain = str | int | float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """state_dict: float32 tensors on the CPU, names as torchvision's. provenance: plain values."""
+    """state_dict: float32 tensors on the CPU, names as torchvision's or timm's. provenance: plain values."""
 
     arch: str
     small_stem: bool
@@ -28,18 +29,30 @@ class Artifact:
     preprocessing: Preprocessing
     provenance: Mapping[str, Plain]
     state_dict: Mapping[str, Tensor]
+    blurpool: bool = False
 
     @property
     def num_classes(self) -> int:
         return len(self.classes)
 
+    @property
+    def network(self) -> Network:
+        return Network(
+            arch=self.arch,
+            num_classes=self.num_classes,
+            side=self.preprocessing.crop,
+            small_stem=self.small_stem,
+            blurpool=self.blurpool,
+        )
+
     def metadata(self) -> dict[str, Any]:
         """All but the weights."""
         return {
             "format": FORMAT,
-            "version": VERSION,
+            "version": 2 if self.blurpool else 1,
             "arch": self.arch,
-            "model": {"num_classes": self.num_classes, "small_stem": self.small_stem},
+            "model": {"num_classes": self.num_classes, "small_stem": self.small_stem}
+            | ({"blurpool": True} if self.blurpool else {}),
             "classes": [asdict(info) for info in self.classes],
             "preprocessing": self.preprocessing.to_dict(),
             "provenance": dict(self.provenance),
@@ -55,23 +68,30 @@ class Artifact:
         """Raises TarnError, naming where and the key, for anything that to_payload() does not make."""
         if not isinstance(payload, dict) or payload.get("format") != FORMAT:
             raise TarnError(f"{where} is not a model exported by Tarn: make one by python -m tarn.training export.")
-        if payload.get("version") != VERSION:
-            raise TarnError(f"{where} has version {payload.get('version')!r}, this Tarn reads {VERSION}: update Tarn.")
+        if payload.get("version") not in VERSIONS:
+            raise TarnError(
+                f"{where} has version {payload.get('version')!r}, this Tarn reads {' and '.join(map(str, VERSIONS))}: "
+                "update Tarn."
+            )
         missing = [key for key in KEYS if key not in payload]
         if missing:
             raise TarnError(f"{where} lacks {', '.join(missing)}: export the model again.")
-        if payload["arch"] not in DEPTHS:
-            raise TarnError(f"{where} has arch={payload['arch']!r}, known are {', '.join(DEPTHS)}: update Tarn.")
+        if not is_known(payload["arch"]):
+            raise TarnError(
+                f"{where} has arch={payload['arch']!r}, known are {', '.join(DEPTHS)}, torchvision/<name> and "
+                "timm/<name>: update Tarn."
+            )
         try:
             return cls(
                 arch=payload["arch"],
                 small_stem=bool(payload["model"]["small_stem"]),
+                blurpool=bool(payload["model"].get("blurpool", False)),
                 classes=tuple(ClassInfo(str(told["wnid"]), str(told["name"])) for told in payload["classes"]),
                 preprocessing=Preprocessing.from_dict(payload["preprocessing"], where),
                 provenance=dict(payload["provenance"]),
                 state_dict=dict(payload["state_dict"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TarnError(f"{where} holds metadata of another shape ({error!r}): export the model again.") from error
 
     @classmethod
@@ -86,9 +106,13 @@ class Artifact:
             raise TarnError(f"{path} is not a whole model.pt ({reason}): export it again.") from error
         return cls.from_payload(payload, str(path))
 
-    def build(self, where: str = "the model") -> ResNet:
-        """The network with the weights, in eval mode on the CPU. Raises TarnError where they do not fit."""
-        model = build_model(self.arch, self.num_classes, self.small_stem)
+    def build(self, where: str = "the model") -> nn.Module:
+        """The network with the weights, in eval mode on the CPU. Raises TarnError where they do not fit, or the library
+        that the network is of is not installed."""
+        try:
+            model = self.network.build()
+        except TarnError as error:
+            raise TarnError(f"{where} cannot be built: {error}") from error
         try:
             model.load_state_dict(dict(self.state_dict), strict=True)
         except (RuntimeError, TypeError, AttributeError) as error:

@@ -17,6 +17,7 @@ import torch
 from tarn.sharding.errors import TarnError
 from tarn.training.export.artifact import Artifact
 from tarn.training.export.comparison import logits
+from tarn.training.export.pickling import picklable
 
 LEFT = re.compile(r"\.(?:model\.pt|model\.pkl|logits)\.tmp-(?:(?P<host>.+)-)?(?P<process>\d+)")
 HOUR = 3600
@@ -42,7 +43,7 @@ def publish(artifact: Artifact, out: Path, look: Callable[[], object] = lambda: 
             os.fsync(file.fileno())
         look()
         with pickled.open("wb") as file:
-            pickle.dump(model, file, protocol=4)
+            pickle.dump(picklable(model, artifact), file, protocol=4)
             os.fsync(file.fileno())
         look()
         torch.save(logits(model, artifact.preprocessing.crop), expected)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from tarn.sharding.errors import UsageError
+from tarn.training.model.blurpool import blur_strides
+from tarn.training.model.depth import skipped, spread
 
 
 def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
@@ -29,6 +31,7 @@ class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut."""
 
     expansion = 1
+    skip_chance = 0.0  # in training (depth.py)
 
     def __init__(self, inputs: int, width: int, stride: int = 1) -> None:
         super().__init__()
@@ -42,6 +45,8 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
+        if self.training and self.skip_chance:
+            out = skipped(out, self.skip_chance)
         out += x if self.downsample is None else self.downsample(x)
         return self.relu(out)  # type: ignore[no-any-return]
 
@@ -50,6 +55,7 @@ class Bottleneck(nn.Module):
     """1x1 down, 3x3 with the stride, 1x1 up to four times the width, and a shortcut."""
 
     expansion = 4
+    skip_chance = 0.0  # in training (depth.py)
 
     def __init__(self, inputs: int, width: int, stride: int = 1) -> None:
         super().__init__()
@@ -67,6 +73,8 @@ class Bottleneck(nn.Module):
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
+        if self.training and self.skip_chance:
+            out = skipped(out, self.skip_chance)
         out += x if self.downsample is None else self.downsample(x)
         return self.relu(out)  # type: ignore[no-any-return]
 
@@ -134,9 +142,16 @@ def initialise(model: ResNet, zero_last_gamma: bool) -> None:
 
 
 def build_model(
-    arch: str, num_classes: int, small_stem: bool = False, zero_init_last_gamma: bool = False, seed: int | None = None
+    arch: str,
+    num_classes: int,
+    small_stem: bool = False,
+    zero_init_last_gamma: bool = False,
+    seed: int | None = None,
+    blurpool: bool = False,
+    stochastic_depth: float = 0.0,
 ) -> ResNet:
     """The network by name; with a seed, its weights are drawn from that seed and no global state is touched.
+    blurpool, stochastic_depth: see blurpool.py and depth.py; neither changes names or shapes of the state dict.
 
     Raises UsageError for an unknown name.
     """
@@ -147,5 +162,9 @@ def build_model(
         if seed is not None:
             torch.manual_seed(seed)
         model = ResNet(block, blocks, num_classes, small_stem)
+        if blurpool:
+            blur_strides(model)
         initialise(model, zero_init_last_gamma)
+    if stochastic_depth:
+        spread([module for module in model.modules() if isinstance(module, BasicBlock | Bottleneck)], stochastic_depth)
     return model

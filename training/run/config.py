@@ -20,11 +20,25 @@ class ModelConfig:
     """The network."""
 
     arch: str = "resnet50"
-    """resnet18, resnet34, resnet50, resnet101 or resnet152."""
+    """resnet18, resnet34, resnet50, resnet101 or resnet152, which are ours; torchvision/<name> or timm/<name>."""
+    init: str | None = None
+    """Path or URL of weights to begin from: a checkpoint or model.pt of ours, or a state dict of torchvision's or
+    timm's (.pt, .pth, .safetensors). The last layer is new where the number of classes differs."""
+    freeze: tuple[str, ...] = ()
+    """Parts that are not trained, such as [conv1, bn1, layer1]; they stay in eval mode, running statistics too."""
     small_stem: bool = False
     """A 3x3 convolution in place of the 7x7 one and the pooling, for pictures of 32 to 64 px."""
     zero_init_last_gamma: bool = True
-    """Residual blocks begin as the identity (Goyal et al. 2017, section 5.1)."""
+    """Of ours: residual blocks begin as the identity (Goyal et al. 2017, section 5.1)."""
+    blurpool: bool = False
+    """Of ours: a blur in front of every strided convolution of 16 or more channels (Zhang 2019, arXiv 1904.11486)."""
+    stochastic_depth: float | None = None
+    """Chance that a sample skips the last residual branch in training, linearly less for those before (Huang et al.
+    2016, arXiv 1603.09382), such as 0.05; null: what the network has by itself, none in ours."""
+
+    def __post_init__(self) -> None:
+        if self.stochastic_depth is not None and not 0 <= self.stochastic_depth < 1:
+            raise UsageError(f"model.stochastic_depth={self.stochastic_depth} must be at least 0 and below 1, or null.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +59,8 @@ class RunConfig:
     """Memory layout of the network: faster on most GPUs and CPUs."""
     eval_batch: int = 128
     """Pictures of a rank at a time in validation."""
+    eval_flip: bool = False
+    """Validation scores the mean of the logits of each picture and its mirror image."""
     export: str = "last"
     """Which weights are scored and exported at the end: last, best (of the epoch with the best validation top-1) or
     averaged (optim.ema_decay)."""

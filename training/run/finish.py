@@ -31,6 +31,8 @@ def report_once(trainer: Trainer, manifest: Manifest, journal: Journal, stop: In
         "checkpoint": chosen.marker.get("sha256"),
         "export": chosen.kind,
     }
+    if trainer.config.eval_flip:
+        context["flip"] = True
     if not world.any(world.is_main and not tells(run / "evaluation.json", context)):
         return
     model = model_of(chosen, trainer)

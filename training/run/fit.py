@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import Manifest, read_manifest
-from tarn.training.model.resnet import build_model
 from tarn.training.run import checkpoint
 from tarn.training.run.adoption import adopt
 from tarn.training.run.changes import keep_config, rate_jump, settled, warm_up_note
@@ -21,6 +23,7 @@ from tarn.training.run.journal import Journal
 from tarn.training.run.learner import Learner
 from tarn.training.run.lock import RunLock
 from tarn.training.run.memory import told_of_memory
+from tarn.training.run.network import network_of
 from tarn.training.run.saving import Keeper, main_does, main_finds
 from tarn.training.run.trace import Trace
 from tarn.training.run.trainer import Trainer
@@ -28,6 +31,7 @@ from tarn.training.streaming.config import DataConfig
 from tarn.training.streaming.holdout import hold_out
 from tarn.training.streaming.plan import eval_plan, train_plan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
+from tarn.training.streaming.randomness import mixed
 from tarn.training.world.numerics import training_numerics
 from tarn.training.world.world import World, joined_world
 
@@ -40,8 +44,10 @@ def fit(config: RunConfig) -> int:
         stack.enter_context(training_numerics(config.speed.tf32, config.speed.deterministic))
         with told_of(config.out):
             config = settled(config)
-        trainer = build_trainer(config, world, manifest)
-        said = own(config, world, stack)
+        model, begun = network_of(config, len(manifest.classes))
+        trainer = build_trainer(config, world, manifest, model)
+        torch.manual_seed(mixed(config.seed, world.rank))  # what a network draws itself; a checkpoint has the state
+        said = [*begun, *own(config, world, stack)]
         told, complaints = checkpoint.newest(Path(config.out, "checkpoints"))
         check_same_checkpoint(world, told, config.out)
         if told is not None:
@@ -110,15 +116,8 @@ def check_same_checkpoint(world: World, told: dict[str, Any] | None, run: str) -
         )
 
 
-def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Trainer:
+def build_trainer(config: RunConfig, world: World, manifest: Manifest, model: nn.Module) -> Trainer:
     data, optim = config.data, config.optim
-    model = build_model(
-        config.model.arch,
-        len(manifest.classes),
-        config.model.small_stem,
-        config.model.zero_init_last_gamma,
-        seed=config.seed,
-    )
     is_weighted = optim.class_weights == "balanced"
     counts = main_finds(world, lambda: class_counts(data, manifest)) if is_weighted else None
     learner = Learner(config, world, model, len(manifest.classes), counts)
@@ -142,6 +141,7 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest) -> Traine
         learner,
         loader_of(train, manifest, data.train_split, start_crew(workers), ledger=ledger_path(config, world)),
         loader_of(val, manifest, val_split, start_crew(workers)) if val else None,
+        len(manifest.classes),
     )
 
 

@@ -12,6 +12,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.training.evaluation.evaluate import hits
+from tarn.training.model.freezing import freeze
+from tarn.training.model.head import head_parameters
 from tarn.training.pixels.normalisation import Normalisation
 from tarn.training.recipe.amp import build_scaler, choose_dtype
 from tarn.training.recipe.augmentation import DeviceAugmentation
@@ -49,6 +51,7 @@ class Learner:
         if config.speed.sync_batchnorm:
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         self.model = model.to(device=world.device, memory_format=layout)  # type: ignore[call-overload]
+        self.frozen = freeze(self.model, config.model.freeze)
         self.average: Average | None = None
         if config.optim.ema_decay is not None:
             self.average = Average(self.model, config.optim.ema_decay, config.optim.ema_every)
@@ -58,8 +61,7 @@ class Learner:
         self.normalisation = Normalisation(config.data.mean, config.data.std, config.channels_last, self.dtype)
         self.normalisation.to(world.device)
         self.augmentation = DeviceAugmentation(config.augment, self.normalisation, config.seed, classes)
-        head = [name for name, _ in self.model.named_parameters() if name.startswith("fc.")]
-        self.optimizer = build_optimizer(self.model, config.optim, head)
+        self.optimizer = build_optimizer(self.model, config.optim, head_parameters(self.model))
         self.scaler = build_scaler(self.dtype, world.device)
         self.loss = build_loss(config.optim, class_counts).to(world.device)
         self.memory = Memory(config.optim.micro_batch == "auto" and world.size == 1 and world.device.type != "cpu")
@@ -108,8 +110,14 @@ class Learner:
         self.network = distributed(self.model, speed, self.world, parts)
 
     def rehearsal(self, images: Tensor, labels: Tensor) -> None:
-        self.network.train()
+        self.train()
         self.accumulate(self.normalisation(images), labels, last=True)
+
+    def train(self) -> None:
+        """Training mode for all that is trained."""
+        self.network.train()
+        for frozen in self.frozen:
+            frozen.eval()
 
     def step(self, parts: Iterator[Batch], lr: float, moments: Iterable[Moment] = repeat(NOWHERE)) -> Tensor:
         """One optimizer step over a global batch, of which the parts are this rank's, their gradients added up.
@@ -117,7 +125,7 @@ class Learner:
         moments: where the parts stand, which config.augment draws from.
         Returns loss sum, top-1 hits, top-5 hits and samples of the parts, on the device.
         """
-        self.network.train()
+        self.train()
         set_rate(self.optimizer, lr)
         here = (self.augmented(part, moment) for part, moment in zip(parts, moments, strict=False))
         sums = self.memory.fitted(self.model, here, self.backward)

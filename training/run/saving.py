@@ -138,6 +138,7 @@ def describe(trainer: Trainer, manifest: Manifest) -> dict[str, Any]:
         "config": to_yaml(config),
         "arch": config.model.arch,
         "small_stem": config.model.small_stem,
+        "blurpool": config.model.blurpool,
         "classes": [[info.wnid, info.name] for info in manifest.classes],
         "preprocessing": config.data.preprocessing.to_dict(),
         "metrics": {},

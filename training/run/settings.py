@@ -63,6 +63,8 @@ def in_words(hint: Any) -> str:
         return f"{', '.join(arms)} or {last}"
     if typing.get_origin(hint) is typing.Literal:
         return " or ".join(typing.get_args(hint))
+    if typing.get_origin(hint) is tuple and Ellipsis in typing.get_args(hint):
+        return "a list"
     if typing.get_origin(hint) is tuple:
         return f"{len(typing.get_args(hint))} numbers"
     if typing.get_origin(hint) is dict:

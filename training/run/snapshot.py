@@ -59,6 +59,7 @@ def artifact_of(payload: dict[str, Any], where: Path, averaged: bool = False) ->
         return Artifact(
             arch=payload["arch"],
             small_stem=payload["small_stem"],
+            blurpool=payload.get("blurpool", False),
             classes=classes,
             preprocessing=Preprocessing.from_dict(payload["preprocessing"], str(where)),
             provenance=provenance(payload, where, averaged),

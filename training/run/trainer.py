@@ -11,6 +11,7 @@ from torch import nn
 
 from tarn.sharding.errors import TarnError
 from tarn.training.evaluation.evaluate import Score, evaluate
+from tarn.training.model.mirror import Mirrored
 from tarn.training.recipe.amp import choose_dtype
 from tarn.training.recipe.early_stop import EarlyStop
 from tarn.training.recipe.moment import Moment
@@ -38,9 +39,10 @@ class Trainer:
         learner: Learner,
         train: PlannedLoader,
         val: PlannedLoader | None,
+        num_classes: int,
     ) -> None:
         self.config, self.world, self.train_loader, self.val_loader = config, world, train, val
-        self.learner = learner
+        self.learner, self.num_classes = learner, num_classes
         self.eval_dtype = choose_dtype(config.eval_amp, world.device)
         self.plateau = Plateau(config.optim.factor, config.optim.patience)
         self.early_stop = EarlyStop(config.optim.early_stop)
@@ -170,8 +172,10 @@ class Trainer:
         assert self.val_loader is not None
         self.world.broadcast(iter(model.buffers()))
         journal.start_bar("validation", self.val_loader.plan.samples)
-        classes = self.learner.model.fc.out_features
-        score = evaluate(model, self.val_loader, self.world, classes, self.eval_dtype, journal.advance_bar, look)
+        seen = Mirrored(model) if self.config.eval_flip else model
+        score = evaluate(
+            seen, self.val_loader, self.world, self.num_classes, self.eval_dtype, journal.advance_bar, look
+        )
         journal.end_bar()
         self.scores[model] = score
         return score

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from tarn.training.__main__ import main
-from tarn.training.model.resnet import ResNet
 from tarn.training.run import checkpoint
 from tarn.training.run import fit as fit_module
 
@@ -177,16 +177,16 @@ def test_a_part_of_one_sample_is_refused_in_one_sentence(
         "--optim.max_steps=1")  # fmt: skip
 
 
-def altered(monkeypatch: pytest.MonkeyPatch, change: Callable[[ResNet], object]) -> None:
+def altered(monkeypatch: pytest.MonkeyPatch, change: Callable[[nn.Module], object]) -> None:
     """The network of the runs to come is changed before its first step."""
-    build = fit_module.build_model
+    build = fit_module.network_of
 
-    def built(*words: Any, **more: Any) -> ResNet:
-        model = build(*words, **more)
+    def built(*words: Any) -> tuple[nn.Module, list[str]]:
+        model, said = build(*words)
         change(model)
-        return model
+        return model, said
 
-    monkeypatch.setattr(fit_module, "build_model", built)
+    monkeypatch.setattr(fit_module, "network_of", built)
 
 
 def test_a_validation_loss_that_is_no_number_is_told_and_counts_as_no_score(
