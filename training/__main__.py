@@ -42,6 +42,9 @@ def build_parser() -> argparse.ArgumentParser:
     fit = commands.add_parser("fit", help="train, or go on with a run", allow_abbrev=False, add_help=False)
     fit.add_argument("-h", "--help", action=FullHelp, nargs=0, help="this, and every setting with its meaning")
     fit.add_argument("--config", type=Path, help="YAML file; further --key.sub=value words override it")
+    fit.add_argument(
+        "--dry-run", action="store_true", help="print the recipe, its schedule and its cost; train nothing"
+    )
     fit.set_defaults(run=run_fit)
     score = commands.add_parser("evaluate", help="exact top-1, top-5 and loss of an exported model")
     score.add_argument("--model", type=expanded, required=True, help="model.pt")
@@ -94,9 +97,16 @@ class FullHelp(argparse.Action):
 def run_fit(args: argparse.Namespace, overrides: list[str]) -> int:
     from tarn.training.coercion import load_config
     from tarn.training.run.config import RunConfig
+
+    config = load_config(RunConfig, args.config, overrides)
+    if args.dry_run:
+        from tarn.training.forecast.outlook import outlook
+
+        print(outlook(config))
+        return 0
     from tarn.training.run.fit import fit
 
-    return fit(load_config(RunConfig, args.config, overrides))
+    return fit(config)
 
 
 def run_plan(args: argparse.Namespace, overrides: list[str]) -> int:

@@ -34,15 +34,20 @@ def plan_text(config: "RunConfig", args: argparse.Namespace) -> str:
     for name in ("bandwidth", "latency", "decode", "gpu", "cores"):
         if getattr(speeds, name) <= 0:
             raise UsageError(f"--{name}={getattr(speeds, name)} must be above 0.")
-    manifest = read_manifest(config.data.shards, config.data.storage_options)
-    optim = config.optim
+    manifest, plan = plan_of(config, args.ranks)
+    limit = plan.access.cache_limit if plan.access.cache is not None else None
+    told, epochs = forecast(plan, args.ranks, args.hosts, limit, speeds), config.optim.epochs
+    return "\n".join([*head(config, manifest, plan, args), *sizes(plan, epochs), *body(told, plan, args, limit)])
+
+
+def plan_of(config: "RunConfig", ranks: int) -> tuple[Manifest, StreamPlan]:
+    """The manifest, and the first rank's stream."""
+    manifest, optim = read_manifest(config.data.shards, config.data.storage_options), config.optim
     part = None if optim.micro_batch == "auto" else optim.micro_batch
-    plan = train_plan(config.data, manifest, Ranks(0, args.ranks), config.seed, optim.global_batch, part)
+    plan = train_plan(config.data, manifest, Ranks(0, ranks), config.seed, optim.global_batch, part)
     if config.data.holdout is not None:
         plan = replace(plan, subset=hold_out(plan.root, manifest, config.data.holdout, plan.access)[0])
-    limit = plan.access.cache_limit if plan.access.cache is not None else None
-    told = forecast(plan, args.ranks, args.hosts, limit, speeds)
-    return "\n".join([*head(config, manifest, plan, args), *sizes(plan, optim.epochs), *body(told, plan, args, limit)])
+    return manifest, plan
 
 
 def head(config: "RunConfig", manifest: Manifest, plan: StreamPlan, args: argparse.Namespace) -> list[str]:

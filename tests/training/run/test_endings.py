@@ -21,9 +21,9 @@ from tarn.training.__main__ import main
 from tarn.training.recipe.early_stop import EarlyStop
 from tarn.training.recipe.optim import OptimConfig
 from tarn.training.run import checkpoint
+from tarn.training.run.building import build_trainer
 from tarn.training.run.class_counts import class_counts
 from tarn.training.run.config import ModelConfig, RunConfig
-from tarn.training.run.fit import build_trainer
 from tarn.training.streaming.config import DataConfig
 from tarn.training.world.world import joined_world
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from tarn.sharding.format.manifest import read_manifest
 from tarn.training.coercion import load_config
 from tarn.training.recipe.moment import Moment
+from tarn.training.run.building import build_trainer
 from tarn.training.run.config import RunConfig
-from tarn.training.run.fit import build_trainer
 from tarn.training.run.journal import Journal, JournalConfig
 from tarn.training.world.world import World
 

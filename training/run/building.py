@@ -1,0 +1,81 @@
+"""A run's trainer, put together: learner, plans, loaders."""
+
+from functools import partial
+from pathlib import Path
+
+from torch import nn
+
+from tarn.sharding.errors import UsageError
+from tarn.sharding.format.manifest import Manifest
+from tarn.training.run import checkpoint
+from tarn.training.run.class_counts import class_counts
+from tarn.training.run.config import RunConfig
+from tarn.training.run.learner import Learner
+from tarn.training.run.memory import told_of_memory
+from tarn.training.run.saving import main_finds
+from tarn.training.run.trainer import Trainer
+from tarn.training.streaming.config import DataConfig
+from tarn.training.streaming.holdout import hold_out
+from tarn.training.streaming.plan import eval_plan, train_plan
+from tarn.training.streaming.planned import PlannedLoader, start_crew
+from tarn.training.world.world import World
+
+
+def build_trainer(config: RunConfig, world: World, manifest: Manifest, model: nn.Module) -> Trainer:
+    data, optim = config.data, config.optim
+    is_weighted = optim.class_weights == "balanced"
+    counts = main_finds(world, lambda: class_counts(data, manifest)) if is_weighted else None
+    learner = Learner(config, world, model, len(manifest.classes), counts)
+    access = data.access(manifest.shards_root(data.shards))
+    left, held = hold_out(data.shards, manifest, data.holdout, access) if data.holdout else (None, None)
+    is_validated = held is not None or has_validation(config, manifest)  # told before anything is compiled
+    share = world.largest_share(optim.global_batch)
+    with told_of_memory(optim.micro_batch):
+        part = learner.part_size(share, data.image_size, checkpoint.known_part(Path(config.out, "checkpoints")))
+        train = train_plan(data, manifest, world, config.seed, optim.global_batch, part, config.journal.keys, left)
+        learner.prepare(part, data.image_size, -(-share // part))
+    val = None
+    val_split = data.train_split if held else data.val_split
+    if is_validated:
+        crop = data.preprocessing
+        val = eval_plan(data.shards, manifest, val_split, crop, world, config.eval_batch, access, held)
+    workers, pin = worker_count(data, world), world.device.type == "cuda"
+    loader_of = partial(PlannedLoader, pin_memory=pin, device=world.device if pin else None)
+    return Trainer(
+        config,
+        world,
+        learner,
+        loader_of(train, manifest, data.train_split, start_crew(workers), ledger=ledger_path(config, world)),
+        loader_of(val, manifest, val_split, start_crew(workers)) if val else None,
+        len(manifest.classes),
+    )
+
+
+def has_validation(config: RunConfig, manifest: Manifest) -> bool:
+    """No, where the dataset has nothing but what is trained on; a split that is not there among others is a mistake."""
+    if set(manifest.splits) - {config.data.train_split}:
+        return True
+    if config.data.val_split == config.data.train_split:
+        return True
+    for is_asked, word, remedy in (
+        (config.optim.schedule == "plateau", "optim.schedule='plateau'", "choose cosine, step or constant"),
+        (config.optim.early_stop is not None, f"optim.early_stop={config.optim.early_stop}", "set it to null"),
+        (config.export == "best", "export='best'", "choose last"),
+    ):
+        if is_asked:
+            raise UsageError(
+                f"{word} follows the validation, and {config.data.shards} has the split {config.data.train_split!r} "
+                f"alone: {remedy}, or pack a split for validation."
+            )
+    return False
+
+
+def worker_count(data: DataConfig, world: World) -> int:
+    """One decoding process where the CPU trains too, else one a core."""
+    if data.workers is not None:
+        return data.workers
+    return 1 if world.device.type == "cpu" else world.cores()
+
+
+def ledger_path(config: RunConfig, world: World) -> Path:
+    return Path(config.out, "bad-samples", f"rank-{world.rank}.jsonl")

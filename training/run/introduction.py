@@ -1,0 +1,48 @@
+"""What a run says of itself before it begins."""
+
+from typing import Any
+
+from tarn.sharding.format.manifest import Manifest
+from tarn.training.run.changes import rate_jump, warm_up_note
+from tarn.training.run.journal import Journal
+from tarn.training.run.saving import Keeper
+from tarn.training.run.trainer import Trainer
+
+
+def introduce(
+    trainer: Trainer, manifest: Manifest, journal: Journal, told: dict[str, Any] | None, keeper: Keeper
+) -> None:
+    config, world, plan = trainer.config, trainer.world, trainer.train_loader.plan
+    precision = str(trainer.learner.dtype).removeprefix("torch.") if trainer.learner.dtype else "float32"
+    val = trainer.val_loader.plan.samples if trainer.val_loader else "none"
+    growth = config.data.growth
+    size = growth.in_words(config.optim.epochs) if growth else f"{config.data.image_size} px"
+    shown = f"{plan.samples} samples, {plan.repeats} of a picture," if plan.repeats > 1 else str(plan.samples)
+    journal.say(
+        f"{config.model.arch}, {len(manifest.classes)} classes, {shown} of "
+        f"{plan.sizes.sum()} training pictures an epoch at {size}, "
+        f"{val} for validation."
+    )
+    if trainer.learner.problem is not None:
+        journal.say(f"Warning: {trainer.learner.problem}")
+    if trainer.val_loader is None:
+        journal.say(f"The dataset has no split but {config.data.train_split!r}: trained without validation.")
+    journal.say(
+        f"{world.size} x {world.device.type}, {precision}, global batch {config.optim.global_batch} "
+        f"in parts of at most {min(len(plan.share), plan.part_size)}, {trainer.steps_per_epoch} steps an epoch, "
+        f"{config.optim.epochs} epochs, run folder {config.out}."
+    )
+    if trainer.train_loader.decoder is not None:
+        journal.say(f"The device decodes training pictures: decode=cuda ({trainer.train_loader.decoder.library.name}).")
+    if keeper.is_complete:
+        over = f"The run is complete: {trainer.step} steps are done. Raise optim.epochs or choose another run."
+        journal.say(over if trainer.step >= trainer.last_step else keeper.early_stop.told(trainer.last_epoch))
+        return
+    if told is not None:
+        done = trainer.stream.samples // config.optim.global_batch
+        journal.say(f"Going on after step {trainer.step}: epoch {trainer.stream.epoch}, {done} of its steps done.")
+    steps = trainer.steps_per_epoch
+    notes = [warm_up_note(config.optim, steps, trainer.last_step)]
+    notes += [rate_jump(told["config"], config.optim, trainer.step, steps)] if told and not keeper.is_pending else []
+    for note in filter(None, notes):
+        journal.say(note)
