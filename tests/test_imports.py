@@ -65,7 +65,8 @@ MAY_USE = {
     | {"training/evaluation", "training/export", "training/streaming/holdout"},
     "training/forecast": DISK
     | STREAM
-    | {"training/world", "training/streaming/holdout", "training/streaming/remote", "training/run"},
+    | {"training", "training/world", "training/recipe", "training/run"}
+    | {"training/streaming/holdout", "training/streaming/remote"},
     "training/__main__": GROUND
     | {
         "sharding/storage",

@@ -32,7 +32,7 @@ with SummedFile(Path(sys.argv[1])) as file:
 
 
 def test_a_write_that_is_cut_short_is_an_error_and_leaves_no_thread_waiting(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", FULL, str(tmp_path / "file")]
+    command = [sys.executable, "-B", "-c", FULL, str(tmp_path / "file")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "OSError: [Errno 27]" in done.stderr

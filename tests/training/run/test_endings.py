@@ -24,6 +24,7 @@ from tarn.training.run import checkpoint
 from tarn.training.run.building import build_trainer
 from tarn.training.run.class_counts import class_counts
 from tarn.training.run.config import ModelConfig, RunConfig
+from tarn.training.run.network import network_of
 from tarn.training.streaming.config import DataConfig
 from tarn.training.world.world import joined_world
 
@@ -224,6 +225,7 @@ def test_pictures_of_each_class_are_counted_for_balanced_weights(tmp_path: Path)
     model = ModelConfig(arch="resnet18")
     data = DataConfig(shards=data.shards, workers=0, image_size=32, eval_resize=36, lanes=1, active_shards=1)
     with joined_world("cpu") as world:
-        trainer = build_trainer(RunConfig(data=data, model=model, optim=optim, device="cpu"), world, manifest)
+        config = RunConfig(data=data, model=model, optim=optim, device="cpu")
+        trainer = build_trainer(config, world, manifest, network_of(config, 3)[0])
     assert trainer.learner.loss.class_weights is not None
     assert trainer.learner.loss.class_weights.tolist() == pytest.approx([21 / 27, 21 / 9, 21 / 27])

@@ -196,7 +196,7 @@ def test_a_validation_loss_that_is_no_number_is_told_and_counts_as_no_score(
     altered(monkeypatch, lambda model: model.bn1.running_var.fill_(-100.0))  # type: ignore[union-attr,operator]
     fit(shards, tmp_path, expected=1)
     said = capsys.readouterr()
-    assert "Warning: the validation loss is nan at step 3: this is no score" in said.out
+    assert "Warning: the validation loss (val_loss) is nan at step 3: this is no score" in said.out
     assert "which is no score" in said.err
     assert said.err.count("\n") == 1
     (line,) = (line for line in lines(tmp_path) if line["kind"] == "epoch")

@@ -1,28 +1,15 @@
 import json
 import math
 import re
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from support.disks import full_disk
 from tarn.training.run import table
 from tarn.training.run.board import place
 from tarn.training.run.journal import Journal, JournalConfig
-
-
-@contextmanager
-def full_disk(limit: int) -> Iterator[None]:
-    """The kernel refuses what would make any file longer than `limit` bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_what_only_tells_warns_once_for_each_file_when_the_disk_is_full_and_goes_on(

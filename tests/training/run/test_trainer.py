@@ -11,6 +11,7 @@ from tarn.training.recipe.moment import Moment
 from tarn.training.run.building import build_trainer
 from tarn.training.run.config import RunConfig
 from tarn.training.run.journal import Journal, JournalConfig
+from tarn.training.run.network import network_of
 from tarn.training.world.world import World
 
 
@@ -21,7 +22,7 @@ def test_each_part_is_augmented_by_its_samples_places_in_the_epoch(
             "data.image_size": 32, "data.eval_resize": 36, "data.workers": 0, "optim.global_batch": 60,
             "optim.micro_batch": 25, "augment.policy": "trivialaugment", "augment.mixup": 0.2}  # fmt: skip
     config = load_config(RunConfig, None, [f"--{key}={value}" for key, value in told.items()])
-    trainer = build_trainer(config, World(), read_manifest(str(shards)))
+    trainer = build_trainer(config, World(), read_manifest(str(shards)), network_of(config, 10)[0])
     seen: list[tuple[int, Moment]] = []
     augmentation = trainer.learner.augmentation
 
@@ -33,7 +34,7 @@ def test_each_part_is_augmented_by_its_samples_places_in_the_epoch(
     with Journal(tmp_path, JournalConfig(tensorboard=False), speaks=False) as journal:
         for _ in range(2):
             assert len(list(trainer.steps(journal))) == 2
-            trainer.turn(None)
+            trainer.turn({})
     trainer.train_loader.close()
     assert [(moment.epoch, moment.step) for _, moment in seen] == [
         (epoch, step) for epoch in (0, 1) for step in (0, 1) for _ in range(3)
