@@ -9,6 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ -z "${PY:-}" ]; then PY=$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3); fi
-site=build/luggage/site
-export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}:$PWD/$site"
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+# Packages of the luggage only where there are none: they were made for another Python.
+"$PY" -c 'import pytest, hypothesis, webdataset, tqdm, fsspec, yaml' 2>/dev/null ||
+    PYTHONPATH="$PYTHONPATH:$PWD/build/luggage/site"
 exec "$PY" -m benchmarks.gpu "$@"

@@ -3,14 +3,17 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 from benchmarks.gpu.stage import read_stage
 
 
 def main() -> None:
     stage = read_stage("tests")
+    # These alone: others import what such a machine does not have.
+    files = [str(path) for path in sorted(Path("tests").rglob("test_*.py")) if "pytest.mark.cuda" in path.read_text()]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-m", "cuda", "-p", "no:cacheprovider", "tests"],
+        [sys.executable, "-m", "pytest", "-q", "-m", "cuda", "-p", "no:cacheprovider", *files],
         check=False, capture_output=True, text=True,
     )  # fmt: skip
     print(done.stdout, done.stderr, file=sys.stderr)
@@ -20,7 +23,8 @@ def main() -> None:
         return
     stage.verdicts.fact("skipped", counted.get("skipped", 0))
     stage.verdicts.at_most("failed", counted.get("failed", 0) + counted.get("error", 0), 0)
-    stage.verdicts.at_least("passed", counted.get("passed", 0), 1)
+    if not stage.rehearsal:
+        stage.verdicts.at_least("passed", counted.get("passed", 0), 1)
     for line in done.stdout.splitlines():
         if line.startswith(("FAILED", "ERROR")):
             stage.verdicts.failed("test", line[:200])
