@@ -83,7 +83,13 @@ def coerce(hint: Any, value: Any, key: str, where: str) -> Any:
         arms = typing.get_args(hint)
         words = [word for arm in arms if typing.get_origin(arm) is typing.Literal for word in typing.get_args(arm)]
         words += [None] if type(None) in arms else []
-        return value if value in words else coerce(arms[0], value, key, where)
+        if value in words:
+            return value
+        try:
+            return coerce(arms[0], value, key, where)
+        except UsageError as error:
+            *most, last = ("null" if word is None else word for word in words)
+            raise UsageError(f"{', '.join([str(error).removesuffix('.'), *most])} or {last}.") from None
     if origin is dict:
         if not isinstance(value, Mapping):
             raise refusal(key, value, "a mapping of keys", where)

@@ -88,7 +88,7 @@ def advice(problems: Iterable[Problem]) -> str | None:
         return None
     lacks, endings = counts.most_common(1)[0][0]
     label = next((each for word in LIKELY for each in endings if word in each), None)
-    picture = next((each for each in endings if each.rpartition(".")[2] in PICTURES), None)
-    words = [f"--picture {picture}"] if PICTURE in lacks and picture else []
+    pictures = " (or ".join(each for each in endings if each.rpartition(".")[2] in PICTURES)
+    words = [f"--picture {pictures}{')' * pictures.count('(')}"] if PICTURE in lacks and pictures else []
     words += [f"--label {label}"] if LABEL in lacks and label else []
     return f"say which member is the {' and which the '.join(lacks)} by {' '.join(words)}" if words else None

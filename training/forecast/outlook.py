@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tarn.sharding.format.manifest import read_manifest
 from tarn.training.forecast.planning import add_arguments, plan_of, plan_text
 
 if TYPE_CHECKING:
@@ -14,9 +15,11 @@ BARS = " ▁▂▃▄▅▆▇█"
 
 
 def outlook(config: "RunConfig") -> str:
-    """Nothing is written, and no network built. Raises what plan_text raises, for a machine of its defaults."""
+    """Nothing is written. Raises what check_buildable and, for a machine of its defaults, plan_text raise."""
     from tarn.training.coercion import to_yaml
+    from tarn.training.run.building import check_buildable
 
+    check_buildable(config, read_manifest(config.data.shards, config.data.storage_options))
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     parts = [to_yaml(config).rstrip(), *schedule(config), plan_text(config, parser.parse_args([]))]

@@ -80,7 +80,8 @@ def body(told: Forecast, plan: StreamPlan, args: argparse.Namespace, limit: int 
     lines.append(f"bottleneck: {told.bottleneck}. {ADVICE[told.bottleneck.split(',')[0]]}")
     lines.append(
         f"assumed: {args.bandwidth:g} MB/s a host, {args.latency:g} ms a request, {args.decode:g} images/s a core on "
-        f"{args.cores} cores, {args.gpu:g} images/s a GPU (--bandwidth --latency --decode --cores --gpu)"
+        f"{args.cores} cores, {args.gpu:g} images/s a GPU (`plan` takes --bandwidth --latency "
+        "--decode --cores --gpu)"
     )
     return lines
 

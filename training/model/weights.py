@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import io
+import warnings
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -63,18 +64,20 @@ def wraps(wrapper: str, names: Collection[str]) -> bool:
 def load(url: str, options: storage.Options) -> Any:
     path = storage.local_path(url)
     if path is not None and not path.is_file():
-        raise UsageError(f"model.init={url} is not there: give a checkpoint, a model.pt or a file of weights.")
+        what = "is a folder" if path.is_dir() else "is not there"
+        raise UsageError(f"model.init={url} {what}: give a checkpoint, a model.pt or a file of weights.")
     if url.partition("?")[0].endswith(".safetensors"):
         return load_safetensors(url, storage.read_bytes(url, options))
     source: Any = path if path is not None else io.BytesIO(storage.read_bytes(url, options))
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):  # plain settings in torchvision's own checkpoints
+        # Namespace: plain settings in torchvision's own checkpoints. torch warns of pickles before it refuses them.
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings(action="ignore"):
             return torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a foreign file
-        reason = (str(error) or type(error).__name__).splitlines()[0][:160]
+        reason = (str(error) or type(error).__name__).splitlines()[0].split(". ")[0][:160]
         raise UsageError(
             f"model.init={url} cannot be read as weights alone ({reason}): give a state dict saved by torch.save, a "
-            ".safetensors file, or a file of ours."
+            ".safetensors file, or a checkpoint or model.pt of ours."
         ) from error
 
 

@@ -114,6 +114,8 @@ class OptimConfig:
             )
         if self.lr <= 0 or not math.isfinite(self.lr):
             raise UsageError(f"optim.lr={self.lr} must be a finite number above 0.")
+        if self.lr_end > self.peak_lr and self.schedule in ("cosine", "linear", "triangle"):
+            raise UsageError(f"optim.lr_end={self.lr_end} must be at most the peak, {self.peak_lr:g}.")
         if self.nesterov and self.momentum <= 0:
             raise UsageError(f"optim.momentum={self.momentum} must be above 0 with optim.nesterov=true.")
         if self.bce_threshold is not None and self.loss != "bce":

@@ -7,11 +7,13 @@ from torch import nn
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.manifest import Manifest
+from tarn.training.model.freezing import freeze
 from tarn.training.run import checkpoint
 from tarn.training.run.class_counts import class_counts
 from tarn.training.run.config import RunConfig
 from tarn.training.run.learner import Learner
 from tarn.training.run.memory import told_of_memory
+from tarn.training.run.network import build_network
 from tarn.training.run.saving import main_finds
 from tarn.training.run.trainer import Trainer
 from tarn.training.streaming.config import DataConfig
@@ -51,12 +53,23 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest, model: nn
     )
 
 
+def check_buildable(config: RunConfig, manifest: Manifest) -> None:
+    """Raises what a run would for a network or a validation that is not to be had. Weights to begin from are not read,
+    and the device is not asked for: both may be another machine's."""
+    freeze(build_network(config, len(manifest.classes)), config.model.freeze)
+    if config.data.holdout is None:
+        has_validation(config, manifest)
+
+
 def has_validation(config: RunConfig, manifest: Manifest) -> bool:
     """No, where the dataset has nothing but what is trained on; a split that is not there among others is a mistake."""
-    if set(manifest.splits) - {config.data.train_split}:
+    splits, val_split = set(manifest.splits), config.data.val_split
+    if val_split in splits:
         return True
-    if config.data.val_split == config.data.train_split:
-        return True
+    if splits - {config.data.train_split}:
+        raise UsageError(
+            f"data.val_split={val_split!r} is not in {config.data.shards}: choose one of {', '.join(sorted(splits))}."
+        )
     for is_asked, word, remedy in (
         (config.optim.schedule == "plateau", "optim.schedule='plateau'", "choose cosine, step or constant"),
         (config.optim.early_stop is not None, f"optim.early_stop={config.optim.early_stop}", "set it to null"),
@@ -65,7 +78,7 @@ def has_validation(config: RunConfig, manifest: Manifest) -> bool:
         if is_asked:
             raise UsageError(
                 f"{word} follows the validation, and {config.data.shards} has the split {config.data.train_split!r} "
-                f"alone: {remedy}, or pack a split for validation."
+                f"alone: {remedy}, hold pictures out by data.val_fraction, or pack a split for validation."
             )
     return False
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from tarn.sharding.errors import UsageError
 from tarn.sharding.storage.urls import expanded
 from tarn.training.coercion import refuse_url
+from tarn.training.recipe.amp import CHOICES as AMP
 from tarn.training.recipe.augmentation import AugmentConfig
 from tarn.training.recipe.optim import OptimConfig
 from tarn.training.run.checkpoint import CheckpointConfig
@@ -13,6 +14,7 @@ from tarn.training.run.speed import SpeedConfig
 from tarn.training.streaming.config import DataConfig
 
 EXPORTS = ("last", "best", "averaged")
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +79,9 @@ class RunConfig:
             raise UsageError(f"eval_batch={self.eval_batch} must be at least 1.")
         if not -(2**63) <= self.seed < 2**63:
             raise UsageError(f"seed={self.seed} must be a whole number of 64 bits, such as 1.")
-        if self.export not in EXPORTS:
-            raise UsageError(f"export={self.export!r} is unknown: choose one of {', '.join(EXPORTS)}.")
+        for name, known in {"device": DEVICES, "amp": AMP, "eval_amp": AMP, "export": EXPORTS}.items():
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name}={getattr(self, name)!r} is unknown: choose one of {', '.join(known)}.")
         if self.export == "averaged" and self.optim.ema_decay is None:
             raise UsageError("export='averaged' needs an average: set optim.ema_decay, such as 0.9999.")
         refuse_url(self.out, "out")

@@ -26,7 +26,10 @@ def introduce(
     if trainer.learner.problem is not None:
         journal.say(f"Warning: {trainer.learner.problem}")
     if trainer.val_loader is None:
-        journal.say(f"The dataset has no split but {config.data.train_split!r}: trained without validation.")
+        journal.say(
+            f"The dataset has no split but {config.data.train_split!r}: trained without validation "
+            "(data.val_fraction=0.1 would hold a tenth of it out)."
+        )
     journal.say(
         f"{world.size} x {world.device.type}, {precision}, global batch {config.optim.global_batch} "
         f"in parts of at most {min(len(plan.share), plan.part_size)}, {trainer.steps_per_epoch} steps an epoch, "

@@ -15,8 +15,18 @@ from tarn.training.run.config import RunConfig
 def network_of(config: RunConfig, num_classes: int) -> tuple[nn.Module, list[str]]:
     """With the sentences that tell what came from model.init, which a run that goes on from a checkpoint does not read.
 
-    Raises UsageError where the network does not take the run's pictures, and what building and beginning raise.
+    Raises what building and beginning raise.
     """
+    told, data = config.model, config.data
+    model = build_network(config, num_classes)
+    if told.init is None or any(Path(config.out, "checkpoints").glob("step-*.pt")):
+        return model, []
+    is_same_store = kind_of(told.init) == kind_of(data.shards) or storage.local_path(data.shards) is not None
+    return model, begin_from(model, told.init, data.storage_options if is_same_store else storage.NONE)
+
+
+def build_network(config: RunConfig, num_classes: int) -> nn.Module:
+    """Drawn from the seed. Raises UsageError where it does not take the run's pictures, and what building raises."""
     told, data = config.model, config.data
     network = Network(
         arch=told.arch,
@@ -31,7 +41,4 @@ def network_of(config: RunConfig, num_classes: int) -> tuple[nn.Module, list[str
     if not network.is_ours:  # ours take all sizes
         for side in sorted({data.image_size, data.preprocessing.crop}):
             check_fits(model, num_classes, side, f"model.arch={told.arch!r} with pictures of {side} px")
-    if told.init is None or any(Path(config.out, "checkpoints").glob("step-*.pt")):
-        return model, []
-    is_same_store = kind_of(told.init) == kind_of(data.shards) or storage.local_path(data.shards) is not None
-    return model, begin_from(model, told.init, data.storage_options if is_same_store else storage.NONE)
+    return model

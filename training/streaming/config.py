@@ -143,6 +143,11 @@ class DataConfig:
                 raise UsageError(f"data.{name}={getattr(self, name)} must be at least 1.")
         if self.workers is not None and self.workers < 0:
             raise UsageError(f"data.workers={self.workers} must be at least 0, or null for all cores.")
+        if not all(0 <= value <= 1 for value in self.mean):
+            raise UsageError(
+                f"data.mean={list(self.mean)} must be between 0 and 1: divide what is of values up to 255 by 255, "
+                "data.std too."
+            )
         _ = self.growth, self.holdout  # raises for settings that do not fit together
 
     @property

@@ -84,6 +84,12 @@ def test_what_most_samples_have_is_told_where_they_differ(tmp_path: Path) -> Non
     refused(tmp_path / "in", told)
 
 
+def test_all_members_that_could_be_the_picture_are_offered(tmp_path: Path) -> None:
+    content = {"depth.png": b"x", "input.jpg": picture(0), "cls": b"1"}
+    write(tmp_path / "in" / "train.tar", {f"s{row}": content for row in range(3)})
+    refused(tmp_path / "in", r"3 samples without a picture .* by --picture depth\.png \(or input\.jpg\)\. Nothing was")
+
+
 def test_a_choice_that_no_sample_has_is_told_with_what_they_have(tmp_path: Path) -> None:
     root = tars(tmp_path / "in")
     told = r"9 samples without a picture \(input.jpeg\), which have input.jpg, json:set, .* by --picture input.jpg"

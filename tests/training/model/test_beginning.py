@@ -179,6 +179,11 @@ def test_what_is_no_file_of_this_networks_weights_is_told_in_one_sentence_and_ru
     (tmp_path / "text.pt").write_text("hello")
     with pytest.raises(UsageError, match=r"text\.pt cannot be read as weights alone"):
         begin_from(build_model("resnet18", 5), str(tmp_path / "text.pt"))
+    torch.save(build_model("resnet18", 5), tmp_path / "module.pkl", pickle_protocol=4)
+    with pytest.raises(UsageError, match=r"module\.pkl cannot be read as weights alone \(Weights only load failed\)"):
+        begin_from(build_model("resnet18", 5), str(tmp_path / "module.pkl"))
+    with pytest.raises(UsageError, match=r"is a folder: give a checkpoint, a model\.pt"):
+        begin_from(build_model("resnet18", 5), str(tmp_path))
     with pytest.raises(UsageError, match=r"nowhere\.pt is not there"):
         begin_from(build_model("resnet18", 5), str(tmp_path / "nowhere.pt"))
     assert not (tmp_path / "ran").exists()

@@ -26,3 +26,22 @@ def test_a_plot_rises_and_falls_with_its_values() -> None:
     heights = [sum(line[at] != " " for line in bars) for at in range(5)]
     assert heights == [0, ROWS // 2, ROWS, ROWS // 2, 0]
     assert lines[0].split()[0] == "1"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--model.arch=resnet19"], "did you mean resnet18"),
+        (["--model.arch=torchvision/inception_v3"], "auxiliary logits"),
+        (["--model.arch=torchvision/resnet18", "--model.blurpool=true"], "model.blurpool is of our own ResNets"),
+        (["--model.freeze=[conv9]"], "the network has no part 'conv9'"),
+        (["--data.val_split=valid"], "data.val_split='valid' is not in"),
+        (["--device=gpu"], "device='gpu' is unknown"),
+    ],
+)
+def test_a_dry_run_refuses_what_a_run_would(
+    words: list[str], told: str, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = [f"--data.shards={shards}", f"--out={tmp_path / 'run'}", "--optim.global_batch=20", "--data.image_size=32"]
+    assert main(["fit", "--dry-run", *base, *words]) == 2
+    assert told in capsys.readouterr().err
