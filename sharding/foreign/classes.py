@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tarn.sharding.errors import TarnError
+from tarn.sharding.errors import UsageError
 from tarn.sharding.foreign.headers import shown
 from tarn.sharding.foreign.labels import CONFLICT, WNID, ClassName, Label, Names
 from tarn.sharding.foreign.samples import Samples
@@ -19,7 +19,7 @@ Tars = Mapping[str, Samples]  # by the tar's name
 
 
 def read_classes(path: Path) -> tuple[ClassInfo, ...]:
-    """Lines of `wnid name, other name`, in their order, or of names alone. Raises TarnError naming lines twice there.
+    """Lines of `wnid name, other name`, in their order, or of names alone. Raises UsageError naming lines twice there.
 
     Where some line begins with a wnid, the first word is the class's own. Else a line is a name as a whole, for of
     "great white shark" "great" is none; an own word may then be told by a tab behind it.
@@ -27,17 +27,17 @@ def read_classes(path: Path) -> tuple[ClassInfo, ...]:
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise TarnError(f"--classes={path} cannot be read ({error}): give a file of lines `wnid name`.") from error
+        raise UsageError(f"--classes={path} cannot be read ({error}): give a file of lines `wnid name`.") from error
     separator = " " if any(WNID.fullmatch(line.strip().partition(" ")[0]) for line in lines) else "\t"
     infos: dict[str, ClassInfo] = {}
     for number, line in enumerate(lines, 1):
         wnid, _, name = line.strip().partition(separator)
         if wnid in infos:
-            raise TarnError(f"--classes={path} lists {wnid} again in line {number}: give each class one line.")
+            raise UsageError(f"--classes={path} lists {wnid} again in line {number}: give each class one line.")
         if wnid:
             infos[wnid] = ClassInfo(wnid, name.strip() or wnid)
     if not infos:
-        raise TarnError(f"--classes={path} is empty: give a file of lines `wnid name`.")
+        raise UsageError(f"--classes={path} is empty: give a file of lines `wnid name`.")
     return tuple(infos.values())
 
 

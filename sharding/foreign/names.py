@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from tarn.sharding import storage
-from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.errors import UsageError
 from tarn.sharding.sources.splits import splits_within
 from tarn.sharding.storage.persistence import Patience, patiently
 from tarn.sharding.storage.urls import scheme_of
@@ -122,7 +122,7 @@ def chosen(patterns: Sequence[str], names: Sequence[str] | None, root: str) -> d
                 raise UsageError(f"--split={pattern}: {root} cannot be listed, so write braces, such as {{000..012}}.")
             matching = [text] if names is None else fnmatch.filter(names, text)
             if not matching:
-                raise TarnError(f"--split={pattern}: {storage.join(root, text)} is not there: check the pattern.")
+                raise UsageError(f"--split={pattern}: {storage.join(root, text)} is not there: check the pattern.")
             splits.setdefault(split, []).extend(matching)
     times: dict[str, int] = {}
     for name in (name for found in splits.values() for name in found):

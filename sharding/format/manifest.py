@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarn.sharding import storage
-from tarn.sharding.errors import TarnError
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.holding import Hold, read_held
 from tarn.sharding.storage.clients import Client, build_client
 from tarn.sharding.storage.persistence import Patience, RemoteError, patiently
@@ -115,10 +115,10 @@ class Manifest:
         return root if self.data_root is None else self.data_root
 
     def split(self, name: str) -> Split:
-        """Raises TarnError where the dataset has no such split."""
+        """Raises UsageError where the dataset has no such split."""
         if name not in self.splits:
-            raise TarnError(
-                f"split {name!r} is not in this dataset: it has {', '.join(sorted(self.splits)) or 'none'}."
+            raise UsageError(
+                f"split {name!r} is not in this dataset, name one that is: {', '.join(sorted(self.splits)) or 'none'}."
             )
         return self.splits[name]
 

@@ -7,6 +7,7 @@ import pytest
 
 from support.foreign_checks import pictures_by_index, refused
 from support.foreign_tars import SYNSETS, WNIDS, Parts, dataset, imagenet, picture, samples, write
+from tarn.sharding.__main__ import main
 from tarn.sharding.foreign.index import IndexConfig, index
 
 LABELS: dict[str, tuple[str, Parts, int]] = {
@@ -83,6 +84,12 @@ def test_a_label_or_wnid_that_the_list_does_not_have_is_an_error(tmp_path: Path)
 def test_a_list_of_classes_that_is_none_is_refused(text: bytes, told: str, tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_bytes(text)
     refused(dataset(tmp_path / "in"), rf"names.txt {told}", classes=tmp_path / "names.txt")
+
+
+def test_a_list_or_a_pattern_that_is_not_there_is_the_callers_mistake(tmp_path: Path) -> None:
+    root = str(dataset(tmp_path / "in"))
+    assert main(["index", root, "--classes", str(tmp_path / "nowhere.txt")]) == 2
+    assert main(["index", root, "--split", "train=nowhere-*.tar"]) == 2
 
 
 def test_names_alone_are_taken_as_a_whole(tmp_path: Path) -> None:

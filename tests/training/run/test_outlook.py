@@ -36,6 +36,7 @@ def test_a_plot_rises_and_falls_with_its_values() -> None:
         (["--model.arch=torchvision/resnet18", "--model.blurpool=true"], "model.blurpool is of our own ResNets"),
         (["--model.freeze=[conv9]"], "the network has no part 'conv9'"),
         (["--data.val_split=valid"], "data.val_split='valid' is not in"),
+        (["--data.train_split=trian"], "split 'trian' is not in this dataset, name one that is: train"),
         (["--device=gpu"], "device='gpu' is unknown"),
     ],
 )
