@@ -58,13 +58,17 @@ class Learner:
         self.network: nn.Module = self.model
         self.problem: str | None = None
         self.dtype = choose_dtype(config.amp, world.device)
-        self.normalisation = Normalisation(config.data.mean, config.data.std, config.channels_last, self.dtype)
-        self.normalisation.to(world.device)
-        self.augmentation = DeviceAugmentation(config.augment, self.normalisation, config.seed, classes)
+        self.classes = classes
+        self.normalisation, self.augmentation = self.build_input()
         self.optimizer = build_optimizer(self.model, config.optim, head_parameters(self.model))
         self.scaler = build_scaler(self.dtype, world.device)
         self.loss = build_loss(config.optim, class_counts).to(world.device)
         self.memory = Memory(config.optim.micro_batch == "auto" and world.size == 1 and world.device.type != "cpu")
+
+    def build_input(self) -> tuple[Normalisation, DeviceAugmentation]:
+        data = self.config.data
+        normalisation = Normalisation(data.mean, data.std, self.config.channels_last, self.dtype).to(self.world.device)
+        return normalisation, DeviceAugmentation(self.config.augment, normalisation, self.config.seed, self.classes)
 
     @property
     def lr(self) -> float:
@@ -95,6 +99,7 @@ class Learner:
         speed.check(self.world, parts)
         if speed.compiles_on(self.world.device):
             self.network = distributed(compiled(self.model, speed), speed, self.world, parts)
+            self.normalisation.compile(dynamic=False)  # one pass over the memory in place of four
             try:
                 rehearse(self.model, self.rehearsal, samples, side, self.world.device)
             except torch.OutOfMemoryError:
@@ -107,6 +112,7 @@ class Learner:
                 f"torch.compile failed ({problem or 'on another rank'}): trained without it, more slowly; "
                 "speed.compile=off asks for just that."
             )
+            self.normalisation, self.augmentation = self.build_input()
         self.network = distributed(self.model, speed, self.world, parts)
 
     def rehearsal(self, images: Tensor, labels: Tensor) -> None:
