@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from tarn.sharding.errors import TarnError
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.training.run import checkpoint
 from tarn.training.run.adoption import adopt
@@ -44,6 +44,7 @@ def fit(config: RunConfig) -> int:
         told, complaints = checkpoint.newest(Path(config.out, "checkpoints"))
         check_same_checkpoint(world, told, config.out)
         if told is not None:
+            check_same_network(config, told)
             trainer.load_state_dict(told["trainer"])
         with told_of(config.out):
             if config.journal.keys:
@@ -97,6 +98,15 @@ def told_of(folder: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TarnError(f"{folder} cannot be written ({error}): make room or check its permissions.") from error
+
+
+def check_same_network(config: RunConfig, told: dict[str, Any]) -> None:
+    """Raises UsageError where the run has begun with another one."""
+    if told["arch"] != config.model.arch:
+        raise UsageError(
+            f"model.arch={config.model.arch!r}, and {config.out} was begun with {told['arch']!r}: give that, or "
+            "another run folder by --out."
+        )
 
 
 def check_same_checkpoint(world: World, told: dict[str, Any] | None, run: str) -> None:

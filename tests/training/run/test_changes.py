@@ -31,3 +31,12 @@ def test_a_complete_run_reports_another_split_that_is_asked_for(shards: Path, co
     report = json.loads((copy / "evaluation.json").read_text())
     assert (report["split"], report["samples"]) == ("train", 120)
     assert (copy / "model.pt").read_bytes() == model
+
+
+def test_a_run_does_not_go_on_with_another_network(
+    shards: Path, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(shards, copy, "--model.arch=resnet34", expected=2)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "model.arch='resnet34'" in said
+    assert "was begun with 'resnet18'" in said
