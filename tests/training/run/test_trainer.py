@@ -1,8 +1,11 @@
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
 from tarn.sharding.format.manifest import read_manifest
@@ -43,3 +46,9 @@ def test_each_part_is_augmented_by_its_samples_places_in_the_epoch(
     for epoch in (0, 1):
         places = np.concatenate([moment.positions for _, moment in seen if moment.epoch == epoch])
         assert places.tolist() == list(range(120))
+
+
+def test_runs_in_this_process_compute_with_as_many_threads_as_those_in_processes_of_their_own() -> None:
+    command = [sys.executable, "-c", "import torch; print(torch.get_num_threads())"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
+    assert torch.get_num_threads() == int(done.stdout)
