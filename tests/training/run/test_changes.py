@@ -31,3 +31,15 @@ def test_a_complete_run_reports_another_split_that_is_asked_for(shards: Path, co
     report = json.loads((copy / "evaluation.json").read_text())
     assert (report["split"], report["samples"]) == ("train", 120)
     assert (copy / "model.pt").read_bytes() == model
+
+
+def test_a_complete_run_is_scored_with_mirror_images_and_without_as_is_asked_for(shards: Path, copy: Path) -> None:
+    def report() -> dict[str, object]:
+        return json.loads((copy / "evaluation.json").read_text())  # type: ignore[no-any-return]
+
+    before = report()
+    fit(shards, copy, "--eval_flip=true")
+    assert report()["flip"] is True
+    assert report()["loss"] != before["loss"]
+    fit(shards, copy)
+    assert report() == before
