@@ -23,11 +23,11 @@ from tarn.training.world.world import World
 
 def build_trainer(config: RunConfig, world: World, manifest: Manifest, model: nn.Module) -> Trainer:
     data, optim = config.data, config.optim
-    is_weighted = optim.class_weights == "balanced"
-    counts = main_finds(world, lambda: class_counts(data, manifest)) if is_weighted else None
-    learner = Learner(config, world, model, len(manifest.classes), counts)
     access = data.access(manifest.shards_root(data.shards))
     left, held = hold_out(data.shards, manifest, data.holdout, access) if data.holdout else (None, None)
+    is_weighted = optim.class_weights == "balanced"
+    counts = main_finds(world, lambda: class_counts(data, manifest, left)) if is_weighted else None
+    learner = Learner(config, world, model, len(manifest.classes), counts)
     is_validated = held is not None or has_validation(config, manifest)  # told before anything is compiled
     share = world.largest_share(optim.global_batch)
     with told_of_memory(optim.micro_batch):
