@@ -30,8 +30,9 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest, model: nn
     learner = Learner(config, world, model, len(manifest.classes), counts)
     is_validated = held is not None or has_validation(config, manifest)  # told before anything is compiled
     share = world.largest_share(optim.global_batch)
+    known = main_finds(world, lambda: checkpoint.known_part(Path(config.out, "checkpoints")))  # for all ranks alike
     with told_of_memory(optim.micro_batch):
-        part = learner.part_size(share, data.image_size, checkpoint.known_part(Path(config.out, "checkpoints")))
+        part = learner.part_size(share, data.image_size, known)
         train = train_plan(data, manifest, world, config.seed, optim.global_batch, part, config.journal.keys, left)
         learner.prepare(part, data.image_size, -(-share // part))
     val = None
