@@ -1,10 +1,12 @@
 """What makes a step fast without changing what it computes: compilation, and how ranks exchange gradients."""
 
 from dataclasses import dataclass
-from typing import cast
+from inspect import signature
+from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.distributed.algorithms.ddp_comm_hooks.debugging_hooks import noop_hook
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
 from torch.nn.parallel import DistributedDataParallel
 
@@ -13,6 +15,7 @@ from tarn.training.world.world import World
 
 COMPILE = ("auto", "on", "off", "graphs")
 EXCHANGE = ("float32", "bf16")
+SIZES = 64  # of pictures that grow, and of parts, each of which is compiled for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +55,12 @@ class SpeedConfig:
 
 
 def compiled(network: nn.Module, speed: SpeedConfig) -> nn.Module:
-    """For fixed sizes: a kernel made for any size is slower than one for this one."""
+    """For fixed sizes: a kernel made for any size is slower than one for this one. By default torch compiles for eight
+    of them, and runs all others uncompiled; older versions let a program change that for all of it alone."""
     mode = "reduce-overhead" if speed.compile == "graphs" else None
-    return cast(nn.Module, torch.compile(network, dynamic=False, mode=mode))
+    has_limit = "recompile_limit" in signature(torch.compile).parameters
+    limit: dict[str, Any] = {"recompile_limit": SIZES} if has_limit else {}
+    return cast(nn.Module, torch.compile(network, dynamic=False, mode=mode, **limit))
 
 
 def distributed(network: nn.Module, speed: SpeedConfig, world: World, parts: int) -> nn.Module:
@@ -64,4 +70,13 @@ def distributed(network: nn.Module, speed: SpeedConfig, world: World, parts: int
     wrapped = DistributedDataParallel(network, gradient_as_bucket_view=True, static_graph=parts == 1)
     if speed.exchange == "bf16":
         wrapped.register_comm_hook(None, bf16_compress_hook)
+    return wrapped
+
+
+def by_itself(network: nn.Module, world: World) -> nn.Module:
+    """As it is when distributed(), but gradients stay on their rank: nobody waits in backward for one that failed."""
+    if world.size == 1:
+        return network
+    wrapped = DistributedDataParallel(network, gradient_as_bucket_view=True)
+    wrapped.register_comm_hook(None, noop_hook)
     return wrapped
