@@ -20,8 +20,8 @@ from tarn.training.pixels.preprocessing import Preprocessing
 
 WORDS = [
     "--data.image_size=64", "--data.eval_resize=72", "--data.lanes=2", "--data.active_shards=4", "--data.workers=0",
-    "--optim.epochs=2", "--optim.global_batch=10", "--optim.lr=0.02", "--optim.warmup_epochs=0.5", "--eval_batch=10",
-    "--checkpoint.every_steps=1", "--journal.tensorboard=false", "--device=cpu", "--amp=off", "--seed=3",
+    "--optim.epochs=1", "--optim.global_batch=10", "--optim.lr=0.02", "--optim.warmup_epochs=0.5", "--eval_batch=10",
+    "--journal.tensorboard=false", "--device=cpu", "--amp=off", "--seed=3",
 ]  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def test_a_network_of_a_library_is_fine_tuned_killed_resumed_exported_and_predic
     assert {f"{head}.weight", "layer2.0.conv1.weight", "layer2.0.bn1.running_mean"} <= moved
 
     killed = tmp_path / "killed"
-    words += [f"--out={killed}"]
+    words += [f"--out={killed}", "--checkpoint.every_steps=1"]
     assert stop_at(2, signal.SIGKILL, 1, words, killed) == -signal.SIGKILL
     (tmp_path / "weights.pth").unlink()  # not read again
     said = run(1, *words)

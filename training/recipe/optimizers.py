@@ -12,16 +12,18 @@ from tarn.training.recipe.optim import OptimConfig
 
 def build_optimizer(model: nn.Module, config: OptimConfig, head: Collection[str] = ()) -> torch.optim.Optimizer:
     """SGD with momentum (Sutskever et al. 2013), AdamW (Loshchilov and Hutter 2017, arXiv 1711.05101) or LAMB, of the
-    parameters that require a gradient.
+    parameters that require a gradient; on NVIDIA's GPUs torch's own take a step in one kernel.
 
     head: names of the last layer's parameters, which learn at the full rate where others take backbone_lr of it.
     """
     groups, rate = parameter_groups(model, config, head), config.peak_lr
+    fused = all(parameter.is_cuda for parameter in model.parameters()) or None
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, rate, config.betas, 1e-8 if config.eps is None else config.eps)
+        return torch.optim.AdamW(groups, rate, config.betas, 1e-8 if config.eps is None else config.eps, fused=fused)
     if config.optimizer == "lamb":
         return Lamb(groups, rate, config.betas, 1e-6 if config.eps is None else config.eps)
-    return torch.optim.SGD(groups, rate, config.momentum, nesterov=config.nesterov and config.momentum > 0)
+    nesterov = config.nesterov and config.momentum > 0
+    return torch.optim.SGD(groups, rate, config.momentum, nesterov=nesterov, fused=fused)
 
 
 def parameter_groups(model: nn.Module, config: OptimConfig, head: Collection[str] = ()) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ from tarn.training.recipe.optimizers import build_optimizer, rate_of, set_rate
 from tarn.training.run.config import RunConfig
 from tarn.training.run.memory import Memory
 from tarn.training.run.rehearsal import largest_part, rehearse
-from tarn.training.run.speed import by_itself, compiled, distributed
+from tarn.training.run.speed import by_itself, compiled, distributed, many_sizes
 from tarn.training.streaming.iteration import Batch
 from tarn.training.world.world import World
 
@@ -59,13 +59,17 @@ class Learner:
         self.network: nn.Module = self.model
         self.problem: str | None = None
         self.dtype = choose_dtype(config.amp, world.device)
-        self.normalisation = Normalisation(config.data.mean, config.data.std, config.channels_last, self.dtype)
-        self.normalisation.to(world.device)
-        self.augmentation = DeviceAugmentation(config.augment, self.normalisation, config.seed, classes)
+        self.classes = classes
+        self.normalisation, self.augmentation = self.build_input()
         self.optimizer = build_optimizer(self.model, config.optim, head_parameters(self.model))
         self.scaler = build_scaler(self.dtype, world.device)
         self.loss = build_loss(config.optim, class_counts).to(world.device)
         self.memory = Memory(config.optim.micro_batch == "auto" and world.size == 1 and world.device.type != "cpu")
+
+    def build_input(self) -> tuple[Normalisation, DeviceAugmentation]:
+        data = self.config.data
+        normalisation = Normalisation(data.mean, data.std, self.config.channels_last, self.dtype).to(self.world.device)
+        return normalisation, DeviceAugmentation(self.config.augment, normalisation, self.config.seed, self.classes)
 
     @property
     def lr(self) -> float:
@@ -96,6 +100,7 @@ class Learner:
         speed.check(self.world, parts)
         if speed.compiles_on(self.world.device):
             network = compiled(self.model, speed)
+            self.normalisation.compile(dynamic=False, **many_sizes())  # one pass over the memory in place of four
             problem = self.problem_of(network, samples, side)
             if self.world.any(problem is not None):
                 network = self.model
@@ -103,11 +108,12 @@ class Learner:
                     f"torch.compile failed ({problem or 'on another rank'}): trained without it, more slowly; "
                     "speed.compile=off asks for just that."
                 )
+                self.normalisation, self.augmentation = self.build_input()
         self.network = distributed(network, speed, self.world, parts)
 
     def problem_of(self, network: nn.Module, samples: int, side: int) -> str | None:
-        """Why a compiled network does not compile, None where it does. Ranks may differ in it: they exchange no
-        gradients."""
+        """Why a compiled network does not compile, None where it does. Ranks may differ in it: they exchange
+        nothing."""
         self.network = by_itself(network, self.world)
         try:
             rehearse(self.model, self.rehearsal, samples, side, self.world.device)

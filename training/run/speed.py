@@ -55,12 +55,16 @@ class SpeedConfig:
 
 
 def compiled(network: nn.Module, speed: SpeedConfig) -> nn.Module:
-    """For fixed sizes: a kernel made for any size is slower than one for this one. By default torch compiles for eight
-    of them, and runs all others uncompiled; older versions let a program change that for all of it alone."""
+    """For fixed sizes: a kernel made for any size is slower than one for this one."""
     mode = "reduce-overhead" if speed.compile == "graphs" else None
+    return cast(nn.Module, torch.compile(network, dynamic=False, mode=mode, **many_sizes()))
+
+
+def many_sizes() -> dict[str, Any]:
+    """By default torch compiles for eight sizes, and runs all others uncompiled; older versions let a program change
+    that for all of it alone."""
     has_limit = "recompile_limit" in signature(torch.compile).parameters
-    limit: dict[str, Any] = {"recompile_limit": SIZES} if has_limit else {}
-    return cast(nn.Module, torch.compile(network, dynamic=False, mode=mode, **limit))
+    return {"recompile_limit": SIZES} if has_limit else {}
 
 
 def distributed(network: nn.Module, speed: SpeedConfig, world: World, parts: int) -> nn.Module:
@@ -74,9 +78,9 @@ def distributed(network: nn.Module, speed: SpeedConfig, world: World, parts: int
 
 
 def by_itself(network: nn.Module, world: World) -> nn.Module:
-    """As it is when distributed(), but gradients stay on their rank: nobody waits in backward for one that failed."""
+    """As it is when distributed(), but a step exchanges nothing: nobody waits in it for a rank that failed."""
     if world.size == 1:
         return network
-    wrapped = DistributedDataParallel(network, gradient_as_bucket_view=True)
+    wrapped = DistributedDataParallel(network, gradient_as_bucket_view=True, broadcast_buffers=False)
     wrapped.register_comm_hook(None, noop_hook)
     return wrapped
