@@ -132,11 +132,14 @@ def has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
+# One thread for each process that computes: tests run side by side, and OpenMP's threads would wait for each other,
+# spinning; and sums over other numbers of threads are other sums. Here, for conftests of folders below may import
+# torch, which reads this once, before pytest_configure is called.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 def pytest_configure() -> None:
-    """One thread for each process that computes: tests run side by side, and OpenMP's threads would wait for each
-    other, spinning. A run in the background of a shell ignores SIGINT; so would every process that a test interrupts.
-    """
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    """A run in the background of a shell ignores SIGINT; so would every process that a test interrupts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -25,15 +25,16 @@ from tarn.training.world.world import World
 
 def build_trainer(config: RunConfig, world: World, manifest: Manifest, model: nn.Module) -> Trainer:
     data, optim = config.data, config.optim
-    is_weighted = optim.class_weights == "balanced"
-    counts = main_finds(world, lambda: class_counts(data, manifest)) if is_weighted else None
-    learner = Learner(config, world, model, len(manifest.classes), counts)
     access = data.access(manifest.shards_root(data.shards))
     left, held = hold_out(data.shards, manifest, data.holdout, access) if data.holdout else (None, None)
+    is_weighted = optim.class_weights == "balanced"
+    counts = main_finds(world, lambda: class_counts(data, manifest, left)) if is_weighted else None
+    learner = Learner(config, world, model, len(manifest.classes), counts)
     is_validated = held is not None or has_validation(config, manifest)  # told before anything is compiled
     share = world.largest_share(optim.global_batch)
+    known = main_finds(world, lambda: checkpoint.known_part(Path(config.out, "checkpoints")))  # for all ranks alike
     with told_of_memory(optim.micro_batch):
-        part = learner.part_size(share, data.image_size, checkpoint.known_part(Path(config.out, "checkpoints")))
+        part = learner.part_size(share, data.image_size, known)
         train = train_plan(data, manifest, world, config.seed, optim.global_batch, part, config.journal.keys, left)
         learner.prepare(part, data.image_size, -(-share // part))
     val = None

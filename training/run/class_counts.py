@@ -10,19 +10,22 @@ from torch import Tensor
 from tarn.sharding import storage
 from tarn.sharding.format.manifest import Manifest, ShardInfo, parse_index
 from tarn.training.streaming.config import DataConfig
+from tarn.training.streaming.subset import Subset, members
 
 AT_ONCE = 8  # indexes that are read at a time
 
 
-def class_counts(data: DataConfig, manifest: Manifest) -> Tensor:
-    """classes int64, of the training split. The manifest does not tell them: every index is read once, 20 bytes a
-    picture. Raises TarnError where one cannot be read."""
-    classes = len(manifest.classes)
+def class_counts(data: DataConfig, manifest: Manifest, subset: Subset | None = None) -> Tensor:
+    """classes int64, of the training split, or of what of it belongs to the subset. The manifest does not tell them:
+    every index is read once, 20 bytes a picture. Raises TarnError where one cannot be read."""
+    classes, shards = len(manifest.classes), manifest.split(data.train_split).shards
 
-    def of(shard: ShardInfo) -> NDArray[np.int64]:
+    def of(number: int, shard: ShardInfo) -> NDArray[np.int64]:
         url = storage.join(data.shards, shard.index_name)
         labels = parse_index(storage.read_bytes(url, data.storage_options), url)["label"]
+        if subset is not None:
+            labels = labels[members(subset.bits[number], subset.samples[number])]
         return np.bincount(labels, minlength=classes)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return torch.from_numpy(sum(pool.map(of, manifest.split(data.train_split).shards), np.zeros(classes, np.int64)))
+        return torch.from_numpy(sum(pool.map(of, range(len(shards)), shards), np.zeros(classes, np.int64)))

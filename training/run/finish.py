@@ -33,7 +33,8 @@ def report_once(trainer: Trainer, manifest: Manifest, journal: Journal, stop: In
     }
     if trainer.config.eval_flip:
         context["flip"] = True
-    if not world.any(world.is_main and not tells(run / "evaluation.json", context)):
+    seen = context | {"flip": trainer.config.eval_flip}
+    if not world.any(world.is_main and not tells(run / "evaluation.json", seen)):
         return
     model = model_of(chosen, trainer)
     score = trainer.scores.get(model) or trainer.validate(journal, stop.leave_if_any_asked, model)
@@ -71,9 +72,10 @@ def export_once(trainer: Trainer, journal: Journal, stop: Interruption) -> None:
 
 
 def tells(path: Path, wanted: dict[str, Any]) -> bool:
-    """Whether a JSON file says all that is wanted; one that does not say of which weights it is is of the last."""
+    """Whether a JSON file says all that is wanted; one that does not say of which weights it is is of the last, and
+    where it speaks of no mirror images there were none."""
     try:
-        told = {"export": "last"} | json.loads(path.read_text("utf-8"))
+        told = {"export": "last", "flip": False} | json.loads(path.read_text("utf-8"))
         return all(value is not None and told.get(name) == value for name, value in wanted.items())
     except (OSError, ValueError, AttributeError):
         return False

@@ -1,5 +1,6 @@
 """What learns: the network and all that changes it, one optimizer step at a time."""
 
+import gc
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -26,7 +27,7 @@ from tarn.training.recipe.optimizers import build_optimizer, rate_of, set_rate
 from tarn.training.run.config import RunConfig
 from tarn.training.run.memory import Memory
 from tarn.training.run.rehearsal import largest_part, rehearse
-from tarn.training.run.speed import compiled, distributed
+from tarn.training.run.speed import by_itself, compiled, distributed, many_sizes
 from tarn.training.streaming.iteration import Batch
 from tarn.training.world.world import World
 
@@ -95,25 +96,35 @@ class Learner:
 
         problem: one sentence where it could not be compiled, and is trained as it is.
         """
-        speed, problem = self.config.speed, None
+        speed, network = self.config.speed, self.model
         speed.check(self.world, parts)
         if speed.compiles_on(self.world.device):
-            self.network = distributed(compiled(self.model, speed), speed, self.world, parts)
-            self.normalisation.compile(dynamic=False)  # one pass over the memory in place of four
-            try:
-                rehearse(self.model, self.rehearsal, samples, side, self.world.device)
-            except torch.OutOfMemoryError:
-                raise
-            except Exception as error:  # of torch's compiler, of Triton, of a C compiler that is not there
-                problem = " ".join(str(error).split())[:200] or type(error).__name__
-            if not self.world.any(problem is not None):
-                return
-            self.problem = (
-                f"torch.compile failed ({problem or 'on another rank'}): trained without it, more slowly; "
-                "speed.compile=off asks for just that."
-            )
-            self.normalisation, self.augmentation = self.build_input()
-        self.network = distributed(self.model, speed, self.world, parts)
+            network = compiled(self.model, speed)
+            self.normalisation.compile(dynamic=False, **many_sizes())  # one pass over the memory in place of four
+            problem = self.problem_of(network, samples, side)
+            if self.world.any(problem is not None):
+                network = self.model
+                self.problem = (
+                    f"torch.compile failed ({problem or 'on another rank'}): trained without it, more slowly; "
+                    "speed.compile=off asks for just that."
+                )
+                self.normalisation, self.augmentation = self.build_input()
+        self.network = distributed(network, speed, self.world, parts)
+
+    def problem_of(self, network: nn.Module, samples: int, side: int) -> str | None:
+        """Why a compiled network does not compile, None where it does. Ranks may differ in it: they exchange
+        nothing."""
+        self.network = by_itself(network, self.world)
+        try:
+            rehearse(self.model, self.rehearsal, samples, side, self.world.device)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # of torch's compiler, of Triton, of a C compiler that is not there
+            return " ".join(str(error).split())[:200] or type(error).__name__
+        finally:
+            self.network = self.model
+            gc.collect()  # what listens to gradients for the rehearsal's exchange must not do so in a step
+        return None
 
     def rehearsal(self, images: Tensor, labels: Tensor) -> None:
         self.train()

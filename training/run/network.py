@@ -39,6 +39,7 @@ def build_network(config: RunConfig, num_classes: int) -> nn.Module:
     )
     model = network.build(config.seed)
     if not network.is_ours:  # ours take all sizes
-        for side in sorted({data.image_size, data.preprocessing.crop}):
+        growing = {data.growth.size(epoch) for epoch in range(config.optim.epochs)} if data.growth else set[int]()
+        for side in sorted({data.image_size, data.preprocessing.crop} | growing):
             check_fits(model, num_classes, side, f"model.arch={told.arch!r} with pictures of {side} px")
     return model

@@ -25,7 +25,7 @@ def training_numerics(tf32: bool, deterministic: bool) -> Iterator[None]:
     for the sizes at hand (cudnn.benchmark), which may be another one after a resume."""
     cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
     before = (cudnn.allow_tf32, products.allow_tf32, cudnn.benchmark, cudnn.deterministic)
-    strict = torch.are_deterministic_algorithms_enabled()
+    strict = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     cudnn.allow_tf32 = products.allow_tf32 = tf32
     cudnn.benchmark, cudnn.deterministic = not deterministic, deterministic
     if deterministic:
@@ -35,4 +35,17 @@ def training_numerics(tf32: bool, deterministic: bool) -> Iterator[None]:
         yield
     finally:
         cudnn.allow_tf32, products.allow_tf32, cudnn.benchmark, cudnn.deterministic = before
-        torch.use_deterministic_algorithms(strict)
+        torch.use_deterministic_algorithms(strict[0], warn_only=strict[1])
+
+
+@contextmanager
+def compute_threads(count: int | None) -> Iterator[None]:
+    """So many threads for what a CPU calculates; None: as many as before."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        if count is not None:
+            torch.set_num_threads(before)

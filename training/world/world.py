@@ -17,6 +17,7 @@ from torch.distributed.rendezvous import rendezvous
 from tarn.sharding.errors import UsageError
 from tarn.training.world.launchers import meeting_place, told_ranks
 from tarn.training.world.loss import told_of_loss
+from tarn.training.world.numerics import compute_threads
 from tarn.training.world.orphans import leave_with_launcher
 from tarn.training.world.ranks import Ranks
 from tarn.training.world.rendezvous import fresh_store
@@ -89,10 +90,18 @@ def joined_world(device: str = "auto", timeout_minutes: int = 30) -> Iterator[Wo
     """
     ranks = told_ranks()
     world = World(ranks.rank, ranks.size, ranks.local_rank, ranks.local_size, choose_device(device, ranks.local_rank))
+    threads = None
     if world.device.type == "cuda":
         torch.cuda.set_device(world.device)
     elif world.local_size > 1 or "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(world.cores())
+        threads = world.cores()
+    with compute_threads(threads), joined_group(world, timeout_minutes) as joined:
+        yield joined
+
+
+@contextmanager
+def joined_group(world: World, timeout_minutes: int) -> Iterator[World]:
+    """The same world with its process group, where it has several ranks."""
     stay = leave_with_launcher()
     if world.size == 1:
         try:

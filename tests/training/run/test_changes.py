@@ -40,3 +40,15 @@ def test_a_run_does_not_go_on_with_another_network(
     (said,) = capsys.readouterr().err.splitlines()
     assert "model.arch='resnet34'" in said
     assert "was begun with 'resnet18'" in said
+
+
+def test_a_complete_run_is_scored_with_mirror_images_and_without_as_is_asked_for(shards: Path, copy: Path) -> None:
+    def report() -> dict[str, object]:
+        return json.loads((copy / "evaluation.json").read_text())  # type: ignore[no-any-return]
+
+    before = report()
+    fit(shards, copy, "--eval_flip=true")
+    assert report()["flip"] is True
+    assert report()["loss"] != before["loss"]
+    fit(shards, copy)
+    assert report() == before

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tarn.training.run.class_counts import class_counts
 from tarn.training.run.config import ModelConfig, RunConfig
 from tarn.training.run.network import network_of
 from tarn.training.streaming.config import DataConfig
+from tarn.training.streaming.holdout import hold_out
 from tarn.training.world.world import joined_world
 
 WORDS = [
@@ -229,3 +231,23 @@ def test_pictures_of_each_class_are_counted_for_balanced_weights(tmp_path: Path)
         trainer = build_trainer(config, world, manifest, network_of(config, 3)[0])
     assert trainer.learner.loss.class_weights is not None
     assert trainer.learner.loss.class_weights.tolist() == pytest.approx([21 / 27, 21 / 9, 21 / 27])
+
+
+def test_pictures_that_are_held_out_do_not_weigh(tmp_path: Path) -> None:
+    tree = picture_tree(tmp_path / "tree", classes=3, train=20)
+    pack(tree, str(tmp_path / "shards"), PackConfig(shard_size=9_000, split="train"))
+    data = DataConfig(shards=str(tmp_path / "shards"), val_fraction=0.3)
+    manifest = read_manifest(data.shards)
+    assert data.holdout is not None
+    halves = hold_out(data.shards, manifest, data.holdout, data.access(data.shards))
+    left, held = (class_counts(data, manifest, half) for half in halves)
+    assert [int(counts.sum()) for counts in (left, held)] == [int(half.sizes.sum()) for half in halves]
+    assert (left + held).tolist() == [20, 20, 20]
+    optim = OptimConfig(class_weights="balanced", global_batch=8)
+    data = replace(data, workers=0, image_size=32, eval_resize=36, lanes=1, active_shards=1)
+    with joined_world("cpu") as world:
+        config = RunConfig(data=data, model=ModelConfig(arch="resnet18"), optim=optim, device="cpu")
+        trainer = build_trainer(config, world, manifest, network_of(config, 3)[0])
+    weights = trainer.learner.loss.class_weights
+    assert weights is not None
+    assert weights.tolist() == pytest.approx((left.sum() / (3 * left)).tolist())

@@ -1,6 +1,12 @@
 """Steps of a learner alone: what they wait for, what becomes of a failed compilation and of a full memory."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from functools import wraps
+from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -138,6 +144,66 @@ def test_a_network_that_cannot_be_compiled_is_trained_as_it_is_which_is_told_onc
     assert "no C compiler is here" in str(learners[1].problem)
     states = [learner.state_dict()["model"] for learner in learners]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_every_size_of_pictures_that_grow_is_compiled_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    if "recompile_limit" not in signature(torch.compile).parameters:
+        pytest.skip("this torch has one limit for all of a program")
+    made: list[Any] = []
+
+    def counting(graph: Any, inputs: Any) -> Any:
+        made.append(graph)
+        return graph.forward
+
+    @wraps(torch.compile)
+    def compile_by_counting(module: Any, **words: Any) -> Any:
+        return real(module, backend=counting, **words)
+
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", compile_by_counting)
+    learner = Learner(replace(CONFIG, speed=SpeedConfig(compile="on")), World(), tiny())
+    for side in range(16, 28):
+        learner.prepare(8, side, parts=1) if side == 16 else learner.step(iter([batch(side=side)]), lr=0.1)
+    assert len(made) == 24  # network and normalisation
+
+
+TWO_RANKS = """
+import torch
+from tarn.training.run.learner import Learner
+from tarn.training.run.speed import SpeedConfig
+from tarn.training.world.world import joined_world
+from test_learner import CONFIG, batch, replace, tiny
+
+def refuse(graph, inputs):
+    raise RuntimeError("no C compiler is here")
+
+real = torch.compile
+with joined_world("cpu", timeout_minutes=1) as world:
+    backend = refuse if world.rank == 1 else "eager"
+    torch.compile = lambda module, **words: real(module, backend=backend)
+    states = []
+    for word in ("off", "on"):
+        learner = Learner(replace(CONFIG, speed=SpeedConfig(compile=word)), world, tiny())
+        learner.prepare(4, 16, parts=1)
+        for _ in range(2):
+            learner.step(iter([batch(4 + world.rank)]), lr=0.1)
+        states.append([p.detach().clone() for p in learner.model.parameters()])
+    told = world.gather(learner.problem)
+    if world.rank == 0:
+        assert "on another rank" in told[0] and "no C compiler is here" in told[1], told
+        assert all(torch.equal(one, other) for one, other in zip(*states, strict=True))
+        print("both go on")
+"""
+
+
+def test_ranks_go_on_together_where_one_of_them_cannot_compile(tmp_path: Path) -> None:
+    script = tmp_path / "two_ranks.py"
+    script.write_text(TWO_RANKS)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, env=environment)
+    assert "both go on" in done.stdout, done.stderr[-3000:]
 
 
 def test_what_speed_asks_of_another_machine_is_refused() -> None:

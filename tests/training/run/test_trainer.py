@@ -1,8 +1,11 @@
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
 from tarn.sharding.format.manifest import read_manifest
@@ -43,3 +46,27 @@ def test_each_part_is_augmented_by_its_samples_places_in_the_epoch(
     for epoch in (0, 1):
         places = np.concatenate([moment.positions for _, moment in seen if moment.epoch == epoch])
         assert places.tolist() == list(range(120))
+
+
+def test_runs_in_this_process_compute_with_as_many_threads_as_those_in_processes_of_their_own() -> None:
+    command = [sys.executable, "-c", "import torch; print(torch.get_num_threads())"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
+    assert torch.get_num_threads() == int(done.stdout)
+
+
+class RankOne(World):
+    """Whose first rank has found a part of 7 in its run folder, where this one sees none."""
+
+    def gather(self, thing: object) -> list[object]:
+        return [7]
+
+
+def test_all_ranks_take_the_part_that_the_first_one_knows(shards: Path, tmp_path: Path) -> None:
+    told = {"out": tmp_path, "device": "cpu", "model.arch": "resnet18", "data.shards": shards, "data.image_size": 32,
+            "data.eval_resize": 36, "data.workers": 0, "optim.global_batch": 60,
+            "optim.micro_batch": "auto"}  # fmt: skip
+    config = load_config(RunConfig, None, [f"--{name}={value}" for name, value in told.items()])
+    manifest = read_manifest(str(shards))
+    trainer = build_trainer(config, RankOne(), manifest, network_of(config, len(manifest.classes))[0])
+    trainer.train_loader.close()
+    assert trainer.train_loader.plan.part_size == 7
