@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from servers.s3 import S3Server
+from support.commands import pid_of_rank
 from tarn.training.world.ranks import Ranks
 
 BATCH, LANES, STEPS = 20, 4, 12
@@ -54,17 +55,6 @@ def ended(process: subprocess.Popen[str], code: int = 0) -> str:
     told, _ = process.communicate(timeout=240)
     assert process.returncode == code, told[-3000:]
     return told
-
-
-def pid_of_rank(run: Path, rank: int) -> int:
-    for home in Path("/proc").glob("[0-9]*"):
-        try:
-            words, environment = (home / "cmdline").read_bytes(), (home / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if f"--out={run}\0".encode() in words and f"RANK={rank}".encode() in environment:
-            return int(home.name)
-    raise AssertionError(f"rank {rank} is not there")
 
 
 def global_batches(run: Path) -> list[list[str]]:

@@ -51,6 +51,18 @@ def processes_of(run_folder: Path) -> list[int]:
     return sorted(found)
 
 
+def pid_of_rank(run_folder: Path, rank: int) -> int:
+    """Of a launched run that is under way."""
+    for home in Path("/proc").glob("[0-9]*"):
+        try:
+            words, environment = (home / "cmdline").read_bytes(), (home / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if f"--out={run_folder}\0".encode() in words and f"RANK={rank}".encode() in environment:
+            return int(home.name)
+    raise AssertionError(f"rank {rank} is not there")
+
+
 def weights(run_folder: Path) -> dict[str, torch.Tensor]:
     return torch.load(run_folder / "model.pt", weights_only=True)["state_dict"]  # type: ignore[no-any-return]
 

@@ -1,5 +1,7 @@
 """Small trees of pictures, and what lies in a folder."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,3 +23,12 @@ def picture_tree(root: Path, classes: int = 3, train: int = 8, val: int = 2) -> 
 
 def contents(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def without_validation(shards: Path, copy: Path) -> Path:
+    """A copy of a packed dataset that has no val split."""
+    shutil.copytree(shards, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    del manifest["splits"]["val"]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    return copy

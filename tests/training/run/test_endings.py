@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from support.datasets import picture_tree
+from support.datasets import picture_tree, without_validation
 from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.training.__main__ import main
@@ -204,11 +204,7 @@ def test_a_run_that_stopped_early_reports_exports_and_does_not_go_on_until_told_
 def test_what_follows_the_validation_is_refused_where_there_is_none(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str, told: str
 ) -> None:
-    alone = tmp_path / "alone"
-    shutil.copytree(shards, alone)
-    manifest = json.loads((alone / "manifest.json").read_text())
-    del manifest["splits"]["val"]
-    (alone / "manifest.json").write_text(json.dumps(manifest))
+    alone = without_validation(shards, tmp_path / "alone")
     fit(alone, tmp_path / "run", word, expected=2)
     assert f"{told} follows the validation" in capsys.readouterr().err
     assert not (tmp_path / "run" / "checkpoints").exists()

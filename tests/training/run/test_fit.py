@@ -14,42 +14,11 @@ import pytest
 import torch
 from torch import nn
 
+from support.datasets import without_validation
+from support.runs import WORDS, epoch_line, fit, same, weights
 from tarn.training.__main__ import main
 from tarn.training.run import checkpoint
 from tarn.training.run import fit as fit_module
-
-WORDS = [
-    "--model.arch=resnet18", "--model.small_stem=true", "--data.image_size=32", "--data.eval_resize=36",
-    "--data.lanes=4", "--data.active_shards=4", "--data.workers=0", "--optim.epochs=1", "--optim.global_batch=40",
-    "--optim.micro_batch=39", "--optim.lr=0.02", "--optim.warmup_epochs=0.5", "--journal.tensorboard=false",
-    "--eval_batch=20", "--device=cpu", "--amp=off", "--seed=3",
-]  # fmt: skip
-
-
-def fit(shards: Path, out: Path, *more: str, expected: int = 0) -> None:
-    assert main(["fit", f"--data.shards={shards}", f"--out={out}", *WORDS, *more]) == expected
-
-
-def weights(path: Path) -> dict[str, torch.Tensor]:
-    return torch.load(path, weights_only=True)["state_dict"]  # type: ignore[no-any-return]
-
-
-def same(one: Path, other: Path) -> bool:
-    first, second = weights(one), weights(other)
-    return all(torch.equal(first[name], second[name]) for name in first)
-
-
-@pytest.fixture(scope="module")
-def whole(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete run, to be copied."""
-    out = tmp_path_factory.mktemp("fit") / "whole"
-    fit(shards, out)
-    return out
-
-
-@pytest.fixture
-def copy(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "run"))
 
 
 def test_a_run_begun_anew_in_its_folder_exports_and_reports_its_own_model(shards: Path, copy: Path) -> None:
@@ -109,13 +78,6 @@ def test_saves_by_time_change_neither_weights_nor_the_epoch_line(shards: Path, w
     assert same(whole / "model.pt", tmp_path / "model.pt")
 
 
-def epoch_line(run: Path) -> dict[str, float]:
-    (line,) = (
-        line for line in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()) if line["kind"] == "epoch"
-    )
-    return {name: value for name, value in line.items() if name not in ("images_per_second", "data_wait")}
-
-
 @pytest.mark.parametrize("told", [False, True])
 def test_a_run_killed_in_or_behind_its_validation_tells_the_same_line_once(
     shards: Path, whole: Path, copy: Path, told: bool
@@ -148,11 +110,7 @@ def test_a_run_goes_on_in_fp16_from_a_checkpoint_without_a_scale(
 def test_a_dataset_without_another_split_is_trained_without_validation_which_is_said(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    alone = tmp_path / "alone"
-    shutil.copytree(shards, alone)
-    manifest = json.loads((alone / "manifest.json").read_text())
-    del manifest["splits"]["val"]
-    (alone / "manifest.json").write_text(json.dumps(manifest))
+    alone = without_validation(shards, tmp_path / "alone")
     fit(alone, tmp_path / "run")
     assert "trained without validation" in capsys.readouterr().out
     assert (tmp_path / "run" / "model.pkl").exists()
@@ -171,9 +129,9 @@ def test_a_warm_up_as_long_as_the_run_is_told(shards: Path, copy: Path, capsys: 
 def test_a_part_of_one_sample_is_refused_in_one_sentence(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fit(shards, tmp_path, "--model.small_stem=false", "--optim.micro_batch=1", expected=1)
+    fit(shards, tmp_path, "--optim.micro_batch=1", expected=1)
     assert "raise optim.micro_batch" in capsys.readouterr().err
-    fit(shards, tmp_path, "--model.small_stem=false", "--optim.global_batch=9", "--optim.micro_batch=8",
+    fit(shards, tmp_path, "--optim.global_batch=9", "--optim.micro_batch=8",
         "--optim.max_steps=1")  # fmt: skip
 
 

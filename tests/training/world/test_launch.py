@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
+from support.commands import pid_of_rank
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.training.world.failure import FILE, TOLD_BY_LAUNCHER, LostRankError, hand_over
 from tarn.training.world.launch import verdict
@@ -31,17 +32,6 @@ def launched(shards: Path, run: Path, *more: str) -> subprocess.Popen[str]:
         [*launcher, "fit", f"--data.shards={shards}", f"--out={run}", *WORDS, *more],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-
-
-def pid_of(run: Path, rank: int) -> int:
-    for home in Path("/proc").glob("[0-9]*"):
-        try:
-            words, environment = (home / "cmdline").read_bytes(), (home / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if f"--out={run}\0".encode() in words and f"RANK={rank}".encode() in environment:
-            return int(home.name)
-    raise AssertionError(f"rank {rank} is not there")
 
 
 @pytest.fixture
@@ -72,7 +62,7 @@ def test_ranks_that_are_asked_to_leave_save_and_nothing_else_is_said(
 
 
 def test_a_lost_rank_is_named_with_its_signal_in_one_sentence(process: subprocess.Popen[str], tmp_path: Path) -> None:
-    os.kill(pid_of(tmp_path / "run", 1), signal.SIGKILL)
+    os.kill(pid_of_rank(tmp_path / "run", 1), signal.SIGKILL)
     _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert error.startswith("error: rank 1: ended by SIGKILL")
