@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import RandAugment, TrivialAugmentWide
 
 from tarn.training.recipe.moment import Moment
@@ -55,7 +56,11 @@ def test_each_sample_equals_torchvisions_at_its_own_magnitude(policy: str, name:
     ours = apply(batch, Choice(np.full(len(asked), row), np.array([amount for _, amount in asked])))
     for (number, amount), our in zip(asked, ours, strict=True):
         theirs = THEIRS[policy]._apply_image_or_video_transform(
-            originals[number].permute(2, 0, 1), name, amount, interpolation="nearest", fill={Tensor: None}
+            originals[number].permute(2, 0, 1),
+            name,
+            amount,
+            interpolation=InterpolationMode.NEAREST,
+            fill={Tensor: None},
         )
         different = (our.permute(2, 0, 1) != theirs).float().mean()
         assert different <= (1e-3 if name in AFFINE else 0), (number, amount)
