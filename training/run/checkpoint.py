@@ -65,11 +65,12 @@ def save(folder: Path, step: int, payload: Mapping[str, Any], told: Mapping[str,
         temporary.replace(path)
         write_marker(path, marker)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise TarnError(
             f"the checkpoint {path} cannot be written ({error}): free some space, check permissions, and run again."
         ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return path
 
 

@@ -66,8 +66,10 @@ def fit(config: RunConfig) -> int:
             journal.end_bar()
             journal.say(f"Asked to stop: saved after step {trainer.step}. Run the same command again to go on.")
             return 128 + (stop.asked or signal.SIGTERM)
-        except KeyboardInterrupt:  # asked twice: what was saved before stays
-            return 128 + signal.SIGINT
+        except (Exception, KeyboardInterrupt):  # torch turns an interrupt of its saving into an error of its own
+            if not stop.insists:
+                raise
+            return 128 + signal.SIGINT  # what was saved before stays
     return 0
 
 

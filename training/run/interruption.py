@@ -17,6 +17,7 @@ class Interruption:
     def __init__(self, world: World) -> None:
         self.world = world
         self.asked: signal.Signals | None = None
+        self.insists = False
         self.before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interruption":
@@ -28,6 +29,7 @@ class Interruption:
 
     def note(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and self.asked == signal.SIGINT:
+            self.insists = True
             raise KeyboardInterrupt
         self.asked = signal.Signals(number)
 

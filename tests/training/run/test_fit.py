@@ -2,10 +2,6 @@
 
 import json
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +11,7 @@ import torch
 from torch import nn
 
 from support.datasets import without_validation
-from support.runs import WORDS, epoch_line, fit, same, weights
-from tarn.training.__main__ import main
+from support.runs import epoch_line, fit, same, weights
 from tarn.training.run import checkpoint
 from tarn.training.run import fit as fit_module
 
@@ -186,26 +181,3 @@ def test_a_device_without_memory_for_a_part_is_told_with_the_setting_that_mends_
     assert "parts of optim.micro_batch=39 (CUDA out of memory. Tried to allocate 2.00 GiB.)" in said
     assert "lower optim.micro_batch" in said
     assert said.count("\n") == 1
-
-
-def test_a_second_interrupt_leaves_at_once_with_a_sound_run_folder_and_without_a_traceback(
-    shards: Path, tmp_path: Path
-) -> None:
-    words = ["fit", f"--data.shards={shards}", f"--out={tmp_path}", *WORDS, "--optim.global_batch=40",
-             "--optim.micro_batch=2", "--data.image_size=64", "--data.eval_resize=72", "--optim.max_steps=2",
-             "--checkpoint.every_steps=1"]  # fmt: skip
-    command = [sys.executable, "-m", "tarn.training", *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "checkpoints" / "step-00000001.json").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    time.sleep(1.0)  # a step takes longer, a micro-batch does not
-    process.send_signal(signal.SIGINT)
-    told, error = process.communicate(timeout=200)
-    assert (process.returncode, error) == (130, "")
-    assert "Asked to stop" not in told
-    assert [marker["step"] for marker in checkpoint.markers(tmp_path / "checkpoints")] == [1]
-    assert not list((tmp_path / "checkpoints").glob("*.tmp"))
-    assert main(words) == 0
-    assert [marker["step"] for marker in checkpoint.markers(tmp_path / "checkpoints")] == [1, 2]
