@@ -102,7 +102,9 @@ def prove(before: bytes, after: bytes, picture: Picture) -> None:
     with Image.open(io.BytesIO(before)) as old, Image.open(io.BytesIO(after)) as new:
         same = (old.mode, old.size) == (new.mode, new.size) and old.tobytes() == new.tobytes()
     if not same:
-        raise TarnError(f"{picture.path}: tiling would change its pixels; pack with --no-tile, and report the picture.")
+        raise TarnError(
+            f"{picture.place}: tiling would change its pixels; pack with --no-tile, and report the picture."
+        )
 
 
 def encode_smaller(data: bytes, how: Preparation) -> bytes:

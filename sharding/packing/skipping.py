@@ -13,6 +13,7 @@ from typing import Any
 from tarn.sharding.errors import TarnError
 from tarn.sharding.packing.writer import Damage, Written
 from tarn.sharding.sources import Problems
+from tarn.sharding.sources.place import below
 
 CHOICES = ("fail", "skip")
 
@@ -26,23 +27,19 @@ def refuse_damaged(written: Sequence[Written], skip: bool, source: Path) -> None
     """Raises TarnError that counts and names the unreadable pictures which must not be skipped."""
     problems = Problems()
     for damage in (damage for part in written for damage in part.damaged if not (skip and damage.lasting)):
-        problems.add("unreadable pictures", f"{damage.picture.path}: {damage.problem}")
+        problems.add("unreadable pictures", f"{damage.picture.place}: {damage.problem}")
     problems.raise_if_any(str(source))
 
 
 def write_report(split: str, name: str, damaged: Sequence[Damage], source: Path, folder: Path) -> dict[str, Any]:
     """One line of JSON for each picture, its path below the source; returns what the manifest says of it."""
     lines = [
-        {"split": split, "key": it.picture.key, "path": below(it.picture.path, source), "problem": it.problem}
+        {"split": split, "key": it.picture.key, "path": below(it.picture.place, str(source)), "problem": it.problem}
         for it in damaged
     ]
     raw = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode(errors="backslashreplace")
     (folder / name).write_bytes(raw)
     return {"pictures": len(lines), "report": name, "sha256": hashlib.sha256(raw).hexdigest()}
-
-
-def below(path: Path, source: Path) -> str:
-    return str(path.relative_to(source)) if path.is_relative_to(source) else str(path)
 
 
 def refuse_empty(split: str, left: int, source: Path) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 
 from tarn.sharding.format.archive import BLOCK, closing, entry
 from tarn.sharding.format.manifest import RECORD, ShardInfo, index_bytes
-from tarn.sharding.packing.files import SummedFile, read_file
+from tarn.sharding.packing.files import SummedFile
 from tarn.sharding.packing.inspection import ending
 from tarn.sharding.packing.preparation import DamagedError, Preparation, Prepared, prepare
 from tarn.sharding.sources import Picture
+from tarn.sharding.sources.place import ending_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
 def read_picture(picture: Picture, how: Preparation) -> Prepared:
     """Raises DamagedError for one that cannot be read, or is not what was planned."""
     try:
-        data = read_file(picture.path)
+        data = picture.place.read()
     except OSError as error:
         raise DamagedError(error.strerror or str(error), lasting=False) from error
     if len(data) != picture.size:
@@ -99,5 +100,5 @@ def read_picture(picture: Picture, how: Preparation) -> Prepared:
 
 def sample_pieces(picture: Picture, data: bytes) -> tuple[list[bytes], list[bytes]]:
     """Of the tar: what holds the label, and what holds the picture behind it."""
-    kind = ending(data, picture.path.suffix)
+    kind = ending(data, ending_of(picture.place))
     return entry(f"{picture.key}.cls", str(picture.label).encode()), entry(f"{picture.key}.{kind}", data)

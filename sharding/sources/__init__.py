@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
+from tarn.sharding.sources.place import Place
 from tarn.sharding.sources.tree import PassedOver
 
 SHOWN = 10
@@ -16,7 +16,7 @@ class Picture:
     """One picture of a split. key: its unique name in the tars; size: of its file, in bytes."""
 
     key: str
-    path: Path
+    place: Place
     label: int
     size: int
 

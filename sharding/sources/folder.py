@@ -7,6 +7,7 @@ from tarn.sharding.errors import UsageError
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources import Picture, Problems, Source
 from tarn.sharding.sources.keys import unique_keys
+from tarn.sharding.sources.place import File
 from tarn.sharding.sources.splits import SYNONYMS, split_called
 from tarn.sharding.sources.tree import (
     PassedOver,
@@ -113,7 +114,7 @@ def listed(named: list[tuple[str, tuple[Path, int]]], problems: Problems) -> tup
     pictures = []
     for key, (path, label) in named:
         try:
-            pictures.append(Picture(key, path, label, path.stat().st_size))
+            pictures.append(Picture(key, File(str(path)), label, path.stat().st_size))
         except OSError as error:
             kind = "links that lead nowhere" if path.is_symlink() else "pictures that cannot be looked at"
             problems.add(kind, f"{path}: {error.strerror}")

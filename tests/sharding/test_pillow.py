@@ -6,7 +6,6 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,10 +15,11 @@ from tarn.sharding.packing.inspection import damage, describe
 from tarn.sharding.packing.preparation import DamagedError, Preparation, prepare
 from tarn.sharding.pillow import FORMATS, MOST_PIXELS, BrokenPictureError, decoding, known_formats, open_picture
 from tarn.sharding.sources import Picture
+from tarn.sharding.sources.place import File
 from tarn.training.pixels.geometry import UNIFORMS, Augmentation
 from tarn.training.pixels.pictures import decode_eval, decode_train
 
-PICTURE = Picture("key", Path("some/picture"), 0, 0)
+PICTURE = Picture("key", File("some/picture"), 0, 0)
 
 
 def encoded(kind: str, width: int = 120, height: int = 90, **how: object) -> bytes:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tarn.sharding.packing.files import SummedFile, read_file
+from tarn.sharding.packing.files import SummedFile
+from tarn.sharding.storage.local import read_file
 
 
 def test_a_file_and_its_sums_are_of_the_same_bytes(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_a_disk_that_fails_is_no_bad_picture(source: Path, tmp_path: Path, monke
     def failing(path: Path) -> bytes:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("tarn.sharding.packing.writer.read_file", failing)
+    monkeypatch.setattr("tarn.sharding.sources.place.read_file", failing)
     with pytest.raises(TarnError, match=r"30 unreadable pictures .*Input/output error"):
         pack(source, str(tmp_path / "out"), SKIP)
 

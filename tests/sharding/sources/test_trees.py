@@ -11,6 +11,7 @@ from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.sharding.sources import Source
 from tarn.sharding.sources.find import read_source
+from tarn.sharding.sources.place import below
 from tarn.sharding.stats import stats
 from tarn.sharding.verify import verify
 
@@ -23,7 +24,7 @@ def tree(root: Path, *names: str) -> Path:
 
 
 def listed(found: Source, root: Path, split: str = "train") -> list[tuple[str, int]]:
-    return sorted((str(picture.path.relative_to(root)), picture.label) for picture in found.splits[split])
+    return sorted((below(picture.place, str(root)), picture.label) for picture in found.splits[split])
 
 
 @pytest.mark.parametrize("name", [".ipynb_checkpoints", ".AppleDouble", "__MACOSX", "@eaDir", ".Trash"])

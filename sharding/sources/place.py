@@ -1,0 +1,38 @@
+"""Where a picture's bytes lie, in few words: a task of a thousand pictures is sent to another process."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from tarn.sharding.storage.local import read_file
+
+
+class Place(Protocol):
+    """str(place): what people call it, such as the path of the file, or of the archive and then the name in it."""
+
+    def read(self) -> bytes:
+        """All of the picture's file. Raises OSError, or TarnError naming the place."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """On a disk."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return self.path
+
+    def read(self) -> bytes:
+        return read_file(self.path)
+
+
+def ending_of(place: Place) -> str:
+    """Of its name, with the dot, as it is written there."""
+    return PurePosixPath(str(place)).suffix
+
+
+def below(place: Place, source: str) -> str:
+    """Its name below the source, where it lies there."""
+    return str(place).removeprefix(f"{source}/")
