@@ -10,7 +10,8 @@ from typing import IO, Any
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
-from tarn.sharding.sources.tree import EXTENSIONS, pictures_below
+from tarn.sharding.sources.disk import pictures_in
+from tarn.sharding.sources.tree import EXTENSIONS
 
 MOST_BYTES = 512 * 2**20  # of a member: a header that claims more is damaged or hostile
 
@@ -34,7 +35,7 @@ def find_pictures(paths: Sequence[str | os.PathLike[str]]) -> Iterator[NamedPict
         path = storage.local_path(url)
         if not storage.exists(url, sure=True):
             raise UsageError(f"{url} is not there: give pictures, folders or shards (.tar).")
-        below = sorted(pictures_below(path)) if path is not None and path.is_dir() else None
+        below = sorted(pictures_in(path)) if path is not None and path.is_dir() else None
         if below == []:
             raise UsageError(f"{url} holds no pictures ({', '.join(EXTENSIONS)}).")
         found.append((url, below))

@@ -12,6 +12,7 @@ from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.sample import sample
+from tarn.sharding.sources.words import add_words as add_source_words
 from tarn.sharding.storage.told import told
 from tarn.sharding.storage.words import add_words, store_of
 
@@ -52,8 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
     draw = commands.add_parser("sample", help="draw the sample dataset, laid out as the Kaggle ILSVRC download")
     sample.add_arguments(draw)
     draw.set_defaults(run=run_sample)
-    packing = commands.add_parser("pack", help="pack a Kaggle ILSVRC tree or an ImageFolder tree")
-    packing.add_argument("source", type=Path, metavar="SRC")
+    packing = commands.add_parser("pack", help="pack ImageNet as it is downloaded, or an ImageFolder")
+    packing.add_argument("given", metavar="SRC", help="folder, zip, or ILSVRC's tars; a path or a URL")
     packing.add_argument("root", metavar="OUT", help="folder or URL of the packed dataset")
     packing.add_argument("--split", choices=("train", "val", "all"), default="all")
     packing.add_argument("--shard-size", default="100MB", help="of a tar, such as 100MB or 64MiB (%(default)s)")
@@ -75,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     packing.add_argument(
         "--prune", action="store_true", help="remove replaced shards also where nobody knows who reads them (stores)"
     )
+    add_source_words(packing)
     add_words(packing)
     packing.set_defaults(run=run_pack)
     add_index(commands.add_parser("index", help="index tars that somebody else packed, to train from them in place"))
@@ -135,9 +137,11 @@ def run_pack(args: argparse.Namespace) -> int:
         overwrite=args.overwrite,
         bad=args.bad,
         prune=args.prune,
+        source=args.source,
+        expect=args.expect,
     )
     started = time.perf_counter()
-    manifest, written = pack(args.source, args.root, config, print)
+    manifest, written = pack(args.given, args.root, config, print)
     for name, split in manifest.splits.items():
         told = f"packed in {time.perf_counter() - started:.1f} s" if name in written else "up to date"
         shards = f"{len(split.shards):,} shard{'s' * (len(split.shards) != 1)}"

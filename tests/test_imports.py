@@ -13,7 +13,8 @@ from support.checkout import ROOT
 
 # What stands: what it may use, of what stands above. A line is a folder, or a file that stands higher than its folder.
 GROUND = {"sharding"}  # errors, progress, cores, sizes, kernel
-DISK = GROUND | {"sharding/storage", "sharding/format"}
+TARS = {"sharding/foreign/headers", "sharding/foreign/tar"}  # the headers of any tar
+DISK = GROUND | {"sharding/storage", "sharding/format"} | TARS
 PIXELS = {"training/pixels", "training/pixels/jpeg", "training/pixels/resize"}
 STREAM = {"training/streaming", "training/streaming/randomness", "training/streaming/processes"}
 MAY_USE = {
@@ -22,14 +23,18 @@ MAY_USE = {
     "sharding/storage": GROUND,
     "sharding/jpeg": GROUND,
     "sharding/format": GROUND | {"sharding/storage"},
-    "sharding/sources": DISK,
+    "sharding/foreign/headers": GROUND,
+    "sharding/foreign/tar": GROUND | {"sharding/format", "sharding/foreign/headers"},
+    "sharding/archives": DISK,
+    "sharding/sources": DISK | {"sharding/archives"},
     "sharding/foreign": DISK | {"sharding/sources"},
-    "sharding/packing": DISK | {"sharding/sources", "sharding/foreign", "sharding/jpeg"},
+    "sharding/packing": DISK | {"sharding/archives", "sharding/sources", "sharding/foreign", "sharding/jpeg"},
     "sharding/sample": GROUND,
     "sharding/verify": DISK | {"sharding/foreign"},
     "sharding/stats": DISK | {"sharding/packing"},
     "sharding/__main__": DISK
-    | {"sharding/jpeg", "sharding/foreign", "sharding/packing", "sharding/sample", "sharding/verify", "sharding/stats"},
+    | {"sharding/sources", "sharding/jpeg", "sharding/foreign", "sharding/packing", "sharding/sample"}
+    | {"sharding/verify", "sharding/stats"},
     "training": GROUND | {"tarn"},
     "training/world": GROUND,
     "training/pixels/jpeg": GROUND | {"sharding/jpeg"},

@@ -17,6 +17,7 @@ MOST_BYTES = 512 * 2**20  # of a member
 MOST_TEXT = 2**20  # bytes of a long name or of a pax header
 MOST_PADDING = 2**20  # bytes of zeros behind a tar's end; writers round up to 10 KiB, downloads in advance to the size
 REGULAR, WITHOUT_DATA = (b"0", b"\0", b"7"), (b"1", b"2", b"3", b"4", b"5", b"6")
+SPECIAL = (b"1", b"2", b"3", b"4", b"6")  # links, devices, pipes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +73,21 @@ class Stream:
             self.rest = memoryview(piece)
 
 
-def walk(stream: Stream, wanted: Callable[[str, int], bool]) -> Iterator[Member]:
+def walk(
+    stream: Stream,
+    wanted: Callable[[str, int], bool],
+    most: int = MOST_BYTES,
+    special: Callable[[str], None] = lambda name: None,
+) -> Iterator[Member]:
     """Regular files in order; links, folders and devices are passed over. wanted(name, size): hand over its bytes.
+
+    most: bytes that a member may have. special: takes the name of a link, device or pipe.
 
     Raises DamageError for a tar that is cut, has a header without its checksum, holds anything behind its end, or holds
     what cannot be read in place.
     """
     try:
-        yield from members(stream, wanted)
+        yield from members(stream, wanted, most, special)
         finish(stream)
     except EOFError:
         raise DamageError(
@@ -87,7 +95,9 @@ def walk(stream: Stream, wanted: Callable[[str, int], bool]) -> Iterator[Member]
         ) from None
 
 
-def members(stream: Stream, wanted: Callable[[str, int], bool]) -> Iterator[Member]:
+def members(
+    stream: Stream, wanted: Callable[[str, int], bool], most: int, special: Callable[[str], None]
+) -> Iterator[Member]:
     """Up to the first zero block."""
     everywhere: dict[str, str] = {}  # what global pax headers say of all members from here on
     extra: dict[str, str] = {}  # what pax and GNU headers say of the next member
@@ -105,9 +115,11 @@ def members(stream: Stream, wanted: Callable[[str, int], bool]) -> Iterator[Memb
         if header.kind == b"S" or any(key.startswith("GNU.sparse.") for key in told):
             raise DamageError(f"{shown(name)} is a sparse member, which does not hold its bytes as they are")
         if header.kind in WITHOUT_DATA or (header.kind == b"\0" and header.name.endswith("/")):
+            if header.kind in SPECIAL:
+                special(name)
             continue
-        if size > MOST_BYTES:
-            raise DamageError(f"{shown(name)} has {size} bytes, at most {MOST_BYTES} are read")
+        if size > most:
+            raise DamageError(f"{shown(name)} has {size} bytes, at most {most} are read")
         offset, data = stream.position, None
         if header.kind in REGULAR and wanted(name, size):
             data = stream.take(size)

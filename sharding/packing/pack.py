@@ -23,8 +23,8 @@ from tarn.sharding.packing.staging import split_folders, staging_folder
 from tarn.sharding.packing.workers import write_all
 from tarn.sharding.packing.writer import Task, Written
 from tarn.sharding.sources import Picture, Source
-from tarn.sharding.sources.find import read_source
-from tarn.sharding.sources.kaggle import is_kaggle
+from tarn.sharding.sources.counts import compare, parse_expect
+from tarn.sharding.sources.find import Sight, look_at, read_splits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,8 @@ class PackConfig:
 
     workers: processes; None: as many as there are cores, one where pictures are kept as they are, for the disk and the
     checksums then take the time. bad: what to do about unreadable pictures, fail as a whole or skip them. prune: remove
-    earlier packings also where it cannot be known whether somebody still reads them.
+    earlier packings also where it cannot be known whether somebody still reads them. source: what it is, see
+    sources/find.py. expect: how much it holds, see sources/counts.py.
     """
 
     split: str = "all"
@@ -44,8 +45,11 @@ class PackConfig:
     overwrite: bool = False
     bad: str = "fail"
     prune: bool = False
+    source: str = "auto"
+    expect: str = "auto"
 
     def __post_init__(self) -> None:
+        parse_expect(self.expect)
         if self.bad not in CHOICES:
             raise UsageError(f"--bad={self.bad!r} is unknown: choose one of {', '.join(CHOICES)}.")
         if self.workers is not None and self.workers < 1:
@@ -70,16 +74,17 @@ def pack(
     not fit together or holds unreadable pictures, and where somebody else writes at root. What ends it behind that, an
     interrupt too, has a note that says what was published. tell: takes a line on what the source holds beside pictures.
     """
-    tree = storage.local_path(source)
-    if tree is None:
-        raise UsageError(f"{source} is a URL: pictures are packed from a folder, copy them to a disk.")
     root = given(root)
-    refuse_overlap(tree, root)
-    found = read_source(tree, config.split)
+    seen = look_at(source, config.source)
+    refuse_overlap(seen, root)
+    tell(f"source: {seen.what}, {seen.name}")
+    found = read_splits(seen, config.split)
     if found.passed.found:
         tell(f"passed over: {found.passed}")
+    for note in compare(found, config.expect, seen.name):
+        tell(f"counts: {note}")
     with only_writer(root):
-        return pack_alone(tree, found, root, config)
+        return pack_alone(seen.name, found, root, config)
 
 
 def given(root: str | os.PathLike[str]) -> str:
@@ -88,7 +93,7 @@ def given(root: str | os.PathLike[str]) -> str:
     return os.fspath(root) if path is None or "://" in os.fspath(root) else str(path)
 
 
-def pack_alone(source: Path, found: Source, root: str, config: PackConfig) -> tuple[Manifest, list[str]]:
+def pack_alone(source: str, found: Source, root: str, config: PackConfig) -> tuple[Manifest, list[str]]:
     """For who has the lock."""
     before = present(root)
     refuse_foreign_tars(before, root)
@@ -119,10 +124,10 @@ def pack_alone(source: Path, found: Source, root: str, config: PackConfig) -> tu
         return publish(root, staging, found.classes, before, splits, config.prune), todo
 
 
-def refuse_overlap(source: Path, root: str) -> None:
+def refuse_overlap(seen: Sight, root: str) -> None:
     out = storage.local_path(root)
-    if out is not None and out.resolve().is_relative_to((source / "ILSVRC" if is_kaggle(source) else source).resolve()):
-        raise UsageError(f"the output {out} lies inside the source {source}: choose a folder beside it.")
+    if out is not None and seen.home is not None and out.resolve().is_relative_to(seen.home.resolve()):
+        raise UsageError(f"the output {out} lies inside the source {seen.name}: choose a folder beside it.")
 
 
 def refuse_foreign_tars(before: Manifest | None, root: str) -> None:
@@ -165,7 +170,7 @@ def describe(found: Source, config: PackConfig, plan: list[tuple[Picture, ...]])
     }
 
 
-def split_of(name: str, infix: str, parts: list[Written], told: dict[str, Any], source: Path, staging: Path) -> Split:
+def split_of(name: str, infix: str, parts: list[Written], told: dict[str, Any], source: str, staging: Path) -> Split:
     """What was written, and beside what decided its bytes: how many pictures were not tiled, by reason, and how many
     were skipped. Raises TarnError where nothing is left."""
     left: Counter[str] = sum((Counter(part.left) for part in parts), Counter())

@@ -23,18 +23,18 @@ def report_name(split: str, infix: str) -> str:
     return f"{split}{infix}.bad-pictures.jsonl"
 
 
-def refuse_damaged(written: Sequence[Written], skip: bool, source: Path) -> None:
+def refuse_damaged(written: Sequence[Written], skip: bool, source: str) -> None:
     """Raises TarnError that counts and names the unreadable pictures which must not be skipped."""
     problems = Problems()
     for damage in (damage for part in written for damage in part.damaged if not (skip and damage.lasting)):
         problems.add("unreadable pictures", f"{damage.picture.place}: {damage.problem}")
-    problems.raise_if_any(str(source))
+    problems.raise_if_any(source)
 
 
-def write_report(split: str, name: str, damaged: Sequence[Damage], source: Path, folder: Path) -> dict[str, Any]:
+def write_report(split: str, name: str, damaged: Sequence[Damage], source: str, folder: Path) -> dict[str, Any]:
     """One line of JSON for each picture, its path below the source; returns what the manifest says of it."""
     lines = [
-        {"split": split, "key": it.picture.key, "path": below(it.picture.place, str(source)), "problem": it.problem}
+        {"split": split, "key": it.picture.key, "path": below(it.picture.place, source), "problem": it.problem}
         for it in damaged
     ]
     raw = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode(errors="backslashreplace")
@@ -42,7 +42,7 @@ def write_report(split: str, name: str, damaged: Sequence[Damage], source: Path,
     return {"pictures": len(lines), "report": name, "sha256": hashlib.sha256(raw).hexdigest()}
 
 
-def refuse_empty(split: str, left: int, source: Path) -> None:
+def refuse_empty(split: str, left: int, source: str) -> None:
     """Raises TarnError for a split of which nothing is left."""
     if not left:
         raise TarnError(

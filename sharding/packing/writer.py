@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tarn.sharding.archives.archive import DamagedMemberError
 from tarn.sharding.format.archive import BLOCK, closing, entry
 from tarn.sharding.format.manifest import RECORD, ShardInfo, index_bytes
 from tarn.sharding.packing.files import SummedFile
@@ -93,6 +94,8 @@ def read_picture(picture: Picture, how: Preparation) -> Prepared:
         data = picture.place.read()
     except OSError as error:
         raise DamagedError(error.strerror or str(error), lasting=False) from error
+    except DamagedMemberError as error:
+        raise DamagedError(error.problem) from error
     if len(data) != picture.size:
         raise DamagedError(f"changed while it was packed, from {picture.size} to {len(data)} bytes", lasting=False)
     return prepare(data, picture, how)

@@ -1,73 +1,145 @@
-"""Which source a folder is; and where it is none, what it may be and what to give instead."""
+"""Which source it is that somebody gave: a path or a URL of a folder, a zip, or one of ILSVRC's tars."""
 
-from itertools import islice
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
-from tarn.sharding.sources import Source
+from tarn.sharding.sources import Source, ilsvrc
+from tarn.sharding.sources.devkit import PACKED
+from tarn.sharding.sources.disk import DiskFolder
 from tarn.sharding.sources.folder import read_folder
+from tarn.sharding.sources.hints import (
+    refuse_above_kaggle,
+    refuse_inside_of_kaggle,
+    refuse_tars,
+    refuse_what_holds_a_zip,
+    refuse_what_holds_tars,
+)
 from tarn.sharding.sources.kaggle import PICTURES, is_kaggle, read_kaggle
-from tarn.sharding.sources.splits import split_called
+from tarn.sharding.sources.store import list_store
+from tarn.sharding.sources.tree import Folder
+from tarn.sharding.sources.zips import ZipTree
 
-DEPTH = 2  # folders between a folder and the tars that it may hold
+KINDS = ("auto", "kaggle", "folder", "zip", "ilsvrc")
+ZIP_BEGINS = (b"PK\3\4", b"PK\5\6")
+SPLITS = ("train", "val")
 
 
-def read_source(source: Path, split: str) -> Source:
-    """split: train, val or all. Raises TarnError where the tree, or the split asked for, is not there or is empty."""
-    if source.is_file() and source.suffix == ".tar":
-        refuse_tars(source.parent, source.name)
-    if not source.is_dir():
-        raise UsageError(f"{source} is not a folder: give an unpacked Kaggle ILSVRC download or an ImageFolder tree.")
-    refuse_inside_of_kaggle(source)
-    wanted = ("train", "val") if split == "all" else (split,)
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was given. name: as people call it; what: in words; home: the folder on a disk in which nothing may be
+    written meanwhile; read: takes the names of splits."""
+
+    name: str
+    what: str
+    read: Callable[[tuple[str, ...]], Source]
+    home: Path | None = None
+
+
+def read_source(given: str | os.PathLike[str], split: str, kind: str = "auto") -> Source:
+    """split: train, val or all. Raises TarnError where the source, or the split asked for, is not there or is empty."""
+    return read_splits(look_at(given, kind), split)
+
+
+def read_splits(seen: Sight, split: str) -> Source:
+    wanted = SPLITS if split == "all" else (split,)
+    source = storage.local_path(seen.name)
     try:
-        found = read_kaggle(source, wanted) if is_kaggle(source) else read_folder(source, wanted)
+        found = seen.read(wanted)
         for name in found.splits or wanted:
             if not found.splits.get(name):
                 raise TarnError(
-                    f"{source} has no pictures of the split {name!r}: check the path or choose another --split."
+                    f"{seen.name} has no pictures of the split {name!r}: check the path or choose another --split."
                 )
     except TarnError:
-        refuse_what_holds_tars(source)
-        refuse_above_kaggle(source)
+        if source is not None and source.is_dir():
+            refuse_what_holds_a_zip(source)
+            if not ilsvrc.tars_in(seen.name):
+                refuse_what_holds_tars(source)
+            refuse_above_kaggle(source)
         raise
     return found
 
 
-def refuse_inside_of_kaggle(source: Path) -> None:
-    """A folder of the download itself, where val has no labels. With val in class folders (or without any) it is an
-    ImageFolder tree too, and taken."""
-    here = source.absolute()
-    for above in here.parents:
-        inside = [above.joinpath(*PICTURES.parts[: depth + 1]) for depth in range(len(PICTURES.parts))]
-        if is_kaggle(above) and here in inside and not (here == inside[-1] and is_sorted(here)):
-            raise UsageError(
-                f"{source} is a part of the Kaggle ILSVRC download in {above}: give that folder, {above}, which holds "
-                "the lists of labels beside ILSVRC; no file needs to be moved."
-            )
+def look_at(given: str | os.PathLike[str], kind: str = "auto") -> Sight:
+    """kind: what it is, auto to see for oneself. Raises UsageError for what is no source, or not of that kind."""
+    if kind not in KINDS:
+        raise UsageError(f"--source={kind} is unknown: choose one of {', '.join(KINDS)}.")
+    path = storage.local_path(given)
+    url = str(path) if path is not None else os.fspath(given).rstrip("/")
+    if path is not None and not path.exists():
+        raise UsageError(f"{url} is not there: give a folder of pictures, a zip, or the tars of ILSVRC 2012.")
+    folder, _, name = url.rpartition("/")
+    if kind == "zip" or (kind != "ilsvrc" and is_zip(url, path)):
+        return see_zip(url, kind)
+    if name in (ilsvrc.TRAIN, ilsvrc.VAL, PACKED):
+        return see_ilsvrc(url, folder or ("." if path is not None and not path.is_absolute() else "/"), kind)
+    if path is not None and not path.is_dir():
+        if path.suffix == ".tar":
+            refuse_tars(path.parent, path.name)
+        raise UsageError(f"{url} is no zip and no folder: give a folder of pictures, a zip, or ILSVRC 2012's tars.")
+    if kind == "ilsvrc" or (kind == "auto" and not has_pictures(path) and ilsvrc.tars_in(url)):
+        return see_ilsvrc(url, url, kind)
+    return see_disk(path, kind) if path is not None else see_store(url, kind)
 
 
-def is_sorted(home: Path) -> bool:
-    """Whether all its splits have class folders."""
-    splits = [path for path in home.iterdir() if path.is_dir() and split_called(path.name) in ("train", "val")]
-    return bool(splits) and all(any(path.is_dir() for path in split.iterdir()) for split in splits)
+def is_zip(url: str, path: Path | None) -> bool:
+    """By what it begins with; of a URL by its name alone."""
+    if path is None:
+        return url.lower().endswith(".zip")
+    if not path.is_file():
+        return False
+    return path.suffix.lower() == ".zip" or storage.read_range(url, 0, 4) in ZIP_BEGINS
 
 
-def refuse_above_kaggle(source: Path) -> None:
-    for path in sorted(source.iterdir()):
-        if path.is_dir() and is_kaggle(path):
-            raise UsageError(f"{source} holds the Kaggle ILSVRC download one folder deeper: give {path}.")
+def has_pictures(path: Path | None) -> bool:
+    """Whether a folder is the Kaggle tree, whatever else lies in it."""
+    return path is not None and is_kaggle(DiskFolder(path))
 
 
-def refuse_what_holds_tars(source: Path) -> None:
-    found = (path for depth in range(DEPTH) for path in source.glob("*/" * depth + "*.tar"))
-    names = [str(path.relative_to(source)) for path in islice(found, 1)]
-    if names:
-        refuse_tars(source, names[0])
+def see_zip(url: str, kind: str) -> Sight:
+    tree = ZipTree(url)
+    as_kaggle = kind == "kaggle" or (kind != "folder" and tree.is_kaggle)
+    what = f"a zip of {named(as_kaggle)} ({tree.count:,} members), read in place"
+    return Sight(url, what, lambda wanted: tree.read(wanted, as_kaggle))
 
 
-def refuse_tars(folder: Path, name: str) -> None:
-    raise UsageError(
-        f"{folder} holds tars ({name}), which are packed already: index them where they lie, by "
-        f"`python -m tarn.sharding index {folder}`."
-    )
+def see_ilsvrc(url: str, folder: str, kind: str) -> Sight:
+    if kind not in ("auto", "ilsvrc"):
+        raise UsageError(f"{url} is one of ILSVRC's tars, not of --source {kind}: leave --source out.")
+    there = ilsvrc.tars_in(folder)
+    if not there:
+        raise UsageError(f"{folder} holds neither {ilsvrc.TRAIN} nor {ilsvrc.VAL}: give the folder that does.")
+    what = f"the tars of ILSVRC 2012 ({', '.join(there)}), read in place"
+    return Sight(folder, what, lambda wanted: ilsvrc.read_ilsvrc(folder, wanted))
+
+
+def see_disk(path: Path, kind: str) -> Sight:
+    refuse_inside_of_kaggle(path)
+    root = DiskFolder(path)
+    as_kaggle = chosen(root, kind)
+    return Sight(str(path), named(as_kaggle), reader(root, as_kaggle), path / "ILSVRC" if as_kaggle else path)
+
+
+def see_store(url: str, kind: str) -> Sight:
+    root = list_store(url)
+    as_kaggle = chosen(root, kind)
+    return Sight(url, f"{named(as_kaggle)} in a store, each picture a request", reader(root, as_kaggle))
+
+
+def chosen(root: Folder, kind: str) -> bool:
+    """Whether a tree is read as Kaggle's."""
+    if kind == "kaggle" and not is_kaggle(root):
+        raise UsageError(f"{root} holds no {PICTURES}, so it is no --source kaggle: check the path.")
+    return kind == "kaggle" or (kind != "folder" and is_kaggle(root))
+
+
+def named(as_kaggle: bool) -> str:
+    return "the Kaggle ILSVRC download" if as_kaggle else "an ImageFolder tree"
+
+
+def reader(root: Folder, as_kaggle: bool) -> Callable[[tuple[str, ...]], Source]:
+    return lambda wanted: read_kaggle(root, wanted) if as_kaggle else read_folder(root, wanted)

@@ -1,26 +1,18 @@
 """torchvision's ImageFolder tree: train/<class>/**, val/<class>/**, called by any of the words for splits."""
 
+import errno
 from collections import Counter
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources import Picture, Problems, Source
 from tarn.sharding.sources.keys import unique_keys
-from tarn.sharding.sources.place import File
 from tarn.sharding.sources.splits import SYNONYMS, split_called
-from tarn.sharding.sources.tree import (
-    PassedOver,
-    entries_of,
-    folders_in,
-    is_folder,
-    is_picture,
-    leads_nowhere,
-    pictures_below,
-)
+from tarn.sharding.sources.tree import Folder, Found, PassedOver, folders_in, is_picture, pictures_below
 
 
-def read_folder(root: Path, wanted: tuple[str, ...]) -> Source:
+def read_folder(root: Folder, wanted: tuple[str, ...]) -> Source:
     """Classes are the sorted names of the folders in train (in val, where there is no train).
 
     A tree with test but no val gives its test pictures as the split val. Raises TarnError for what is no such tree.
@@ -32,7 +24,7 @@ def read_folder(root: Path, wanted: tuple[str, ...]) -> Source:
             f"{root} is neither a Kaggle ILSVRC tree (ILSVRC/Data/CLS-LOC) nor an ImageFolder tree "
             f"(train/<class>/*, val/<class>/*){hint_for(root)}."
         )
-    names = class_folders(homes.get("train") or homes["val"], PassedOver())
+    names = folders_in(homes["train" if "train" in homes else "val"], PassedOver())
     problems = Problems()
     splits = {
         split: read_split(home, names, problems, split == "train", passed)
@@ -43,13 +35,13 @@ def read_folder(root: Path, wanted: tuple[str, ...]) -> Source:
     return Source("folder", tuple(ClassInfo(name, name) for name in names), splits, passed)
 
 
-def split_homes(root: Path, passed: PassedOver) -> dict[str, Path]:
+def split_homes(root: Folder, passed: PassedOver) -> dict[str, Folder]:
     """The folder of each split that is packed. Raises UsageError where two may be of the same."""
     found: dict[str, list[str]] = {}
     for name in folders_in(root, passed):
         split = split_called(name)
         if split is None:
-            passed.add(f"folders called like no split ({', '.join(SYNONYMS)})", str(root / name))
+            passed.add(f"folders called like no split ({', '.join(SYNONYMS)})", f"{root}/{name}")
         else:
             found.setdefault(split, []).append(name)
     for split, names in found.items():
@@ -57,65 +49,64 @@ def split_homes(root: Path, passed: PassedOver) -> dict[str, Path]:
             raise UsageError(f"{root} holds {' and '.join(names)}, which all mean {split}: leave one of them there.")
     if "test" in found:
         if "val" in found:
-            passed.add("folders of test pictures, beside those of val", str(root / found["test"][0]))
+            passed.add("folders of test pictures, beside those of val", f"{root}/{found['test'][0]}")
         else:
             found["val"] = found["test"]
-    return {split: root / found[split][0] for split in ("train", "val") if split in found}
+    return {split: root.folder(found[split][0]) for split in ("train", "val") if split in found}
 
 
-def hint_for(root: Path) -> str:
+def hint_for(root: Folder) -> str:
     """What a folder without splits may be instead."""
-    folders = class_folders(root, PassedOver())
-    if not any(pictures_below(root / name) for name in folders):
+    folders = folders_in(root, PassedOver())
+    if not any(pictures_below(root, name, PassedOver()) for name in folders):
         return ""
     if split_called(root.name) is not None:
-        return f", but {root.name} holds classes as one split of such a tree does: give the folder above, {root.parent}"
-    return f" (it holds class folders itself: move them into {root / 'train'})"
+        above = str(root).rpartition("/")[0] or "."
+        return f", but {root.name} holds classes as one split of such a tree does: give the folder above, {above}"
+    return f" (it holds class folders itself: move them into {root}/train)"
 
 
 def read_split(
-    home: Path, names: list[str], problems: Problems, complete: bool, passed: PassedOver
+    home: Folder, names: list[str], problems: Problems, complete: bool, passed: PassedOver
 ) -> tuple[Picture, ...]:
     """Every picture below the class folders. With complete, a class without pictures is a problem."""
     labels = {name: label for label, name in enumerate(names)}
-    for name in class_folders(home, passed):
-        if name not in labels:
-            problems.add("class folders unknown to train", str(home / name))
+    there = set(folders_in(home, passed))
+    for name in sorted(there - set(labels)):
+        problems.add("class folders unknown to train", f"{home}/{name}")
     pass_over_loose(home, problems, passed)
-    found: list[tuple[Path, int]] = []
+    found: list[tuple[Found, int]] = []
     for name, label in labels.items():
-        paths = pictures_below(home / name, passed, home) if (home / name).is_dir() else []
-        if not paths and complete:
-            problems.add("classes without pictures", str(home / name))
-        found += [(path, label) for path in paths]
-    texts = [f"{path.relative_to(home).parent.as_posix()}/{path.stem}" for path, _ in found]
+        pictures = pictures_below(home, name, passed) if name in there else []
+        if not pictures and complete:
+            problems.add("classes without pictures", f"{home}/{name}")
+        found += [(picture, label) for picture in pictures]
+    paths = [PurePosixPath(picture.path) for picture, _ in found]
+    texts = [f"{path.parent.as_posix()}/{path.stem}" for path in paths]
     times = Counter(texts)
-    texts = [text if times[text] == 1 else f"{text}{path.suffix}" for text, (path, _) in zip(texts, found, strict=True)]
+    texts = [text if times[text] == 1 else f"{text}{path.suffix}" for text, path in zip(texts, paths, strict=True)]
     return listed(list(zip(unique_keys(texts), found, strict=True)), problems)
 
 
-def class_folders(home: Path, passed: PassedOver) -> list[str]:
-    """Sorted; hidden ones are passed over."""
-    return folders_in(home, passed)
-
-
-def pass_over_loose(home: Path, problems: Problems, passed: PassedOver) -> None:
+def pass_over_loose(home: Folder, problems: Problems, passed: PassedOver) -> None:
     """Files beside class folders, which have no label. A link that leads nowhere may have been a class."""
-    for entry in entries_of(home):
-        if not is_folder(entry) and is_picture(entry, passed):
-            if leads_nowhere(entry):
-                problems.add("links that lead nowhere", entry.path)
+    for entry in home.entries():
+        if not entry.is_folder and is_picture(entry, home, passed):
+            if entry.is_lost:
+                problems.add("links that lead nowhere", f"{home}/{entry.name}")
             else:
-                passed.add("pictures beside the class folders", entry.path)
+                passed.add("pictures beside the class folders", f"{home}/{entry.name}")
 
 
-def listed(named: list[tuple[str, tuple[Path, int]]], problems: Problems) -> tuple[Picture, ...]:
+def listed(named: list[tuple[str, tuple[Found, int]]], problems: Problems) -> tuple[Picture, ...]:
     """By key. What cannot be found behind its name, such as a link that leads nowhere, is added to the problems."""
     pictures = []
-    for key, (path, label) in named:
+    for key, (found, label) in named:
         try:
-            pictures.append(Picture(key, File(str(path)), label, path.stat().st_size))
+            pictures.append(Picture(key, found.place, label, found.place.length()))
+        except FileNotFoundError as error:
+            problems.add("links that lead nowhere", f"{found.place}: {error.strerror}")
         except OSError as error:
-            kind = "links that lead nowhere" if path.is_symlink() else "pictures that cannot be looked at"
-            problems.add(kind, f"{path}: {error.strerror}")
+            kind = "links that lead nowhere" if error.errno == errno.ELOOP else "pictures that cannot be looked at"
+            problems.add(kind, f"{found.place}: {error.strerror}")
     return tuple(sorted(pictures, key=lambda picture: picture.key))

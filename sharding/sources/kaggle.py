@@ -1,48 +1,52 @@
-"""The Kaggle ILSVRC download as it unpacks; val is labelled from LOC_val_solution.csv, no file is moved."""
+"""The Kaggle ILSVRC download, unpacked or a zip; val is labelled from LOC_val_solution.csv, no file is moved."""
 
 import csv
-from collections import Counter
-from pathlib import Path
+import io
 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
-from tarn.sharding.sources import Picture, Problems, Source
-from tarn.sharding.sources.folder import class_folders, listed, pass_over_loose
-from tarn.sharding.sources.keys import unique_keys
-from tarn.sharding.sources.tree import PassedOver, pictures_below
+from tarn.sharding.sources import Problems, Source
+from tarn.sharding.sources.labelled import Told, read_train, read_val
+from tarn.sharding.sources.tree import Folder, PassedOver
 
-PICTURES = Path("ILSVRC", "Data", "CLS-LOC")
+PICTURES = "ILSVRC/Data/CLS-LOC"
 SOLUTION, SYNSETS = "LOC_val_solution.csv", "LOC_synset_mapping.txt"
+ZIP = "imagenet-object-localization-challenge.zip"
 
 
-def is_kaggle(root: Path) -> bool:
-    return (root / PICTURES).is_dir()
+def is_kaggle(root: Folder) -> bool:
+    return root.folder(PICTURES).is_there()
 
 
-def read_kaggle(root: Path, wanted: tuple[str, ...]) -> Source:
+def read_kaggle(root: Folder, wanted: tuple[str, ...]) -> Source:
     """Class index: the rank of a wnid among the sorted wnids of LOC_synset_mapping.txt, in train and val alike.
 
     Raises TarnError that counts and names what does not fit together.
     """
-    classes = read_synsets(root / SYNSETS)
+    classes = read_synsets(root)
     labels = {info.wnid: label for label, info in enumerate(classes)}
     problems, passed, splits = Problems(), PassedOver(), {}
-    if "train" in wanted and (root / PICTURES / "train").is_dir():
-        splits["train"] = read_train(root / PICTURES / "train", labels, problems, passed)
-    if "val" in wanted and (root / PICTURES / "val").is_dir():
-        splits["val"] = read_val(root / PICTURES / "val", root / SOLUTION, labels, problems, passed)
+    train, val = (root.folder(f"{PICTURES}/{split}") for split in ("train", "val"))
+    if "train" in wanted and train.is_there():
+        splits["train"] = read_train(train, labels, SYNSETS, problems, passed)
+    if "val" in wanted and val.is_there():
+        splits["val"] = read_val(val, Told(read_solution(root, labels, problems), SOLUTION), problems, passed)
     problems.raise_if_any(str(root))
     return Source("kaggle", classes, splits, passed)
 
 
-def read_synsets(path: Path) -> tuple[ClassInfo, ...]:
-    """Lines of `wnid name, other name`, sorted here by wnid."""
+def read_text(root: Folder, name: str, why: str) -> str:
+    """UTF-8, whatever its line ends, with or without a mark of its byte order. Raises TarnError."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        return root.read(name).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise TarnError(f"{path} cannot be read ({error}): it names the classes, unpack it beside ILSVRC.") from error
+        raise TarnError(f"{root}/{name} cannot be read ({error}): it {why}, unpack it beside ILSVRC.") from error
+
+
+def read_synsets(root: Folder) -> tuple[ClassInfo, ...]:
+    """Lines of `wnid name, other name`, sorted here by wnid."""
     problems, infos = Problems(), {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(root, SYNSETS, "names the classes").splitlines(), 1):
         wnid, _, name = line.strip().partition(" ")
         if not wnid:
             continue
@@ -50,55 +54,21 @@ def read_synsets(path: Path) -> tuple[ClassInfo, ...]:
             problems.add("wnids listed twice", f"{wnid} in line {number}")
         infos[wnid] = ClassInfo(wnid, name.strip() or wnid)
     if not infos:
-        problems.add("lines of `wnid name` expected but none found", path.name)
-    problems.raise_if_any(str(path))
+        problems.add("lines of `wnid name` expected but none found", SYNSETS)
+    problems.raise_if_any(f"{root}/{SYNSETS}")
     return tuple(infos[wnid] for wnid in sorted(infos))
 
 
-def read_train(home: Path, labels: dict[str, int], problems: Problems, passed: PassedOver) -> tuple[Picture, ...]:
-    found: list[tuple[Path, int]] = []
-    folders = class_folders(home, passed)
-    pass_over_loose(home, problems, passed)
-    for wnid in folders:
-        if wnid not in labels:
-            problems.add(f"wnids unknown to {SYNSETS}", str(home / wnid))
-            continue
-        paths = pictures_below(home / wnid, passed, home)
-        if not paths:
-            problems.add("class folders without pictures", str(home / wnid))
-        found += [(path, labels[wnid]) for path in paths]
-    for wnid in sorted(set(labels) - set(folders)):
-        problems.add("wnids without a training folder (unpacked in part? else take them out of the list)", wnid)
-    return named(found, problems)
-
-
-def read_val(
-    home: Path, solution: Path, labels: dict[str, int], problems: Problems, passed: PassedOver
-) -> tuple[Picture, ...]:
-    """Flat as downloaded, or moved into class folders by one of the usual scripts: the CSV alone gives the label."""
-    told = read_solution(solution, labels, problems)
-    paths: dict[str, Path] = {}
-    for path in pictures_below(home, passed):
-        if path.stem in paths:
-            problems.add("val pictures of one name", f"{path} and {paths[path.stem]}")
-        paths[path.stem] = path
-    for name in sorted(set(paths) - set(told)):
-        problems.add(f"val pictures without a row in {SOLUTION}", paths[name].name)
-    for name in sorted(set(told) - set(paths)):
-        problems.add(f"rows of {SOLUTION} without a picture in val", name)
-    return named([(path, told[name]) for name, path in paths.items() if told.get(name, -1) >= 0], problems)
-
-
-def read_solution(path: Path, labels: dict[str, int], problems: Problems) -> dict[str, int]:
+def read_solution(root: Folder, labels: dict[str, int], problems: Problems) -> dict[str, int]:
     """Image name to class index, -1 where the row itself is a problem. A row: `ImageId,wnid x y x y wnid x y x y `."""
     told: dict[str, int] = {}
+    text = read_text(root, SOLUTION, "labels val")
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TarnError(f"{path} cannot be read ({error}): it labels val, unpack it beside ILSVRC.") from error
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise TarnError(f"{root}/{SOLUTION} cannot be read ({error}): download it again.") from error
     if not rows or [cell.strip() for cell in rows[0]] != ["ImageId", "PredictionString"]:
-        raise TarnError(f"{path} starts with {rows[:1]}, expected the header ImageId,PredictionString.")
+        raise TarnError(f"{root}/{SOLUTION} starts with {rows[:1]}, expected the header ImageId,PredictionString.")
     for number, row in enumerate(rows[1:], 2):
         if not any(cell.strip() for cell in row):
             continue
@@ -115,11 +85,3 @@ def read_solution(path: Path, labels: dict[str, int], problems: Problems) -> dic
         else:
             told[name] = labels[wnids[0]]
     return told
-
-
-def named(found: list[tuple[Path, int]], problems: Problems) -> tuple[Picture, ...]:
-    times = Counter(path.stem for path, _ in found)  # unique in the real set, perhaps not in somebody's own
-    texts = [
-        path.stem if times[path.stem] == 1 else f"{path.parent.name}_{path.stem}{path.suffix}" for path, _ in found
-    ]
-    return listed(list(zip(unique_keys(texts), found, strict=True)), problems)

@@ -1,4 +1,4 @@
-"""A folder and all below it: which pictures are meant, and what is passed over, counted and named.
+"""A folder and all below it, wherever it lies: which pictures are meant, and what is passed over, counted and named.
 
 - Hidden files and folders are no part of a dataset: those that begin with a dot, and those that systems and NAS boxes
   put beside files of others.
@@ -9,9 +9,9 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Protocol
 
-from tarn.sharding.errors import TarnError
+from tarn.sharding.sources.place import Place
 
 PICTURES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # ImageFolder's
 MORE_PICTURES = (".gif", ".avif", ".jp2", ".j2k", ".mpo", ".jfif", ".jpe", ".pbm", ".pnm")  # Pillow reads them too
@@ -25,6 +25,69 @@ SHOWN = 3
 Identity = tuple[int, int] | str
 
 
+class FilePlace(Place, Protocol):
+    """A place that knows how long it is."""
+
+    def length(self) -> int:
+        """Bytes of the picture's file. Raises OSError where it cannot be looked at."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Of a folder. is_lost: a link that leads nowhere."""
+
+    name: str
+    is_folder: bool
+    is_link: bool = False
+    is_lost: bool = False
+
+
+class Folder(Protocol):
+    """On a disk or in an archive. str(folder): what people call it; name: the last part of that."""
+
+    @property
+    def name(self) -> str: ...
+
+    def entries(self) -> list[Entry]:
+        """Sorted by name. Raises TarnError where it cannot be listed."""
+        ...
+
+    def folder(self, name: str) -> "Folder":
+        """One below it, which may not be there; name: with slashes where it lies deeper."""
+        ...
+
+    def is_there(self) -> bool: ...
+
+    def place(self, name: str) -> FilePlace:
+        """Of a file in it."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """A small file in it. Raises OSError, TarnError."""
+        ...
+
+    def identity(self) -> Identity | None:
+        """The same whatever way leads to it."""
+        ...
+
+    def around(self) -> set[Identity]:
+        """Identities of the folder and of all that hold it, by whatever way."""
+        ...
+
+    def is_read_in(self, home: "Folder") -> bool:
+        """Whether what it links to lies below home, in no hidden folder."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A picture's file. path: below the folder of its split."""
+
+    path: str
+    place: FilePlace
+
+
 @dataclass(slots=True)
 class PassedOver:
     """What is no part of a dataset, by kind, so that it is told in one line."""
@@ -33,6 +96,10 @@ class PassedOver:
 
     def add(self, kind: str, name: str) -> None:
         self.found.setdefault(kind, []).append(name)
+
+    def take(self, other: "PassedOver") -> None:
+        for kind, names in other.found.items():
+            self.found.setdefault(kind, []).extend(names)
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -50,92 +117,60 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in SYSTEM
 
 
-def pictures_below(folder: Path, passed: PassedOver | None = None, home: Path | None = None) -> list[Path]:
-    """Every file with a picture's ending, in subfolders too; home: of the whole split. Raises TarnError naming a folder
-    that cannot be listed."""
-    passed = passed if passed is not None else PassedOver()
-    above = {found for path in (folder, *folder.absolute().parents, *folder.resolve().parents) if (found := of(path))}
-    return list(walk(folder, set(above), above, passed, (home or folder).resolve()))
+def pictures_below(home: Folder, name: str, passed: PassedOver) -> list[Found]:
+    """Every file with a picture's ending in a folder of a split's home ("": in all of it), in subfolders too. Raises
+    TarnError naming a folder that cannot be listed."""
+    folder = home.folder(name) if name else home
+    around = folder.around()
+    return list(walk(folder, f"{name}/" if name else "", set(around), around, passed, home))
 
 
-def walk(folder: Path, seen: set[Identity], above: set[Identity], passed: PassedOver, home: Path) -> Iterator[Path]:
-    """seen: folders that were read or are being read. above: those that hold this one. home: real path."""
-    folders: list[os.DirEntry[str]] = []
-    for entry in entries_of(folder):
-        if is_folder(entry):
-            folders.append(entry)
-        elif is_picture(entry, passed):
-            yield Path(entry.path)
-    for entry in folders:
-        path = Path(entry.path)
-        here = of(path)
+def walk(
+    folder: Folder, path: str, seen: set[Identity], above: set[Identity], passed: PassedOver, home: Folder
+) -> Iterator[Found]:
+    """path: of the folder below home. seen: folders that were read or are being read. above: those that hold this
+    one."""
+    entries = folder.entries()
+    for entry in entries:
+        if not entry.is_folder and is_picture(entry, folder, passed):
+            yield Found(path + entry.name, folder.place(entry.name))
+    for entry in entries:
+        if not entry.is_folder:
+            continue
+        inner = folder.folder(entry.name)
+        here = inner.identity()
         if is_hidden(entry.name):
-            passed.add("hidden folders", entry.path)
+            passed.add("hidden folders", str(inner))
         elif here in above:
-            passed.add("links to a folder above", entry.path)
-        elif here in seen or (entry.is_symlink() and is_read_there(path, home)):
-            passed.add("links to a folder that is read elsewhere", entry.path)
+            passed.add("links to a folder above", str(inner))
+        elif here in seen or (entry.is_link and inner.is_read_in(home)):
+            passed.add("links to a folder that is read elsewhere", str(inner))
         else:
-            if here is not None:
-                seen.add(here)
-            yield from walk(path, seen, above | ({here} if here is not None else set()), passed, home)
+            known = {here} if here is not None else set()
+            seen |= known
+            yield from walk(inner, f"{path}{entry.name}/", seen, above | known, passed, home)
 
 
-def entries_of(folder: Path) -> list[os.DirEntry[str]]:
-    """Sorted by name."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        raise TarnError(f"{folder} cannot be listed ({error.strerror}): check the disk and its permissions.") from error
-
-
-def is_read_there(link: Path, home: Path) -> bool:
-    """Whether a link leads to a folder of the same split, and no hidden one."""
-    target = link.resolve()
-    return target.is_relative_to(home) and not any(map(is_hidden, target.relative_to(home).parts))
-
-
-def is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        return False
-
-
-def leads_nowhere(entry: os.DirEntry[str]) -> bool:
-    return entry.is_symlink() and not os.path.exists(entry.path)  # noqa: PTH110
-
-
-def is_picture(entry: os.DirEntry[str], passed: PassedOver) -> bool:
+def is_picture(entry: Entry, folder: Folder, passed: PassedOver) -> bool:
     """By its name; what is none is passed over. A link that leads nowhere may have been one, and is told when it is
     looked at."""
     ending = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122  a million Path objects take seconds
     if entry.name.startswith(".") or entry.name.lower() in SYSTEM_FILES:
-        passed.add("hidden files", entry.path)
-    elif ending in EXTENSIONS or leads_nowhere(entry):
+        passed.add("hidden files", f"{folder}/{entry.name}")
+    elif ending in EXTENSIONS or entry.is_lost:
         return True
     else:
-        passed.add(f"files ending in {ending}" if ending else "files without an ending", entry.path)
+        passed.add(f"files ending in {ending}" if ending else "files without an ending", f"{folder}/{entry.name}")
     return False
 
 
-def of(path: Path) -> Identity | None:
-    """Of a folder, whatever way leads to it: device and inode, its real path where a file system has none."""
-    try:
-        told = path.stat()
-    except OSError:
-        return None
-    return (told.st_dev, told.st_ino) if told.st_ino else os.path.realpath(path)
-
-
-def folders_in(home: Path, passed: PassedOver) -> list[str]:
+def folders_in(home: Folder, passed: PassedOver) -> list[str]:
     """Names of the folders directly in a folder, sorted; hidden ones are passed over."""
     found = []
-    for entry in entries_of(home):
-        if is_folder(entry):
+    for entry in home.entries():
+        if entry.is_folder:
             if is_hidden(entry.name):
-                passed.add("hidden folders", entry.path)
+                passed.add("hidden folders", f"{home}/{entry.name}")
             else:
                 found.append(entry.name)
     return found

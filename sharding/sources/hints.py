@@ -1,0 +1,55 @@
+"""What is no source, and still close to one: what to give instead."""
+
+from itertools import islice
+from pathlib import Path
+
+from tarn.sharding.errors import UsageError
+from tarn.sharding.sources.disk import DiskFolder
+from tarn.sharding.sources.kaggle import PICTURES, ZIP, is_kaggle
+from tarn.sharding.sources.splits import split_called
+
+DEPTH = 2  # folders between a folder and the tars that it may hold
+
+
+def refuse_inside_of_kaggle(source: Path) -> None:
+    """A folder of the download itself, where val has no labels. With val in class folders (or without any) it is an
+    ImageFolder tree too, and taken."""
+    here, parts = source.absolute(), PICTURES.split("/")
+    for above in here.parents:
+        inside = [above.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
+        if is_kaggle(DiskFolder(above)) and here in inside and not (here == inside[-1] and is_sorted(here)):
+            raise UsageError(
+                f"{source} is a part of the Kaggle ILSVRC download in {above}: give that folder, {above}, which holds "
+                "the lists of labels beside ILSVRC; no file needs to be moved."
+            )
+
+
+def is_sorted(home: Path) -> bool:
+    """Whether all its splits have class folders."""
+    splits = [path for path in home.iterdir() if path.is_dir() and split_called(path.name) in ("train", "val")]
+    return bool(splits) and all(any(path.is_dir() for path in split.iterdir()) for split in splits)
+
+
+def refuse_above_kaggle(source: Path) -> None:
+    for path in sorted(source.iterdir()):
+        if path.is_dir() and is_kaggle(DiskFolder(path)):
+            raise UsageError(f"{source} holds the Kaggle ILSVRC download one folder deeper: give {path}.")
+
+
+def refuse_what_holds_a_zip(source: Path) -> None:
+    if (source / ZIP).is_file():
+        raise UsageError(f"{source} holds the Kaggle ILSVRC download as a zip: give {source / ZIP}.")
+
+
+def refuse_what_holds_tars(source: Path) -> None:
+    found = (path for depth in range(DEPTH) for path in source.glob("*/" * depth + "*.tar"))
+    names = [str(path.relative_to(source)) for path in islice(found, 1)]
+    if names:
+        refuse_tars(source, names[0])
+
+
+def refuse_tars(folder: Path, name: str) -> None:
+    raise UsageError(
+        f"{folder} holds tars ({name}), which are packed already: index them where they lie, by "
+        f"`python -m tarn.sharding index {folder}`."
+    )

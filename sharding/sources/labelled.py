@@ -1,0 +1,68 @@
+"""Pictures of ImageNet's two splits, wherever they come from: the same pictures get the same keys and labels."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from tarn.sharding.sources import Picture, Problems
+from tarn.sharding.sources.folder import listed, pass_over_loose
+from tarn.sharding.sources.keys import unique_keys
+from tarn.sharding.sources.tree import Folder, Found, PassedOver, folders_in, pictures_below
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a list tells of val. labels: by the name of a picture, -1 where its row is a problem itself; file: the
+    list's name; row: what a line of it is called."""
+
+    labels: Mapping[str, int]
+    file: str
+    row: str = "row"
+
+
+def read_train(
+    home: Folder, labels: Mapping[str, int], file: str, problems: Problems, passed: PassedOver
+) -> tuple[Picture, ...]:
+    """Folders called by their wnids. labels: of all wnids, as the file of that name tells."""
+    found: list[tuple[Found, int]] = []
+    folders = folders_in(home, passed)
+    pass_over_loose(home, problems, passed)
+    for wnid in folders:
+        if wnid not in labels:
+            problems.add(f"wnids unknown to {file}", str(home.folder(wnid)))
+            continue
+        pictures = pictures_below(home, wnid, passed)
+        if not pictures:
+            problems.add("class folders without pictures", str(home.folder(wnid)))
+        found += [(picture, labels[wnid]) for picture in pictures]
+    for wnid in sorted(set(labels) - set(folders)):
+        problems.add("wnids without a training folder (unpacked in part? else take them out of the list)", wnid)
+    return named(found, problems)
+
+
+def read_val(home: Folder, told: Told, problems: Problems, passed: PassedOver) -> tuple[Picture, ...]:
+    """Flat as downloaded, or moved into class folders by one of the usual scripts: the list alone gives the label."""
+    found: dict[str, Found] = {}
+    for picture in pictures_below(home, "", passed):
+        name = PurePosixPath(picture.path).stem
+        if name in found:
+            problems.add("val pictures of one name", f"{picture.place} and {found[name].place}")
+        found[name] = picture
+    for name in sorted(set(found) - set(told.labels)):
+        problems.add(f"val pictures without a {told.row} in {told.file}", PurePosixPath(found[name].path).name)
+    for name in sorted(set(told.labels) - set(found)):
+        problems.add(f"{told.row}s of {told.file} without a picture in val", name)
+    labels = told.labels
+    return named([(picture, labels[name]) for name, picture in found.items() if labels.get(name, -1) >= 0], problems)
+
+
+def named(found: list[tuple[Found, int]], problems: Problems) -> tuple[Picture, ...]:
+    paths = [PurePosixPath(picture.path) for picture, _ in found]
+    times = Counter(path.stem for path in paths)  # unique in the real set, perhaps not in somebody's own
+    texts = [path.stem if times[path.stem] == 1 else f"{folder_of(path)}_{path.stem}{path.suffix}" for path in paths]
+    return listed(list(zip(unique_keys(texts), found, strict=True)), problems)
+
+
+def folder_of(path: PurePosixPath) -> str:
+    return path.parent.name
