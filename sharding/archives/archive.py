@@ -35,16 +35,13 @@ class Archive:
     def __init__(self, url: str, stamp: tuple[int, ...] | None = None) -> None:
         self.url, self.told, self.lock = url, stamp, threading.Lock()
         self.door: Door | None = None
+        self.is_local = storage.local_path(url) is not None
 
     def __reduce__(self) -> tuple[type["Archive"], tuple[str, tuple[int, ...] | None]]:
         return Archive, (self.url, self.told)
 
     def __str__(self) -> str:
         return self.url
-
-    @property
-    def is_local(self) -> bool:
-        return storage.local_path(self.url) is not None
 
     @property
     def size(self) -> int:

@@ -47,6 +47,10 @@ class TarMember:
     def __str__(self) -> str:
         return f"{self.archive}/{self.path}"
 
+    @property
+    def is_far(self) -> bool:
+        return not self.archive.is_local
+
     def length(self) -> int:
         return self.size
 

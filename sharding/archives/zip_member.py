@@ -27,6 +27,10 @@ class ZipMember:
     def __str__(self) -> str:
         return f"{self.archive}/{self.path}"
 
+    @property
+    def is_far(self) -> bool:
+        return not self.archive.is_local
+
     def length(self) -> int:
         return self.size
 

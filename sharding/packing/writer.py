@@ -14,6 +14,7 @@ from tarn.sharding.format.manifest import RECORD, ShardInfo, index_bytes
 from tarn.sharding.packing.files import SummedFile
 from tarn.sharding.packing.inspection import ending
 from tarn.sharding.packing.preparation import DamagedError, Preparation, Prepared, prepare
+from tarn.sharding.packing.reading import reading
 from tarn.sharding.sources import Picture
 from tarn.sharding.sources.place import ending_of
 
@@ -60,9 +61,9 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
     path.parent.mkdir(parents=True, exist_ok=True)
     position = 0
     with SummedFile(path) as file:
-        for picture in task.pictures:
+        for picture, read in reading(task.pictures):
             try:
-                prepared = read_picture(picture, task.preparation)
+                prepared = read_picture(picture, read, task.preparation)
             except DamagedError as error:
                 damaged.append(Damage(picture, str(error), error.lasting))
                 continue
@@ -88,10 +89,10 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
     return Written(ShardInfo(task.name, len(records), size, sha256, index_sha256), tuple(damaged), left)
 
 
-def read_picture(picture: Picture, how: Preparation) -> Prepared:
+def read_picture(picture: Picture, read: Callable[[], bytes], how: Preparation) -> Prepared:
     """Raises DamagedError for one that cannot be read, or is not what was planned."""
     try:
-        data = picture.place.read()
+        data = read()
     except OSError as error:
         raise DamagedError(error.strerror or str(error), lasting=False) from error
     except DamagedMemberError as error:

@@ -104,6 +104,8 @@ def structure(elements: Elements, count: int, depth: int) -> "Value":
     (width,) = numbers(*elements.next(), elements.order)
     raw = bytes(elements.next()[1])
     names = [raw[at : at + int(width)].split(b"\0")[0].decode("latin-1") for at in range(0, len(raw), int(width) or 1)]
+    if count > len(elements.data):
+        raise NotMatlabError(f"it claims a structure of {count} elements")
     rows: list[dict[str, Value]] = []
     for _ in range(count):
         row = {}

@@ -32,6 +32,11 @@ class File:
         return read_file(self.path)
 
 
+def is_far(place: Place) -> bool:
+    """Whether to read it is a request over a network, so that many are better made at a time."""
+    return getattr(place, "is_far", False) is True
+
+
 def ending_of(place: Place) -> str:
     """Of its name, with the dot, as it is written there."""
     return PurePosixPath(str(place)).suffix

@@ -19,6 +19,10 @@ class StoredFile:
     def __str__(self) -> str:
         return self.url
 
+    @property
+    def is_far(self) -> bool:
+        return True
+
     def length(self) -> int:
         return self.size
 

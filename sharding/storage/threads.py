@@ -16,7 +16,7 @@ class Threads:
         self.most, self.name = most, name
         self.started = 0
         self.idle = threading.Semaphore(0)
-        self.work: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self.work: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
 
     def submit(self, action: Callable[[], T]) -> "Future[T]":
         future: Future[T] = Future()
@@ -26,12 +26,17 @@ class Threads:
             threading.Thread(target=self.run, name=f"{self.name}-{self.started}", daemon=True).start()
         return future
 
+    def end(self) -> None:
+        """Each ends behind what it is at; nothing may be submitted any more."""
+        for _ in range(self.started):
+            self.work.put(None)
+
     def run(self) -> None:
-        while True:
-            future, action = self.work.get()
+        while (told := self.work.get()) is not None:
+            future, action = told
             try:
                 future.set_result(action())
             except BaseException as error:
                 future.set_exception(error)
-            del future, action  # not kept alive while waiting
+            del told, future, action  # not kept alive while waiting
             self.idle.release()
