@@ -75,6 +75,16 @@ def pack(
     interrupt too, has a note that says what was published. tell: takes a line on what the source holds beside pictures.
     """
     root = given(root)
+    name, found = read(source, root, config, tell)
+    with only_writer(root):
+        return pack_alone(name, found, root, config)
+
+
+def read(
+    source: str | os.PathLike[str], root: str, config: PackConfig, tell: Callable[[str], Any]
+) -> tuple[str, Source]:
+    """The source's name and what it holds, looked at and counted. What was made for reading it is gone then: of two
+    million members of a zip, a gigabyte."""
     seen = look_at(source, config.source)
     refuse_overlap(seen, root)
     tell(f"source: {seen.what}, {seen.name}")
@@ -83,8 +93,7 @@ def pack(
         tell(f"passed over: {found.passed}")
     for note in compare(found, config.expect, seen.name):
         tell(f"counts: {note}")
-    with only_writer(root):
-        return pack_alone(seen.name, found, root, config)
+    return seen.name, found
 
 
 def given(root: str | os.PathLike[str]) -> str:

@@ -76,4 +76,4 @@ def identity(path: Path) -> Identity | None:
 
 def pictures_in(folder: Path) -> list[Path]:
     """Every file below a folder with a picture's ending. Raises TarnError naming a folder that cannot be listed."""
-    return [folder / found.path for found in pictures_below(DiskFolder(folder), "", PassedOver())]
+    return [folder / found.folder / found.name for found in pictures_below(DiskFolder(folder), "", PassedOver())]

@@ -2,7 +2,7 @@
 
 import errno
 from collections import Counter
-from pathlib import PurePosixPath
+from collections.abc import Iterable
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.manifest import ClassInfo
@@ -81,11 +81,12 @@ def read_split(
         if not pictures and complete:
             problems.add("classes without pictures", f"{home}/{name}")
         found += [(picture, label) for picture in pictures]
-    paths = [PurePosixPath(picture.path) for picture, _ in found]
-    texts = [f"{path.parent.as_posix()}/{path.stem}" for path in paths]
+    texts = [f"{picture.folder}/{picture.stem}" for picture, _ in found]
     times = Counter(texts)
-    texts = [text if times[text] == 1 else f"{text}{path.suffix}" for text, path in zip(texts, paths, strict=True)]
-    return listed(list(zip(unique_keys(texts), found, strict=True)), problems)
+    texts = [
+        text if times[text] == 1 else f"{text}{picture.suffix}" for text, (picture, _) in zip(texts, found, strict=True)
+    ]
+    return listed(zip(unique_keys(texts), found, strict=True), problems)
 
 
 def pass_over_loose(home: Folder, problems: Problems, passed: PassedOver) -> None:
@@ -98,7 +99,7 @@ def pass_over_loose(home: Folder, problems: Problems, passed: PassedOver) -> Non
                 passed.add("pictures beside the class folders", f"{home}/{entry.name}")
 
 
-def listed(named: list[tuple[str, tuple[Found, int]]], problems: Problems) -> tuple[Picture, ...]:
+def listed(named: Iterable[tuple[str, tuple[Found, int]]], problems: Problems) -> tuple[Picture, ...]:
     """By key. What cannot be found behind its name, such as a link that leads nowhere, is added to the problems."""
     pictures = []
     for key, (found, label) in named:
@@ -109,4 +110,5 @@ def listed(named: list[tuple[str, tuple[Found, int]]], problems: Problems) -> tu
         except OSError as error:
             kind = "links that lead nowhere" if error.errno == errno.ELOOP else "pictures that cannot be looked at"
             problems.add(kind, f"{found.place}: {error.strerror}")
-    return tuple(sorted(pictures, key=lambda picture: picture.key))
+    pictures.sort(key=lambda picture: picture.key)
+    return tuple(pictures)

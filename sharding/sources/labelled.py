@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from tarn.sharding.sources import Picture, Problems
 from tarn.sharding.sources.folder import listed, pass_over_loose
@@ -45,12 +44,12 @@ def read_val(home: Folder, told: Told, problems: Problems, passed: PassedOver) -
     """Flat as downloaded, or moved into class folders by one of the usual scripts: the list alone gives the label."""
     found: dict[str, Found] = {}
     for picture in pictures_below(home, "", passed):
-        name = PurePosixPath(picture.path).stem
+        name = picture.stem
         if name in found:
             problems.add("val pictures of one name", f"{picture.place} and {found[name].place}")
         found[name] = picture
     for name in sorted(set(found) - set(told.labels)):
-        problems.add(f"val pictures without a {told.row} in {told.file}", PurePosixPath(found[name].path).name)
+        problems.add(f"val pictures without a {told.row} in {told.file}", found[name].name)
     for name in sorted(set(told.labels) - set(found)):
         problems.add(f"{told.row}s of {told.file} without a picture in val", name)
     labels = told.labels
@@ -58,11 +57,9 @@ def read_val(home: Folder, told: Told, problems: Problems, passed: PassedOver) -
 
 
 def named(found: list[tuple[Found, int]], problems: Problems) -> tuple[Picture, ...]:
-    paths = [PurePosixPath(picture.path) for picture, _ in found]
-    times = Counter(path.stem for path in paths)  # unique in the real set, perhaps not in somebody's own
-    texts = [path.stem if times[path.stem] == 1 else f"{folder_of(path)}_{path.stem}{path.suffix}" for path in paths]
-    return listed(list(zip(unique_keys(texts), found, strict=True)), problems)
-
-
-def folder_of(path: PurePosixPath) -> str:
-    return path.parent.name
+    times = Counter(picture.stem for picture, _ in found)  # unique in the real set, perhaps not in somebody's own
+    texts = [
+        picture.stem if times[picture.stem] == 1 else f"{picture.above}_{picture.stem}{picture.suffix}"
+        for picture, _ in found
+    ]
+    return listed(zip(unique_keys(texts), found, strict=True), problems)

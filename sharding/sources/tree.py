@@ -82,10 +82,25 @@ class Folder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A picture's file. path: below the folder of its split."""
+    """A picture's file. folder: below that of its split, empty for none; name: of the file itself."""
 
-    path: str
+    folder: str
+    name: str
     place: FilePlace
+
+    @property
+    def stem(self) -> str:
+        return os.path.splitext(self.name)[0]  # noqa: PTH122  a million Path objects take half a gigabyte
+
+    @property
+    def suffix(self) -> str:
+        """With its dot."""
+        return os.path.splitext(self.name)[1]  # noqa: PTH122
+
+    @property
+    def above(self) -> str:
+        """The name of the folder that it lies in."""
+        return self.folder.rpartition("/")[2]
 
 
 @dataclass(slots=True)
@@ -122,7 +137,7 @@ def pictures_below(home: Folder, name: str, passed: PassedOver) -> list[Found]:
     TarnError naming a folder that cannot be listed."""
     folder = home.folder(name) if name else home
     around = folder.around()
-    return list(walk(folder, f"{name}/" if name else "", set(around), around, passed, home))
+    return list(walk(folder, name, set(around), around, passed, home))
 
 
 def walk(
@@ -133,7 +148,7 @@ def walk(
     entries = folder.entries()
     for entry in entries:
         if not entry.is_folder and is_picture(entry, folder, passed):
-            yield Found(path + entry.name, folder.place(entry.name))
+            yield Found(path, entry.name, folder.place(entry.name))
     for entry in entries:
         if not entry.is_folder:
             continue
@@ -148,7 +163,7 @@ def walk(
         else:
             known = {here} if here is not None else set()
             seen |= known
-            yield from walk(inner, f"{path}{entry.name}/", seen, above | known, passed, home)
+            yield from walk(inner, f"{path}/{entry.name}" if path else entry.name, seen, above | known, passed, home)
 
 
 def is_picture(entry: Entry, folder: Folder, passed: PassedOver) -> bool:
