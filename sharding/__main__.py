@@ -149,6 +149,8 @@ def run_pack(args: argparse.Namespace) -> int:
         if not args.no_tile and (left := split.packed.get("left_untiled")):
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in left.items())
             print(f"        stored as they are, not tiled: {reasons}")
+        if content := split.packed.get("content"):
+            print(f"        told by content: {', '.join(f'{count:,} {what}' for what, count in content.items())}")
         if split.skipped:
             print(f"        skipped as unreadable: {split.skipped:,}, named in {join(args.root, str(split.report))}")
     for note in notes(args.root):

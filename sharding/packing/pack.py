@@ -185,7 +185,10 @@ def split_of(name: str, infix: str, parts: list[Written], told: dict[str, Any], 
     left: Counter[str] = sum((Counter(part.left) for part in parts), Counter())
     infos = tuple(part.info for part in parts if part.info is not None)
     refuse_empty(name, len(infos), source)
+    content: Counter[str] = sum((Counter(part.content) for part in parts), Counter())
     packed = {**told, "left_untiled": dict(sorted(left.items()))}
+    if content:
+        packed["content"] = dict(sorted(content.items()))
     damaged = [damage for part in parts for damage in part.damaged]
     if damaged:
         packed["skipped"] = write_report(name, report_name(name, infix), damaged, source, staging)
@@ -197,7 +200,7 @@ def is_current(before: Manifest | None, split: str, told: dict[str, Any], root: 
     if before is None or split not in before.splits or config.overwrite:
         return False
     there = before.splits[split]
-    packed = {name: value for name, value in there.packed.items() if name not in ("left_untiled", "skipped")}
+    packed = {name: value for name, value in there.packed.items() if name not in ("left_untiled", "content", "skipped")}
     changed = [name for name in told | packed if packed.get(name) != told.get(name)]
     if there.skipped and config.bad != "skip":
         changed.append("--bad (it left out unreadable pictures)")

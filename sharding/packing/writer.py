@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from tarn.sharding.archives.archive import DamagedMemberError
 from tarn.sharding.format.archive import BLOCK, closing, entry
 from tarn.sharding.format.manifest import RECORD, ShardInfo, index_bytes
+from tarn.sharding.packing.content import oddity
 from tarn.sharding.packing.files import SummedFile
 from tarn.sharding.packing.inspection import ending
 from tarn.sharding.packing.preparation import DamagedError, Preparation, Prepared, prepare
@@ -44,31 +45,35 @@ class Damage:
 class Written:
     """The shard as the manifest lists it; None where nothing is left of it, or a picture kept it from being written.
 
-    damaged: unreadable pictures, in the order of the plan. left: how many pictures were not tiled, by reason.
+    damaged: unreadable pictures, in the order of the plan. left: how many pictures were not tiled, by reason. content:
+    how many are something else than their name says, or in CMYK, by what they are.
     """
 
     info: ShardInfo | None
     damaged: tuple[Damage, ...]
     left: Mapping[str, int]
+    content: Mapping[str, int] = field(default_factory=dict)
 
 
 def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
     """Reads each picture once; tells progress in (pictures, bytes)."""
     records: list[tuple[int, int, int, int]] = []
     damaged: list[Damage] = []
-    left: Counter[str] = Counter()
+    left, content = Counter[str](), Counter[str]()
     path = task.folder / task.name
     path.parent.mkdir(parents=True, exist_ok=True)
     position = 0
     with SummedFile(path) as file:
         for picture, read in reading(task.pictures):
             try:
-                prepared = read_picture(picture, read, task.preparation)
+                prepared, odd = read_picture(picture, read, task.preparation)
             except DamagedError as error:
                 damaged.append(Damage(picture, str(error), error.lasting))
                 continue
             if prepared.left is not None:
                 left[prepared.left] += 1
+            if odd is not None:
+                content[odd] += 1
             label, image = sample_pieces(picture, prepared.data)
             file.write(label + image, alone=prepared.data)
             offset = position + sum(map(len, label)) + BLOCK
@@ -79,18 +84,19 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
         file.write([end])
     if not records or (damaged and not task.skip):
         path.unlink()
-        return Written(None, tuple(damaged), left)
+        return Written(None, tuple(damaged), left, content)
     table = np.array(records, RECORD)
     table["crc32"] = file.crcs
     index = index_bytes(table)
     path.with_suffix(".idx").write_bytes(index)
     index_sha256 = hashlib.sha256(index).hexdigest()
     size, sha256 = position + len(end), file.sha256.hexdigest()
-    return Written(ShardInfo(task.name, len(records), size, sha256, index_sha256), tuple(damaged), left)
+    return Written(ShardInfo(task.name, len(records), size, sha256, index_sha256), tuple(damaged), left, content)
 
 
-def read_picture(picture: Picture, read: Callable[[], bytes], how: Preparation) -> Prepared:
-    """Raises DamagedError for one that cannot be read, or is not what was planned."""
+def read_picture(picture: Picture, read: Callable[[], bytes], how: Preparation) -> tuple[Prepared, str | None]:
+    """And what is odd about it as it came, see content.py. Raises DamagedError for one that cannot be read, or is not
+    what was planned."""
     try:
         data = read()
     except OSError as error:
@@ -99,7 +105,7 @@ def read_picture(picture: Picture, read: Callable[[], bytes], how: Preparation) 
         raise DamagedError(error.problem) from error
     if len(data) != picture.size:
         raise DamagedError(f"changed while it was packed, from {picture.size} to {len(data)} bytes", lasting=False)
-    return prepare(data, picture, how)
+    return prepare(data, picture, how), oddity(data, ending_of(picture.place))
 
 
 def sample_pieces(picture: Picture, data: bytes) -> tuple[list[bytes], list[bytes]]:
