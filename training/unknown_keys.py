@@ -20,10 +20,10 @@ def guess(kind: type, key: str) -> str | None:
 
 
 def dotted_keys(kind: type, prefix: str = "") -> Iterator[str]:
+    """Those of its sections, and of all in them."""
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         hint = hints[field.name]
+        yield f"{prefix}{field.name}"
         if dataclasses.is_dataclass(hint):
             yield from dotted_keys(typing.cast(type, hint), f"{prefix}{field.name}.")
-        else:
-            yield f"{prefix}{field.name}"

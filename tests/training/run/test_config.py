@@ -115,7 +115,7 @@ def test_a_mistaken_override_is_refused(tmp_path: Path, word: str) -> None:
         ("--optim.epoch=1", "optim.epochs"),
         ("--data.batch_size=64", None),
         ("--optim.global-batch=64", "optim.global_batch"),
-        ("--data.agument.flip=0", "data.augment.flip"),
+        ("--data.agument.flip=0", "data.augment"),
         ("--speed.tf23=true", "speed.tf32"),
     ],
 )
