@@ -1,4 +1,4 @@
-"""Batches of evaluation that are too large for the device's memory: taken in smaller pieces, the logits stay the same."""
+"""Batches of evaluation that are too large for the device: taken in smaller pieces, the logits stay the same."""
 
 import torch
 from torch import Tensor, nn
