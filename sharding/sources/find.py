@@ -80,6 +80,10 @@ def look_at(given: str | os.PathLike[str], kind: str = "auto") -> Sight:
     if path is not None and not path.is_dir():
         if path.suffix == ".tar":
             refuse_tars(path.parent, path.name)
+        if url.lower().endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")):
+            raise UsageError(
+                f"{url} is compressed as a whole and cannot be read at random: unpack it, and give the tree."
+            )
         raise UsageError(f"{url} is no zip and no folder: give a folder of pictures, a zip, or ILSVRC 2012's tars.")
     if kind == "ilsvrc" or (kind == "auto" and not has_pictures(path) and ilsvrc.tars_in(url)):
         return see_ilsvrc(url, url, kind)

@@ -61,7 +61,7 @@ def class_folders(archive: Archive, problems: Problems, passed: PassedOver) -> L
     home = ListedFolder(archive.url)
     tars: dict[str, TarMember] = {}
     for tar in sound(archive, None, MOST_CLASS_BYTES, passed):
-        match = CLASS_TAR.fullmatch(tar.path)
+        match = CLASS_TAR.fullmatch(tar.path.rpartition("/")[2])
         if match is None:
             passed.add(f"members of {TRAIN} that are no class tars", shown(tar.path))
         elif match[1] in tars:

@@ -298,3 +298,8 @@ def test_other_tars_are_told_to_be_indexed(tars: Path, packing: Packing) -> None
     code, _, error = packing(tars / "pictures.tar")
     assert code == 2
     assert "python -m tarn.sharding index" in error
+
+
+def test_what_is_compressed_as_a_whole_is_told_to_be_unpacked(tars: Path, packing: Packing) -> None:
+    (tars / VAL).rename(tars / "pictures.tar.gz")
+    assert "compressed as a whole and cannot be read at random: unpack it" in packing(tars / "pictures.tar.gz")[2]
