@@ -38,8 +38,21 @@ def manifest_digest(root: str) -> str | None:
 def make_shard(task: Task, target: Target, progress: Callable[[int, int], None]) -> Written:
     """Written aside and put in its place; nothing of it stays aside. Raises TarnError, OSError."""
     written = write_shard(task, progress)
+    if task.expected is not None:
+        refuse_other(task, written)
     if written.info is not None:
         target.refuse_changed()
         for name in (written.info.index_name, written.info.name):
             storage.publish_file(task.folder / name, storage.join(target.root, name))
     return written
+
+
+def refuse_other(task: Task, written: Written) -> None:
+    """Raises TarnError where something else came of a shard than was expected."""
+    if written.info != task.expected:
+        damaged = "; ".join(f"{it.picture.place}: {it.problem}" for it in written.damaged)
+        raise TarnError(
+            f"{task.name} cannot be made as it was, its pictures gave other bytes"
+            f"{f' ({damaged})' if damaged else ''}: a picture changed, or it was packed with another --check or by "
+            "another Tarn; it was left as it is."
+        )
