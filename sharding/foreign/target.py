@@ -86,8 +86,8 @@ def refuse_unfinished(root: str) -> None:
     plan = manifest_of(root, PENDING) if PENDING in left_manifests(root) else None
     if plan is not None and is_of_packing(plan):
         raise UsageError(
-            f"{root} holds shards of a packing that did not come to its end ({progress(root, plan)}): start that again, "
-            "by the same command, or choose another folder."
+            f"{root} holds shards of a packing that did not come to its end ({progress(root, plan)}): start that "
+            "again, by the same command, or choose another folder."
         )
 
 

@@ -43,6 +43,7 @@ def states_in(url: str) -> dict[str, State]:
         entries = store.ls(url, detail=True)
     except FileNotFoundError:
         return {}
+    store.invalidate_cache()
     return {entry["name"].rsplit("/", 1)[-1]: state_in(entry) for entry in entries if entry["type"] == "file"}
 
 
