@@ -2,16 +2,18 @@
 
 By obstore where it knows the store: each part is tried again by itself, and on S3 signed together with the SHA-256 of
 its bytes, which the store compares with what arrives (AWS Signature Version 4, x-amz-content-sha256). Elsewhere by
-fsspec, with the checksums that its clients send. What a kill leaves of an upload is no object: a store may be told to
-drop such parts after some days (on S3 the lifecycle rule AbortIncompleteMultipartUpload).
+fsspec, with the checksums that its clients send. What a kill leaves of an upload is no object, but takes room in the
+store until it is dropped.
 """
 
+import contextlib
 from datetime import timedelta
 from pathlib import Path
 
 from tarn.sharding.storage.clients import FsspecClient, ObstoreClient, build_client
-from tarn.sharding.storage.filesystem import NONE
+from tarn.sharding.storage.filesystem import NONE, remote
 from tarn.sharding.storage.told import TOLD
+from tarn.sharding.storage.urls import kind_of
 
 PART = 8 * 2**20  # bytes; S3 takes 10,000 parts of 5 MiB at least
 AT_A_TIME = 3
@@ -39,3 +41,18 @@ def upload(source: Path, url: str) -> None:
         out.closed = True  # for closing would publish what has come so far
         raise
     out.close()
+
+
+def drop_unfinished(root: str) -> None:
+    """Parts of uploads below a root of S3 that never came to their end. Only for who is the only one to write there.
+
+    Where that is not allowed nothing happens, for nothing depends on it.
+    """
+    if kind_of(root) != "s3":
+        return
+    with contextlib.suppress(Exception):
+        store = remote(root)
+        bucket, prefix, _ = store.split_path(root.rstrip("/"))
+        for upload in store.list_multipart_uploads(bucket):
+            if upload["Key"].startswith(f"{prefix}/" if prefix else ""):
+                store.abort_mpu(bucket, upload["Key"], upload["UploadId"])

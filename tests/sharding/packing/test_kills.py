@@ -1,6 +1,6 @@
 """kill -9 at random moments, and the same command again: the bytes are those of a packing that nobody disturbed.
 
-A few kills here; more by hand, and what they were like: TARN_KILLS=200 .venv/bin/python -m pytest -s <this file>
+A few kills here; more by hand, and what they were like: TARN_KILLS=200 python -m pytest -s --timeout=0 <this file>
 """
 
 import os

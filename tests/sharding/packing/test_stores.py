@@ -121,6 +121,16 @@ def test_a_shard_goes_to_s3_in_parts_and_comes_back_the_same(
     assert stored == contents(tmp_path / "out")
 
 
+@pytest.mark.usefixtures("s3_env")
+def test_parts_that_a_kill_left_are_dropped_by_the_next_packing(source: Path, s3: S3Server, bucket: str) -> None:
+    name = bucket.removeprefix("s3://")
+    for key in ("out/train/train-000000.tar", "outside/train/train-000000.tar"):
+        s3.client.create_multipart_upload(Bucket=name, Key=key)
+    pack(source, f"{bucket}/out", CONFIG)
+    left = s3.client.list_multipart_uploads(Bucket=name)["Uploads"]
+    assert [upload["Key"] for upload in left] == ["outside/train/train-000000.tar"]
+
+
 def test_a_lost_store_is_told_and_when_it_is_back_the_same_command_goes_on(
     source: Path, tmp_path: Path, s3: S3Server, s3_env: dict[str, str], proxy: Proxy, bucket: str
 ) -> None:
