@@ -5,16 +5,16 @@ options and compared again before it takes the place. Readers never see anything
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
-from tarn.sharding.format.gathered import check_gathered, gathered_name, lacks_gathered
 from tarn.sharding.format.lock import only_writer
-from tarn.sharding.format.manifest import Manifest, ShardInfo, Split, read_manifest
+from tarn.sharding.format.manifest import Manifest, Split, read_manifest
 from tarn.sharding.format.publication import mend_gathered
+from tarn.sharding.packing.broken import Broken, find_broken, touches
 from tarn.sharding.packing.journal import settle
 from tarn.sharding.packing.naming import number_of
 from tarn.sharding.packing.plan import digest, plan_shards
@@ -24,24 +24,10 @@ from tarn.sharding.packing.skipping import report_of, told_of
 from tarn.sharding.packing.staging import staging_folder
 from tarn.sharding.packing.workers import write_all
 from tarn.sharding.packing.writer import Damage, Task, Written, write_shard
-from tarn.sharding.progress import progress_bar
 from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.find import read_source
 
 Plan = Sequence[tuple[Picture, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """Names below the manifest's folder; of a shard the tar's, whether that or its index is not right."""
-
-    shards: tuple[str, ...]
-    reports: tuple[str, ...]
-    gathered: tuple[str, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (*self.shards, *self.reports, *self.gathered)
 
 
 def repair(root: str, source: Path, workers: int = 1, check: str = "sample") -> tuple[str, ...]:
@@ -67,50 +53,11 @@ def repair(root: str, source: Path, workers: int = 1, check: str = "sample") -> 
     return broken.names
 
 
-def find_broken(root: str, manifest: Manifest) -> Broken:
-    """By every byte. Raises TarnError where the store is lost."""
-    shards, reports, gathered = [], [], []
-    with progress_bar(sum(split.bytes for split in manifest.splits.values()), "looking", "B") as bar:
-        for name, split in manifest.splits.items():
-            states = {
-                f"{folder}/{file}": state.size
-                for folder in {shard.name.rpartition("/")[0] for shard in split.shards}
-                for file, state in storage.states(storage.join(root, folder)).items()
-            }
-            for shard in split.shards:
-                if not is_right(root, shard, states):
-                    shards.append(shard.name)
-                bar.update(shard.bytes)
-            if split.report is not None and not is_right_report(root, split):
-                reports.append(split.report)
-            if check_gathered(root, name, split) is not None or lacks_gathered(root, name, split):
-                gathered.append(gathered_name(name))
-    return Broken(tuple(shards), tuple(reports), tuple(gathered))
-
-
-def is_right(root: str, shard: ShardInfo, sizes: Mapping[str, int]) -> bool:
-    if (sizes.get(shard.name), sizes.get(shard.index_name)) != (shard.bytes, shard.index_size):
-        return False
-    return (
-        storage.sha256(storage.join(root, shard.index_name)) == shard.index_sha256
-        and storage.sha256(storage.join(root, shard.name)) == shard.sha256
-    )
-
-
-def is_right_report(root: str, split: Split) -> bool:
-    url = storage.join(root, str(split.report))
-    return storage.exists(url) and storage.sha256(url) == split.packed["skipped"]["sha256"]
-
-
-def touches(broken: Broken, split: Split) -> bool:
-    return split.report in broken.reports or any(shard.name in broken.shards for shard in split.shards)
-
-
 def plan_again(root: str, source: Path, name: str, manifest: Manifest, check: str) -> tuple[Plan, Preparation]:
     """Raises UsageError where the source is another one, or this Tarn would make other bytes."""
     packed, found = manifest.splits[name].packed, read_source(source, name)
     plan = plan_shards(found.splits[name], packed["shard_size"], packed["seed"])
-    if digest(plan) != packed["plan"] or found.classes != manifest.classes or found.kind != packed["source"]:
+    if digest(plan) != packed["plan"] or found.classes != manifest.classes:
         raise UsageError(
             f"{source} is not what the split {name!r} of {root} was packed from ({difference(found, name, manifest)}): "
             "give the very source, or pack it anew by --overwrite."

@@ -51,10 +51,10 @@ def write_all(tasks: Sequence[Task], target: Target, workers: int, keep: Keep) -
     except BrokenProcessPool as error:
         raise TarnError(
             "packing stopped, for one of its processes was killed (by the system, for want of memory?): give fewer "
-            "--workers. Nothing was published."
+            "--workers."
         ) from error
     except OSError as error:
-        raise TarnError(f"packing stopped ({error}): make room or check permissions. Nothing was published.") from error
+        raise TarnError(f"packing stopped ({error}): make room or check permissions.") from error
     finally:
         bar.bar.close()
 

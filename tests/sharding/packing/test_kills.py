@@ -1,6 +1,8 @@
 """kill -9 at random moments, and the same command again: the bytes are those of a packing that nobody disturbed.
 
-A few kills here; more by hand, and what they were like: TARN_KILLS=200 python -m pytest -s --timeout=0 <this file>
+A few kills here; more by hand, and what they were like:
+
+    TARN_KILLS=200 python -m pytest -s -o faulthandler_timeout=0 tests/sharding/packing/test_kills.py
 """
 
 import os
