@@ -3,11 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from tarn.sharding.format.manifest import ShardInfo
 from tarn.sharding.packing.writer import Damage, Task, Written
+
+COUNTS = [field.name for field in fields(Written) if field.name not in ("info", "damaged")]  # how many, by a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Record:
             "damaged": [
                 {"key": it.picture.key, "problem": it.problem, "lasting": it.lasting} for it in self.written.damaged
             ],
-            "left": dict(self.written.left),
+            "counts": {name: dict(getattr(self.written, name)) for name in COUNTS},
             "version": self.version,
         }
         return json.dumps(told, sort_keys=True) + "\n"
@@ -39,7 +41,7 @@ class Record:
             told = json.loads(raw)
             info = ShardInfo(**told["info"]) if told["info"] is not None else None
             damaged = tuple(Damage(pictures[it["key"]], it["problem"], it["lasting"]) for it in told["damaged"])
-            record = cls(told["packing"], Written(info, damaged, told["left"]), told["version"])
+            record = cls(told["packing"], Written(info, damaged, **told["counts"]), told["version"])
         except (ValueError, KeyError, TypeError):
             return None
         return record if info is None or info.name == task.name else None
