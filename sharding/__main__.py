@@ -30,6 +30,10 @@ def main(words: list[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         print("interrupted:", *(notes_of(error) or ["nothing was published."]), file=sys.stderr)
         return 130
+    except SystemExit as error:
+        if notes := notes_of(error):
+            print("ended by a signal:", *notes, file=sys.stderr)
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 

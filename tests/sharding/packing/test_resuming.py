@@ -182,6 +182,28 @@ def test_an_interrupt_tells_what_is_done_and_nothing_is_left_where_nothing_is(
     assert "going on with an unfinished packing: 4 of" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "ended by a signal")])
+def test_signals_end_all_workers_behind_their_shards_and_tell_what_is_done(
+    number: signal.Signals, word: str, tmp_path: Path
+) -> None:
+    source, out = picture_tree(tmp_path / "source", train=60), tmp_path / "out"
+    command = [sys.executable, "-m", "tarn.sharding", "pack", str(source), str(out), "--shard-size=10kB", "--workers=2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not list(out.glob("train/.*.json")):
+        assert process.poll() is None
+        time.sleep(0.001)
+    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)  # a terminal's reaches all of them
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert word in told
+    assert "shards are done, and kept: the same command goes on from there." in told
+    assert not list(out.glob(".staging-*"))
+    lines = resumed(source, out)
+    assert lines[0].startswith("going on")
+    pack(source, str(tmp_path / "alone"), CONFIG)
+    assert contents(out) == contents(tmp_path / "alone")
+
+
 def test_a_full_disk_is_told_and_with_room_the_same_command_goes_on(source: Path, tmp_path: Path) -> None:
     out, config = tmp_path / "out", replace(CONFIG, preparation=Preparation(tile=0, check="off"))
     (source / "val" / "class1" / "large.png").write_bytes(b"0" * 60_000)  # behind all of train
