@@ -26,7 +26,12 @@ class Data:
 
     def files(self) -> list[Path]:
         """All pictures, sorted."""
-        return sorted(path for path in self.pictures.rglob("*") if path.suffix.lower() in (".jpeg", ".jpg"))
+        return jpegs_below(self.pictures)
+
+
+def jpegs_below(folder: Path) -> list[Path]:
+    """Sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpeg", ".jpg"))
 
 
 def prepared(source: Path) -> Data:

@@ -1,4 +1,4 @@
-"""python -m tarn.sharding sample | pack | index | verify | stats"""
+"""python -m tarn.sharding sample | pack | repair | index | verify | stats"""
 
 import argparse
 import os
@@ -31,6 +31,10 @@ def main(words: list[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         print("interrupted:", *(notes_of(error) or ["nothing was published."]), file=sys.stderr)
         return 130
+    except SystemExit as error:
+        if notes := notes_of(error):
+            print("ended by a signal:", *notes, file=sys.stderr)
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -79,6 +83,13 @@ def build_parser() -> argparse.ArgumentParser:
     add_source_words(packing)
     add_words(packing)
     packing.set_defaults(run=run_pack)
+    mending = commands.add_parser("repair", help="make anew what is broken or missing of a packed dataset")
+    mending.add_argument("root", metavar="ROOT", help="folder or URL of a packed dataset")
+    mending.add_argument("source", metavar="SRC", help="the pictures that it was packed from")
+    mending.add_argument("--workers", type=int, default=1, help="processes (%(default)s)")
+    mending.add_argument("--check", default="sample", help="as it was packed: all, sample or off (%(default)s)")
+    add_words(mending)
+    mending.set_defaults(run=run_repair)
     add_index(commands.add_parser("index", help="index tars that somebody else packed, to train from them in place"))
     for name, run, text in (
         ("verify", run_verify, "read every byte again and compare it with the manifest"),
@@ -156,6 +167,16 @@ def run_pack(args: argparse.Namespace) -> int:
     for note in notes(args.root):
         print(f"        {note}")
     print(f"{args.root}: {len(manifest.classes)} classes. Next: python -m tarn.training fit --data.shards={args.root}")
+    return 0
+
+
+def run_repair(args: argparse.Namespace) -> int:
+    from tarn.sharding.packing.repair import repair
+
+    made = repair(args.root, args.source, args.workers, args.check)
+    for name in made:
+        print(f"made anew: {name}")
+    print(f"{args.root}: {f'{len(made)} made anew' if made else 'sound, nothing was to be made'}")
     return 0
 
 

@@ -18,7 +18,7 @@ from tarn.sharding.foreign.publishing import index_names, mend, publish, tidy
 from tarn.sharding.foreign.reading import Reading
 from tarn.sharding.foreign.samples import Samples
 from tarn.sharding.foreign.scan import Scan, scan_all
-from tarn.sharding.foreign.target import find_target, is_current, read_earlier, refuse_unwritable
+from tarn.sharding.foreign.target import find_target, is_current, read_earlier, refuse_unfinished, refuse_unwritable
 from tarn.sharding.format.leftovers import refuse_changed
 from tarn.sharding.format.lock import only_writer
 from tarn.sharding.format.manifest import INDEXED, Manifest, ShardInfo, Split, index_bytes
@@ -67,6 +67,7 @@ def index(url: str | os.PathLike[str], config: IndexConfig) -> Indexed:
     if before is not None and not config.overwrite and is_current(before, layout, root, data_root, digest, reading):
         mend(root, before)
         return Indexed(root, before, fresh=False)
+    refuse_unfinished(root)
     refuse_unwritable(root, layout)
     scans = {scan.tar.name: scan for scan in scan_all(layout.root, layout.tars, config.workers, reading)}
     classes, notes = check(layout, scans, listed, url)

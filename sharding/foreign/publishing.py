@@ -49,7 +49,7 @@ def publish(root: str, manifest: Manifest, indexes: Mapping[str, bytes], before:
         put()
         mend_gathered(root, manifest)
     else:
-        replace_manifest(root, manifest, before, put, indexes, manifest.splits, again="index")
+        replace_manifest(root, manifest, before, put, lambda shard: indexes[shard.index_name], manifest.splits, "index")
 
 
 def mend(root: str, manifest: Manifest) -> None:

@@ -8,7 +8,9 @@ from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.layout import Layout, absolute
 from tarn.sharding.foreign.names import is_web
 from tarn.sharding.foreign.reading import Reading
-from tarn.sharding.format.manifest import MAGIC, Manifest, read_manifest
+from tarn.sharding.format.leftovers import left_manifests, manifest_of
+from tarn.sharding.format.manifest import MAGIC, PENDING, Manifest, read_manifest
+from tarn.sharding.format.pending import is_of_packing, progress
 
 ASKING = 16  # files asked for at a time
 
@@ -77,6 +79,16 @@ def missing_index(before: Manifest, root: str) -> str | None:
             if not there:
                 return f"{url} is not there"
     return None
+
+
+def refuse_unfinished(root: str) -> None:
+    """Raises UsageError where a packing did not come to its end: indexing would remove what is done of it."""
+    plan = manifest_of(root, PENDING) if PENDING in left_manifests(root) else None
+    if plan is not None and is_of_packing(plan):
+        raise UsageError(
+            f"{root} holds shards of a packing that did not come to its end ({progress(root, plan)}): start that "
+            "again, by the same command, or choose another folder."
+        )
 
 
 def refuse_unwritable(root: str, layout: Layout) -> None:

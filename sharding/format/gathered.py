@@ -23,10 +23,19 @@ def gathered_name(split: str) -> str:
 def publish_gathered(root: str, name: str, split: Split, read: Callable[[ShardInfo], bytes]) -> None:
     """For a split that is about to be in the manifest; what an earlier one left is removed. Raises TarnError."""
     url = storage.join(root, gathered_name(name))
-    if sum(shard.index_size for shard in split.shards) <= LARGEST:
+    if is_small(split):
         storage.publish(url, b"".join(map(read, split.shards)))
     else:
         storage.remove(url)
+
+
+def is_small(split: Split) -> bool:
+    return sum(shard.index_size for shard in split.shards) <= LARGEST
+
+
+def lacks_gathered(root: str, name: str, split: Split) -> bool:
+    """Whether the file is not there and should be. Raises TarnError."""
+    return is_small(split) and not storage.exists(storage.join(root, gathered_name(name)))
 
 
 def right_parts(raw: bytes, shards: Sequence[ShardInfo]) -> dict[int, bytes]:

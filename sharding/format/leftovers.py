@@ -2,9 +2,10 @@
 that was killed left.
 
 Every such file is named by a manifest that is not the dataset's. `.pending.json` lists what is about to be published,
-and is written before the first of it; `.retired-000001.json` is the manifest of the packing that was replaced, the very
-file that its readers hold (see holding.py). So it is known at any moment, also after a kill, which files may go: those
-that such a manifest names and `manifest.json` does not.
+and is written before the first of it (of a packing, see pending.py, together with the records that come beside its
+shards); `.retired-000001.json` is the manifest of the packing that was replaced, the very file that its readers hold
+(see holding.py). So it is known at any moment, also after a kill, which files may go: those that such a manifest names
+and `manifest.json` does not.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.holding import unless_held
 from tarn.sharding.format.manifest import PENDING, Manifest, read_manifest
+from tarn.sharding.format.pending import companions
 
 MANIFEST = "manifest.json"
 RETIRED = re.compile(r"\.retired-(\d{6})\.json")
@@ -63,7 +65,7 @@ def leftovers(root: str) -> list[Leftover]:
     """Pending first, then retired ones from the oldest on. Raises TarnError."""
     wanted, found = files_of(present(root)), []
     for name in left_manifests(root):
-        files = files_of(manifest_of(root, name)) - wanted
+        files = files_left(root, name) - wanted
         found.append(Leftover(name, files, False if name == PENDING else is_read(root, name)))
     return found
 
@@ -78,6 +80,12 @@ def manifest_of(root: str, name: str) -> Manifest | None:
     with contextlib.suppress(TarnError):
         return Manifest.from_json(storage.read_bytes(url), url)
     return None
+
+
+def files_left(root: str, name: str) -> frozenset[str]:
+    """All that a left manifest names, in the dataset or not."""
+    manifest = manifest_of(root, name)
+    return files_of(manifest) | (companions(manifest) if name == PENDING and manifest is not None else frozenset())
 
 
 def is_read(root: str, name: str) -> bool | None:
@@ -109,27 +117,26 @@ def retire(root: str) -> str:
     return name
 
 
-def sweep(root: str, spare: str | None = None, prune: bool = False) -> None:
-    """Removes what nobody needs: what was pending, and what was retired and is not read.
+def sweep(root: str, spare: str | None = None, prune: bool = False, going_on: bool = False) -> None:
+    """Removes what nobody needs: what was retired and is not read, and at last what was pending, for as long as that is
+    there the packing is not over.
 
-    spare: the name of the retired manifest to keep where readers cannot be known, unless told to prune. Only for who
-    has the lock (see lock.py). Raises TarnError.
+    spare: the name of the retired manifest to keep where readers cannot be known, unless told to prune. going_on: keep
+    what is pending. Only for who has the lock (see lock.py). Raises TarnError.
     """
     with contextlib.ExitStack() as locks:
-        found = left_manifests(root)
-        going = [name for name in found if may_go(root, name, spare, prune, locks)]
-        wanted = files_of(present(root)).union(
-            *(files_of(manifest_of(root, name)) for name in found if name not in going)
-        )
+        found = sorted(left_manifests(root), key=lambda name: name == PENDING)
+        going = [
+            name for name in found if (not going_on if name == PENDING else may_go(root, name, spare, prune, locks))
+        ]
+        wanted = files_of(present(root)).union(*(files_left(root, name) for name in found if name not in going))
         for name in going:
             remove(root, name, wanted)
 
 
 def may_go(root: str, name: str, spare: str | None, prune: bool, locks: contextlib.ExitStack) -> bool:
-    """locks: hold off new readers of what may go."""
+    """Of a retired one. locks: hold off new readers of what may go."""
     path = storage.local_path(storage.join(root, name))
-    if name == PENDING:
-        return True
     if path is None:
         return prune or name != spare
     if is_present(path):
@@ -149,7 +156,7 @@ def is_present(path: Path) -> bool:
 
 def remove(root: str, name: str, wanted: frozenset[str]) -> None:
     """The files first: what is still to go when a kill comes, is named until it is gone."""
-    gone = sorted(files_of(manifest_of(root, name)) - wanted)
+    gone = sorted(files_left(root, name) - wanted)
     with ThreadPoolExecutor(REMOVING) as pool:
         list(pool.map(lambda file: storage.remove(storage.join(root, file)), gone))
     storage.remove(storage.join(root, name))

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tarn.sharding import storage
-from tarn.sharding.format.leftovers import Leftover, files_of, leftovers, present
+from tarn.sharding.format.leftovers import Leftover, files_of, leftovers, manifest_of, present
 from tarn.sharding.format.lock import is_being_written
 from tarn.sharding.format.manifest import PENDING, Manifest
+from tarn.sharding.format.pending import is_of_packing, is_published, progress
 from tarn.sharding.storage.urls import kind_of
 
 STAGING = ".staging-"  # folders of shards that are being written
-HALF_WRITTEN = re.compile(r"\.(.+\.idx\d*|.+\.indexes|manifest\.json|\.pending\.json|\.retired-\d+\.json)\.tmp-\d+")
+HALF_WRITTEN = re.compile(
+    r"\.(.+\.idx\d*|.+\.indexes|.+\.bad-pictures\.jsonl|manifest\.json|\.pending\.json|\.retired-\d+\.json|\..+-\d{6,}\.json)\.tmp-\d+"
+)
 DEPTH = 3  # folders in which indexes may lie, the root itself being one
 SPLITS = ("train", "val", "test")  # looked into also where the manifest has no such split
 
@@ -32,9 +35,21 @@ def litter(root: str, manifest: Manifest) -> Iterator[str]:
     for leftover in leftovers(root):
         removal = f"{again} it again, which removes them"
         if leftover.name == PENDING and leftover.files:
-            yield f"{root} has {files_in(leftover)} of {one} that was killed before its end: {removal}."
+            yield unfinished(root, leftover, one, removal)
         elif leftover.name != PENDING and leftover.read is False:
             yield f"{root} has {files_in(leftover)} of an earlier {work}, which nobody reads any more: {removal}."
+
+
+def unfinished(root: str, leftover: Leftover, one: str, removal: str) -> str:
+    plan = manifest_of(root, PENDING)
+    if plan is None or not is_of_packing(plan):
+        return f"{root} has {files_in(leftover)} of {one} that was killed before its end: {removal}."
+    if all(is_published(plan, split, present(root)) for split in plan.splits):
+        return f"{root} has records of the packing that made it: pack it again, which removes them."
+    return (
+        f"{root} has shards of a packing that did not come to its end, {progress(root, plan)}: the same command goes "
+        "on with it, any other packing removes them."
+    )
 
 
 def words_of(manifest: Manifest) -> tuple[str, str, str]:

@@ -5,6 +5,7 @@ samples) and one record of 20 bytes a sample, in tar order: where the picture's 
 CRC-32 (as zlib's) of its bytes, for those who read it alone.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.holding import Hold, read_held
 from tarn.sharding.storage.clients import Client, build_client
 from tarn.sharding.storage.persistence import Patience, RemoteError, patiently
+from tarn.sharding.storage.urls import kind_of
 
 FORMAT = "tarn-shards"
 VERSION = 1
@@ -198,20 +200,22 @@ def read_manifest(
     try:
         raw = patiently(lambda: (client or build_client(root, options)).whole("manifest.json"), url, Patience())
     except RemoteError as error:
-        raise (missing_manifest(root) if error.missing else error) from error
+        raise (missing_manifest(root, options) if error.missing else error) from error
     return Manifest.from_json(raw, url)
 
 
-def missing_manifest(root: str) -> TarnError:
+def missing_manifest(root: str, options: storage.Options = storage.NONE) -> TarnError:
     """What is said of a folder without one, by what lies there."""
     told, path = f"{root} holds no packed dataset (no manifest.json)", storage.local_path(root)
     pack, index = "pack one by python -m tarn.sharding pack", f"by python -m tarn.sharding index {root}"
+    with contextlib.suppress(TarnError):
+        if kind_of(root) != "http" and storage.exists(storage.join(root, PENDING), options):
+            return TarnError(
+                f"{told}, only what a packing or indexing left that did not come to its end: start it again, by the "
+                "same command, which goes on with it."
+            )
     if path is None:
         return TarnError(f"{told}: {pack}, or index the tars that lie there {index}.")
-    if (path / PENDING).exists():
-        return TarnError(
-            f"{told}, only what a packing or indexing that was killed left: start it again, to remove that."
-        )
     tars = sorted(str(tar.relative_to(path)) for pattern in ("*.tar", "*/*.tar") for tar in path.glob(pattern))
     if tars:
         return TarnError(f"{told}, but {len(tars)} tars such as {tars[0]}: index them {index}.")

@@ -17,6 +17,11 @@ def shard_name(split: str, infix: str, number: int) -> str:
     return f"{split}/{split}{infix}-{number:06d}.tar"
 
 
+def number_of(shard: str) -> int:
+    """In the plan of its split."""
+    return int(shard.removesuffix(".tar").rpartition("-")[2])
+
+
 def free_infix(root: str, split: str, before: Manifest | None) -> str:
     """What stands behind the split's name in all names of its next packing. Raises TarnError."""
     used = set(files_of(before)).union(*(files_of(manifest_of(root, name)) for name in left_manifests(root)))

@@ -1,30 +1,61 @@
-"""From pictures to a published dataset: plan, write all shards aside, put them in place, the manifest last."""
+"""From pictures to a published dataset: plan, make each shard and put it in its place, the manifest last.
+
+What ends it before that (an error, a full disk, Ctrl-C, a kill) leaves the shards that are done, and the same command
+goes on with them (see resuming.py); the dataset that was there stays whole and readable.
+"""
 
 import os
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tarn.sharding import storage
 from tarn.sharding.cores import available_cores
-from tarn.sharding.errors import UsageError
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.leftovers import present
 from tarn.sharding.format.lock import only_writer
-from tarn.sharding.format.manifest import Manifest, Split
-from tarn.sharding.format.publication import mend_gathered
-from tarn.sharding.packing.naming import free_infix, shard_name
+from tarn.sharding.format.manifest import Manifest
+from tarn.sharding.format.pending import Progress, is_published
+from tarn.sharding.format.publication import (
+    begin,
+    commit,
+    mend_gathered,
+    note_published,
+    published_index,
+)
+from tarn.sharding.packing.earlier import (
+    changes,
+    refuse_foreign_tars,
+    refuse_other,
+    refuse_other_classes,
+    refuse_overlap,
+    refuse_tars_without_manifest,
+    tidy,
+)
+from tarn.sharding.packing.journal import Journal
+from tarn.sharding.packing.naming import free_infix
 from tarn.sharding.packing.plan import digest, plan_shards
 from tarn.sharding.packing.preparation import Preparation
-from tarn.sharding.packing.publishing import publish, tidy
-from tarn.sharding.packing.skipping import CHOICES, refuse_damaged, refuse_empty, report_name, write_report
+from tarn.sharding.packing.publishing import Target
+from tarn.sharding.packing.records import mark_of
+from tarn.sharding.packing.resuming import (
+    differences,
+    fits_beside,
+    kept_shards,
+    leave,
+    pending_plan,
+    planned_split,
+    tell_removed,
+)
+from tarn.sharding.packing.skipping import CHOICES, refuse_damaged
+from tarn.sharding.packing.splits import split_of
 from tarn.sharding.packing.staging import split_folders, staging_folder
 from tarn.sharding.packing.workers import write_all
-from tarn.sharding.packing.writer import Task, Written
+from tarn.sharding.packing.writer import Task
 from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.counts import compare, parse_expect
-from tarn.sharding.sources.find import Sight, look_at, read_splits
+from tarn.sharding.sources.find import look_at, read_splits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +100,16 @@ def pack(
 ) -> tuple[Manifest, list[str]]:
     """Publishes the splits asked for at root; returns the manifest and the splits that were written now.
 
-    The same source, options and seed give the same bytes, whatever the number of workers. What was there before is
-    whole and readable until the new manifest is there. Raises TarnError, with nothing published, for a source that does
-    not fit together or holds unreadable pictures, and where somebody else writes at root. What ends it behind that, an
-    interrupt too, has a note that says what was published. tell: takes a line on what the source holds beside pictures.
+    The same source, options and seed give the same bytes, whatever the number of workers, and however often it was
+    ended on the way and begun again. What was there before is whole and readable until the new manifest is there.
+    Raises TarnError, with nothing published, for a source that does not fit together or holds unreadable pictures, and
+    where somebody else writes at root. What ends it, an interrupt too, has a note that says what is done or published.
+    tell: takes a line on what the source holds beside pictures, and on what an unfinished packing left.
     """
     root = given(root)
     name, found = read(source, root, config, tell)
     with only_writer(root):
-        return pack_alone(name, found, root, config)
+        return pack_alone(name, found, root, config, tell)
 
 
 def read(
@@ -102,70 +134,74 @@ def given(root: str | os.PathLike[str]) -> str:
     return os.fspath(root) if path is None or "://" in os.fspath(root) else str(path)
 
 
-def pack_alone(source: str, found: Source, root: str, config: PackConfig) -> tuple[Manifest, list[str]]:
+def pack_alone(
+    source: str, found: Source, root: str, config: PackConfig, tell: Callable[[str], Any]
+) -> tuple[Manifest, list[str]]:
     """For who has the lock."""
-    before = present(root)
+    before, pending = present(root), pending_plan(root)
     refuse_foreign_tars(before, root)
-    tidy(root, config.prune)
     if before is not None and not config.overwrite:
         refuse_other_classes(before, found, root)
     plans = {split: plan_shards(pictures, config.shard_size, config.seed) for split, pictures in found.splits.items()}
     told = {split: describe(found, config, plan) for split, plan in plans.items()}
-    todo = [split for split in plans if not is_current(before, split, told[split], root, config)]
+    todo = {split: told[split] for split in plans if not is_current(before, pending, split, told[split], root, config)}
     if not todo and before is not None:
-        mend_gathered(root, before)
+        tidy(root, config.prune)
+        mend_gathered(root, before, pending is not None)
         return before, []
-    if before is None and not config.overwrite:
+    going_on = pending is not None and fits_beside(pending, before) and not differences(pending, found.classes, todo)
+    if pending is not None and not going_on:
+        tell_removed(root, pending, before, differences(pending, found.classes, todo), tell)
+    tidy(root, config.prune, going_on)
+    if before is None and not config.overwrite and not going_on:
         refuse_tars_without_manifest(root, plans)
-    with split_folders(root, todo), staging_folder(root) as staging:
-        infixes = {split: free_infix(root, split, before) for split in todo}
+    if pending is None or not going_on:
+        splits = {
+            split: planned_split(split, free_infix(root, split, before), plans[split], todo[split]) for split in todo
+        }
+        pending = Manifest(found.classes, splits)
+    return make(source, plans, root, before, pending, config, tell), list(todo)
+
+
+def make(
+    source: str,
+    plans: Mapping[str, Sequence[tuple[Picture, ...]]],
+    root: str,
+    before: Manifest | None,
+    plan: Manifest,
+    config: PackConfig,
+    tell: Callable[[str], Any],
+) -> Manifest:
+    """Makes all that the plan names, except the shards that are there already, and at last the manifest. What ends it
+    before that is given a note of what is done and stays for the same command."""
+    marks = {name: mark_of(split.packed) for name, split in plan.splits.items()}
+    manifest, journal = None, None
+    with split_folders(root, plan.splits), staging_folder(root) as staging:
         tasks = [
-            Task(shard_name(split, infixes[split], number), staging, pictures, config.preparation, config.bad == "skip")
-            for split in todo
-            for number, pictures in enumerate(plans[split])
+            Task(shard.name, staging, pictures, config.preparation, config.bad == "skip")
+            for name, split in plan.splits.items()
+            for shard, pictures in zip(split.shards, plans[name], strict=True)
         ]
-        written = write_all(tasks, config.processes)
-        refuse_damaged(written, config.bad == "skip", source)
-        splits = {}
-        for split in todo:
-            parts = [it for it, task in zip(written, tasks, strict=True) if task.name.startswith(f"{split}/")]
-            splits[split] = split_of(split, infixes[split], parts, told[split], source, staging)
-        return publish(root, staging, found.classes, before, splits, config.prune), todo
-
-
-def refuse_overlap(seen: Sight, root: str) -> None:
-    out = storage.local_path(root)
-    if out is not None and seen.home is not None and out.resolve().is_relative_to(seen.home.resolve()):
-        raise UsageError(f"the output {out} lies inside the source {seen.name}: choose a folder beside it.")
-
-
-def refuse_foreign_tars(before: Manifest | None, root: str) -> None:
-    """Raises UsageError where the tars at root are somebody else's, indexed: they are not to be removed."""
-    if before is not None and any(split.indexed for split in before.splits.values()):
-        raise UsageError(f"{root} holds the index of tars that were packed elsewhere: choose another output.")
-
-
-def refuse_tars_without_manifest(root: str, plans: dict[str, list[tuple[Picture, ...]]]) -> None:
-    """Raises UsageError where a tar lies there under a name that is about to be written, whoever put it there."""
-    for split, plan in plans.items():
-        there = set(storage.names(storage.join(root, split), ".tar"))
-        for name in (f"{split}-{number:06d}.tar" for number in range(len(plan))):
-            if name in there:
-                raise UsageError(
-                    f"{root} has {split}/{name} and no manifest.json, so it may be somebody else's (or what a killed "
-                    "packing left): choose another output, or --overwrite to replace it."
-                )
-
-
-def refuse_other_classes(before: Manifest, found: Source, root: str) -> None:
-    """Raises UsageError where the dataset at root numbers other classes."""
-    ours, theirs = [info.wnid for info in found.classes], [info.wnid for info in before.classes]
-    if ours != theirs:
-        first = next((pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]), ("none", "none"))
-        raise UsageError(
-            f"{root} holds a dataset of {len(theirs)} classes, the source has {len(ours)} (first difference: "
-            f"{first[1]} there, {first[0]} here): choose another output, or --overwrite."
-        )
+        try:
+            begin(root, before, plan)
+            kept = kept_shards(root, tasks, marks)
+            if kept:
+                tell(f"going on with an unfinished packing: {Progress(len(kept), len(tasks))}, and kept")
+            with Journal(root, marks, kept) as journal:
+                rest = [task for task in tasks if task.name not in kept]
+                write_all(rest, Target.at(root), config.processes, journal.add)
+            written = journal.written
+            refuse_damaged([written[task.name] for task in tasks], config.bad == "skip", source)
+            splits = {name: split_of(root, name, split, written, source) for name, split in plan.splits.items()}
+            carried = before.splits if before is not None and before.classes == plan.classes else {}
+            manifest = Manifest(plan.classes, dict(sorted({**carried, **splits}.items())))
+            commit(root, manifest, before, splits, published_index(root), config.prune)
+        except BaseException as error:
+            with suppress(TarnError):  # a store that is not there: the next packing does it
+                if manifest is None or not note_published(root, manifest, before, error, "pack"):
+                    leave(root, Progress(journal.done, len(tasks)) if journal is not None else None, plan, error)
+            raise
+    return manifest
 
 
 def describe(found: Source, config: PackConfig, plan: list[tuple[Picture, ...]]) -> dict[str, Any]:
@@ -179,36 +215,16 @@ def describe(found: Source, config: PackConfig, plan: list[tuple[Picture, ...]])
     }
 
 
-def split_of(name: str, infix: str, parts: list[Written], told: dict[str, Any], source: str, staging: Path) -> Split:
-    """What was written, and beside what decided its bytes: how many pictures were not tiled, by reason, and how many
-    were skipped. Raises TarnError where nothing is left."""
-    left: Counter[str] = sum((Counter(part.left) for part in parts), Counter())
-    infos = tuple(part.info for part in parts if part.info is not None)
-    refuse_empty(name, len(infos), source)
-    content: Counter[str] = sum((Counter(part.content) for part in parts), Counter())
-    packed = {**told, "left_untiled": dict(sorted(left.items()))}
-    if content:
-        packed["content"] = dict(sorted(content.items()))
-    damaged = [damage for part in parts for damage in part.damaged]
-    if damaged:
-        packed["skipped"] = write_report(name, report_name(name, infix), damaged, source, staging)
-    return Split(infos, packed)
-
-
-def is_current(before: Manifest | None, split: str, told: dict[str, Any], root: str, config: PackConfig) -> bool:
-    """Whether the split lies there already. Raises UsageError where another one of its name does."""
-    if before is None or split not in before.splits or config.overwrite:
+def is_current(
+    before: Manifest | None, pending: Manifest | None, split: str, told: dict[str, Any], root: str, config: PackConfig
+) -> bool:
+    """Whether the split lies there already; also where it is to replace an earlier one, and was published by a packing
+    that was killed right behind it. Raises UsageError where another one of its name does."""
+    if before is None or split not in before.splits:
         return False
-    there = before.splits[split]
-    packed = {name: value for name, value in there.packed.items() if name not in ("left_untiled", "content", "skipped")}
-    changed = [name for name in told | packed if packed.get(name) != told.get(name)]
-    if there.skipped and config.bad != "skip":
-        changed.append("--bad (it left out unreadable pictures)")
-    if not changed and all(
-        storage.exists(url) and storage.size(url) == shard.bytes
-        for shard in there.shards
-        for url in [storage.join(root, shard.name)]
-    ):
-        return True
-    reason = f"packed with another {', '.join(changed)}" if changed else "with missing or cut shards"
-    raise UsageError(f"{root} holds a split {split!r} {reason}: choose another output, or --overwrite to replace it.")
+    skip = config.bad == "skip"
+    if config.overwrite:
+        finished = pending is not None and split in pending.splits and is_published(pending, split, before)
+        return finished and not changes(before.splits[split], told, skip)
+    refuse_other(before.splits[split], split, told, root, skip)
+    return True

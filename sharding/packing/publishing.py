@@ -1,47 +1,58 @@
-"""Shards to their places, then the manifest: until it is there the dataset is the earlier one, whole and readable."""
+"""A shard to its place as soon as it is made: on a disk by rename, to a store in parts."""
 
-from collections.abc import Mapping
-from pathlib import Path
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from tarn.sharding import storage
-from tarn.sharding.format.leftovers import sweep
-from tarn.sharding.format.manifest import ClassInfo, Manifest, Split
-from tarn.sharding.format.publication import newest_retired, replace_manifest
-from tarn.sharding.packing.staging import clear_staging
+from tarn.sharding.errors import TarnError
+from tarn.sharding.format.leftovers import MANIFEST
+from tarn.sharding.packing.writer import Task, Written, write_shard
 
 
-def publish(
-    root: str,
-    staging: Path,
-    classes: tuple[ClassInfo, ...],
-    before: Manifest | None,
-    splits: Mapping[str, Split],
-    prune: bool,
-) -> Manifest:
-    """As replace_manifest does it. Raises TarnError."""
-    kept = dict(before.splits) if before is not None and before.classes == classes else {}
-    manifest = Manifest(classes, dict(sorted({**kept, **splits}.items())))
-    shards = [shard for split in splits.values() for shard in split.shards]
-    indexes = {shard.index_name: (staging / shard.index_name).read_bytes() for shard in shards}
+@dataclass(frozen=True, slots=True)
+class Target:
+    """before: SHA-256 of the manifest that lies at root while shards are packed beside it, None where none does."""
 
-    def put() -> None:
-        for split in splits.values():
-            move(root, staging, split)
+    root: str
+    before: str | None
 
-    replace_manifest(root, manifest, before, put, indexes, splits, prune)
-    return manifest
+    @classmethod
+    def at(cls, root: str) -> "Target":
+        return cls(root, manifest_digest(root))
+
+    def refuse_changed(self) -> None:
+        """Raises TarnError where somebody who knows no lock has put another dataset there: its tars may have the names
+        of ours."""
+        if manifest_digest(self.root) != self.before:
+            raise TarnError(
+                f"{storage.join(self.root, MANIFEST)} changed meanwhile: nothing was published, start again."
+            )
 
 
-def move(root: str, staging: Path, split: Split) -> None:
-    """Everything that the manifest names of a split."""
-    names = [name for shard in split.shards for name in (shard.name, shard.index_name)]
-    for name in (*names, *([split.report] if split.report is not None else [])):
-        storage.publish_file(staging / name, storage.join(root, name))
+def manifest_digest(root: str) -> str | None:
+    url = storage.join(root, MANIFEST)
+    return hashlib.sha256(storage.read_bytes(url)).hexdigest() if storage.exists(url) else None
 
 
-def tidy(root: str, prune: bool) -> None:
-    """What earlier packings left, except what may still be read. Raises TarnError."""
-    out = storage.local_path(root)
-    if out is not None:
-        clear_staging(out)
-    sweep(root, newest_retired(root), prune)
+def make_shard(task: Task, target: Target, progress: Callable[[int, int], None]) -> Written:
+    """Written aside and put in its place; nothing of it stays aside. Raises TarnError, OSError."""
+    written = write_shard(task, progress)
+    if task.expected is not None:
+        refuse_other(task, written)
+    if written.info is not None:
+        target.refuse_changed()
+        for name in (written.info.index_name, written.info.name):
+            storage.publish_file(task.folder / name, storage.join(target.root, name))
+    return written
+
+
+def refuse_other(task: Task, written: Written) -> None:
+    """Raises TarnError where something else came of a shard than was expected."""
+    if written.info != task.expected:
+        damaged = "; ".join(f"{it.picture.place}: {it.problem}" for it in written.damaged)
+        raise TarnError(
+            f"{task.name} cannot be made as it was, its pictures gave other bytes"
+            f"{f' ({damaged})' if damaged else ''}: a picture changed, or it was packed with another --check or by "
+            "another Tarn; it was left as it is."
+        )

@@ -7,7 +7,6 @@ that they would have otherwise. A shard of which nothing is left is not written,
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from tarn.sharding.errors import TarnError
@@ -18,11 +17,6 @@ from tarn.sharding.sources.place import below
 CHOICES = ("fail", "skip")
 
 
-def report_name(split: str, infix: str) -> str:
-    """Below the manifest's folder. infix: of the packing's names, see naming.py."""
-    return f"{split}{infix}.bad-pictures.jsonl"
-
-
 def refuse_damaged(written: Sequence[Written], skip: bool, source: str) -> None:
     """Raises TarnError that counts and names the unreadable pictures which must not be skipped."""
     problems = Problems()
@@ -31,15 +25,18 @@ def refuse_damaged(written: Sequence[Written], skip: bool, source: str) -> None:
     problems.raise_if_any(source)
 
 
-def write_report(split: str, name: str, damaged: Sequence[Damage], source: str, folder: Path) -> dict[str, Any]:
-    """One line of JSON for each picture, its path below the source; returns what the manifest says of it."""
+def report_of(split: str, damaged: Sequence[Damage], source: str) -> bytes:
+    """One line of JSON for each picture, its path below the source."""
     lines = [
         {"split": split, "key": it.picture.key, "path": below(it.picture.place, source), "problem": it.problem}
         for it in damaged
     ]
-    raw = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode(errors="backslashreplace")
-    (folder / name).write_bytes(raw)
-    return {"pictures": len(lines), "report": name, "sha256": hashlib.sha256(raw).hexdigest()}
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode(errors="backslashreplace")
+
+
+def told_of(report: bytes, name: str) -> dict[str, Any]:
+    """What the manifest says of a report. name: below the manifest's folder."""
+    return {"pictures": report.count(b"\n"), "report": name, "sha256": hashlib.sha256(report).hexdigest()}
 
 
 def refuse_empty(split: str, left: int, source: str) -> None:

@@ -1,6 +1,7 @@
-"""Where shards are written before they are published: aside, and on the output's own disk where it has one."""
+"""Where a shard is written before it is published: aside, and on the output's own disk where it has one."""
 
 import contextlib
+import hashlib
 import os
 import platform
 import shutil
@@ -12,31 +13,42 @@ from pathlib import Path
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.litter import STAGING, remove_half_written
+from tarn.sharding.storage.uploads import drop_unfinished
 
 
 @contextmanager
 def staging_folder(root: str) -> Iterator[Path]:
-    """So that publishing is renaming; gone at the end. Only for who has the lock: what lies there of others is of
-    processes that were killed."""
+    """On the output's disk, so that publishing is renaming; of a store's among the temporary files. Each process has
+    one shard in it at a time. Gone at the end. Only for who has the lock: what lies there of others is of processes
+    that were killed."""
+    clear_staging(root)
     out = storage.local_path(root)
     if out is None:
-        with tempfile.TemporaryDirectory(prefix="tarn-") as temporary:
-            yield Path(temporary)
-        return
-    clear_staging(out)
-    folder = out / f"{STAGING}{platform.node()}-{os.getpid()}"
-    try:
+        folder = Path(tempfile.mkdtemp(prefix=temporary_prefix(root)))
+    else:
+        folder = out / f"{STAGING}{platform.node()}-{os.getpid()}"
         folder.mkdir()
+    try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def clear_staging(out: Path) -> None:
-    """Of processes that were killed: their staging, and files that they were about to rename."""
-    for left in out.glob(f"{STAGING}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    remove_half_written(out)
+def clear_staging(root: str) -> None:
+    """Of processes that were killed: their staging, files that they were about to rename, parts that they uploaded."""
+    out = storage.local_path(root)
+    folder, prefix = (Path(tempfile.gettempdir()), temporary_prefix(root)) if out is None else (out, STAGING)
+    for left in folder.glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)  # not that of another user, who may write to the same store
+    if out is not None:
+        remove_half_written(out)
+    else:
+        drop_unfinished(root)
+
+
+def temporary_prefix(root: str) -> str:
+    """Of a store's staging: the same for every packing of it, so that none fills the disk for good."""
+    return f"tarn-packing-{hashlib.sha256(root.rstrip('/').encode()).hexdigest()[:12]}-"
 
 
 @contextmanager

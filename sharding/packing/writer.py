@@ -23,13 +23,14 @@ from tarn.sharding.sources.place import ending_of
 @dataclass(frozen=True, slots=True)
 class Task:
     """name: of the shard under the dataset's root; folder: where it is written for now; skip: leave pictures out that
-    are no whole ones, in place of failing."""
+    are no whole ones, in place of failing; expected: what has to come of it, where that is known."""
 
     name: str
     folder: Path
     pictures: tuple[Picture, ...]
     preparation: Preparation
     skip: bool = False
+    expected: ShardInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,14 @@ from tarn.sharding.storage.answers import advice, cause, is_missing, is_refused
 from tarn.sharding.storage.filesystem import NONE, Options, remote
 from tarn.sharding.storage.local import flush_folder, write_whole
 from tarn.sharding.storage.persistence import Patience, patiently
+from tarn.sharding.storage.states import State, sha256_of, state_of, states_in
+from tarn.sharding.storage.uploads import upload
 from tarn.sharding.storage.urls import join, kind_of, local_path
 
 __all__ = [
     "NONE",
     "Options",
+    "State",
     "exists",
     "flush_folder",
     "join",
@@ -25,7 +28,10 @@ __all__ = [
     "reason",
     "remote",
     "remove",
+    "sha256",
     "size",
+    "state",
+    "states",
     "unreadable",
     "write_whole",
 ]
@@ -78,6 +84,30 @@ def size(url: str) -> int:
         raise unreadable(url, error) from error
 
 
+def state(url: str) -> State:
+    """Size and version of a file, as they are now. Raises TarnError naming the URL."""
+    try:
+        return state_of(url)
+    except Exception as error:
+        raise unreadable(url, error) from error
+
+
+def states(url: str) -> dict[str, State]:
+    """Of all files directly in a folder, by name. Raises TarnError naming the URL."""
+    try:
+        return states_in(url)
+    except Exception as error:
+        raise unreadable(url, error) from error
+
+
+def sha256(url: str) -> str:
+    """Of the whole file, in hex; a piece of it is in memory at a time. Raises TarnError naming the URL."""
+    try:
+        return sha256_of(url)
+    except Exception as error:
+        raise unreadable(url, error) from error
+
+
 def names(url: str, ending: str) -> list[str]:
     """Sorted names of the files with that ending directly in a folder; none where the folder is not there."""
     path = local_path(url)
@@ -86,9 +116,11 @@ def names(url: str, ending: str) -> list[str]:
             found = [entry.name for entry in path.iterdir()] if path.is_dir() else []
         else:
             store = remote(url)
+            store.invalidate_cache()  # other processes write there too
             found = (
                 [str(entry).rsplit("/", 1)[-1] for entry in store.ls(url, detail=False)] if store.exists(url) else []
             )
+            store.invalidate_cache()  # nor is what was listed now to be believed later
     except Exception as error:
         raise unreadable(url, error) from error
     return sorted(name for name in found if name.endswith(ending))
@@ -108,11 +140,14 @@ def publish(url: str, data: bytes) -> None:
 
 
 def publish_file(source: Path, url: str) -> None:
-    """Moves a finished local file to its place; on the same disk by rename. Raises TarnError naming the URL."""
+    """Moves a finished local file to its place: on the same disk by rename, to a store in parts, its size looked at
+    there afterwards. Raises TarnError naming the URL."""
     path = local_path(url)
     try:
         if path is None:
-            remote(url).put_file(str(source), url)
+            upload(source, url)
+            if (there := state_of(url).size) != (here := source.stat().st_size):
+                raise OSError(f"the store has {there} bytes of it, sent were {here}")
             source.unlink()
             return
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from tarn.sharding.storage.urls import KINDS, join, kind_of, local_path, scheme_
 PIECE = 8 * 2**20  # bytes that the fsspec client asks for at a time
 CHUNK = 2**16  # bytes that the obstore client hands over at a time, at least
 CONNECT_SECONDS, REQUEST_SECONDS = 10, 300
+NO_RETRY: Mapping[str, Any] = {"max_retries": 0}
 SILENCE_SECONDS = 15.0  # without a byte, after which a connection counts as dead
 
 # storage_options in fsspec's words (s3fs, gcsfs, adlfs) and what obstore calls them
@@ -71,7 +72,13 @@ class Client(Protocol):
 class ObstoreClient:
     """obstore: HTTP in Rust, outside the GIL; the fastest client that we measured (see benchmarks/remote.py)."""
 
-    def __init__(self, root: str, options: Mapping[str, Any], silence: float = SILENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        root: str,
+        options: Mapping[str, Any],
+        silence: float = SILENCE_SECONDS,
+        retry: Mapping[str, Any] = NO_RETRY,
+    ) -> None:
         from obstore.store import from_url
 
         FORKS.watch()
@@ -91,7 +98,7 @@ class ObstoreClient:
                 "read_timeout": f"{int(silence * 1000)}ms",
                 "timeout": f"{REQUEST_SECONDS}s",
             },
-            retry_config={"max_retries": 0},
+            retry_config=dict(retry),
         )
 
     def stream(self, name: str, start: int, end: int) -> Iterator[bytes]:
@@ -153,9 +160,14 @@ class LocalClient:
 
 
 def build_client(
-    root: str, options: Mapping[str, Any], choice: str = "auto", silence: float = SILENCE_SECONDS
+    root: str,
+    options: Mapping[str, Any],
+    choice: str = "auto",
+    silence: float = SILENCE_SECONDS,
+    retry: Mapping[str, Any] = NO_RETRY,
 ) -> Client:
-    """silence: seconds without a byte after which a connection counts as dead, where the client can tell.
+    """silence: seconds without a byte after which a connection counts as dead, where the client can tell. retry: what
+    obstore is to do by itself about passing faults.
 
     auto: what the command told, else obstore where it is installed and knows the URL and every option, else fsspec.
 
@@ -175,7 +187,7 @@ def build_client(
     if choice == "auto" and (FORKS.happened or importlib.util.find_spec("obstore") is None):
         fits = False
     if choice == "obstore" or (choice == "auto" and fits):
-        return ObstoreClient(root, options, silence)
+        return ObstoreClient(root, options, silence, retry)
     return FsspecClient(root, options)
 
 

@@ -1,6 +1,7 @@
 """A packing in the place of an earlier one: the dataset is the one or the other at any moment, whole."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.sharding.verify import verify
 
-FIRST = PackConfig(shard_size=10_000)
+FIRST = PackConfig(shard_size=20_000)
 SECOND = replace(FIRST, seed=1, overwrite=True)
 
 # forks once for each operation of publishing; each fork packs and is killed right before that operation
@@ -52,7 +53,7 @@ while died:
             setattr(storage, name, mortal(getattr(storage, name)))
         for name in ("link", "unlink", "replace", "rename"):
             setattr(os, name, mortal(getattr(os, name)))
-        pack(source, str(root), PackConfig(shard_size=10_000, seed=seed, overwrite=earlier.exists()))
+        pack(source, str(root), PackConfig(shard_size=20_000, seed=seed, overwrite=earlier.exists()))
         os._exit(0)
     died = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) != 0
     number += 1
@@ -122,12 +123,13 @@ def test_a_kill_at_any_moment_leaves_the_one_or_the_other_and_packing_again_comp
     assert not earlier or {True, False} == set(found)
 
 
-def test_what_fails_while_publishing_takes_away_what_it_published(
+def test_what_fails_on_the_way_leaves_the_earlier_packing_whole_and_is_gone_on_with(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, real, left = tmp_path / "out", storage.publish_file, 5
-    pack(source, str(out), FIRST)
-    before = contents(out)
+    out, alone, real, left = tmp_path / "out", tmp_path / "alone", storage.publish_file, 5
+    before = pack(source, str(out), FIRST)[0]
+    shutil.copytree(out, alone)
+    pack(source, str(alone), SECOND)
 
     def full(path: Path, url: str) -> None:
         nonlocal left
@@ -137,9 +139,17 @@ def test_what_fails_while_publishing_takes_away_what_it_published(
         real(path, url)
 
     monkeypatch.setattr(storage, "publish_file", full)
-    with pytest.raises(TarnError, match=r"No space left"):
+    with pytest.raises(TarnError, match=r"No space left") as caught:
         pack(source, str(out), SECOND)
-    assert contents(out) == before
+    assert re.fullmatch(r"2 of \d+ shards are done, and kept: .*", caught.value.__notes__[0])
+    assert read_manifest(str(out)) == before
+    (told,) = verify(str(out), before)
+    assert "of a packing that did not come to its end, 2 of" in told
+    monkeypatch.undo()
+    lines: list[str] = []
+    pack(source, str(out), SECOND, lines.append)
+    assert lines[0].startswith("going on with an unfinished packing: 2 of ")
+    assert contents(out) == contents(alone)
 
 
 @pytest.mark.parametrize(
@@ -164,13 +174,13 @@ def test_an_interrupt_tells_truly_whether_anything_was_published(
         real(*words)
 
     monkeypatch.setattr(publication, when, interrupted)
-    words = ["pack", str(source), str(out), "--shard-size=10kB", "--workers=1", "--seed=1"]
+    words = ["pack", str(source), str(out), "--shard-size=20kB", "--workers=1", "--seed=1"]
     assert main([*words, "--overwrite"]) == 130
     assert told in capsys.readouterr().err
     assert (read_manifest(str(out)) == old) == (when == "announce")
     problems = verify(str(out), read_manifest(str(out)))
-    assert len(problems) == (when == "sweep")
-    assert not problems or "of an earlier packing, which nobody reads any more: pack it again" in problems[0]
+    assert len(problems) == 2 * (when == "sweep")  # records and the earlier shards
+    assert not problems or "of an earlier packing, which nobody reads any more: pack it again" in problems[1]
     if when == "sweep":
         assert main(words) == 0
         assert verify(str(out), read_manifest(str(out))) == []
@@ -182,7 +192,7 @@ def test_what_is_held_stays_until_it_is_let_go(
 ) -> None:
     out = tmp_path / "out"
     pack(source, str(out), FIRST)
-    words = ["pack", str(source), str(out), "--shard-size=10kB", "--workers=1", "--seed=1"]
+    words = ["pack", str(source), str(out), "--shard-size=20kB", "--workers=1", "--seed=1"]
     held = read_manifest(str(out))
     assert main([*words, "--overwrite"]) == 0
     assert "of an earlier packing, which is still read; the next one removes them" in capsys.readouterr().out

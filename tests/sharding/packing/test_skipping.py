@@ -28,7 +28,24 @@ def source(tmp_path: Path) -> Path:
 def test_the_whole_packing_fails_by_default(source: Path, tmp_path: Path) -> None:
     with pytest.raises(TarnError, match=r"3 unreadable pictures"):
         pack(source, str(tmp_path / "out"), replace(SKIP, bad="fail"))
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_what_was_done_is_kept_when_the_unreadable_ones_are_to_be_skipped_after_all(
+    source: Path, tmp_path: Path
+) -> None:
+    out, told = tmp_path / "out", list[str]()
+    with pytest.raises(TarnError, match=r"3 unreadable pictures") as caught:
+        pack(source, str(out), replace(SKIP, bad="fail"))
+    (note,) = caught.value.__notes__
+    assert note.endswith("shards are done, and kept: the same command goes on from there.")
+    with pytest.raises(TarnError, match=r"3 unreadable pictures"):
+        pack(source, str(out), replace(SKIP, bad="fail"), told.append)
+    pack(source, str(out), SKIP, told.append)
+    kept = note.split(",")[0]
+    assert told == [f"going on with an unfinished packing: {kept}, and kept"] * 2
+    pack(source, str(tmp_path / "alone"), SKIP)
+    assert contents(out) == contents(tmp_path / "alone")
 
 
 def test_each_skipped_picture_is_named_in_a_report_and_counted(
@@ -84,7 +101,7 @@ def test_a_split_of_which_nothing_is_left_is_refused(tmp_path: Path) -> None:
         path.write_bytes(b"<html>")
     with pytest.raises(TarnError, match=r"no picture of the split 'val' is readable"):
         pack(source, str(tmp_path / "out"), SKIP)
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out" / "manifest.json").exists()
 
 
 def test_a_disk_that_fails_is_no_bad_picture(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

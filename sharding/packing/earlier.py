@@ -1,0 +1,84 @@
+"""What lies at the output already: whether it is in the way, what of it is wanted, and what goes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tarn.sharding import storage
+from tarn.sharding.errors import UsageError
+from tarn.sharding.format.leftovers import sweep
+from tarn.sharding.format.manifest import Manifest, Split
+from tarn.sharding.format.publication import newest_retired
+from tarn.sharding.packing.staging import clear_staging
+from tarn.sharding.sources import Picture, Source
+from tarn.sharding.sources.find import Sight
+
+
+def tidy(root: str, prune: bool, going_on: bool = False) -> None:
+    """What earlier packings left, except what may still be read, and the unfinished one that is gone on with. Only for
+    who has the lock. Raises TarnError."""
+    clear_staging(root)
+    sweep(root, newest_retired(root), prune, going_on=going_on)
+
+
+def refuse_overlap(seen: Sight, root: str) -> None:
+    out = storage.local_path(root)
+    if out is not None and seen.home is not None and out.resolve().is_relative_to(seen.home.resolve()):
+        raise UsageError(f"the output {out} lies inside the source {seen.name}: choose a folder beside it.")
+
+
+def refuse_foreign_tars(before: Manifest | None, root: str) -> None:
+    """Raises UsageError where the tars at root are somebody else's, indexed: they are not to be removed."""
+    if before is not None and any(split.indexed for split in before.splits.values()):
+        raise UsageError(f"{root} holds the index of tars that were packed elsewhere: choose another output.")
+
+
+def refuse_tars_without_manifest(root: str, plans: Mapping[str, Sequence[Sequence[Picture]]]) -> None:
+    """Raises UsageError where a tar lies there under a name that is about to be written, whoever put it there."""
+    for split, plan in plans.items():
+        there = set(storage.names(storage.join(root, split), ".tar"))
+        for name in (f"{split}-{number:06d}.tar" for number in range(len(plan))):
+            if name in there:
+                raise UsageError(
+                    f"{root} has {split}/{name} and no manifest.json, so it may be somebody else's (or what a killed "
+                    "packing left): choose another output, or --overwrite to replace it."
+                )
+
+
+def refuse_other_classes(before: Manifest, found: Source, root: str) -> None:
+    """Raises UsageError where the dataset at root numbers other classes."""
+    ours, theirs = [info.wnid for info in found.classes], [info.wnid for info in before.classes]
+    if ours != theirs:
+        first = next((pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]), ("none", "none"))
+        raise UsageError(
+            f"{root} holds a dataset of {len(theirs)} classes, the source has {len(ours)} (first difference: "
+            f"{first[1]} there, {first[0]} here): choose another output, or --overwrite."
+        )
+
+
+def changes(there: Split, told: Mapping[str, Any], skip: bool) -> list[str]:
+    """What was another when the split was packed. skip: whether unreadable pictures are left out now."""
+    packed = {name: value for name, value in there.packed.items() if name not in ("left_untiled", "content", "skipped")}
+    changed = [name for name in {**told, **packed} if packed.get(name) != told.get(name)]
+    if there.skipped and not skip:
+        changed.append("--bad (it left out unreadable pictures)")
+    return changed
+
+
+def refuse_other(there: Split, split: str, told: Mapping[str, Any], root: str, skip: bool) -> None:
+    """Raises UsageError where the split that lies there is another one, or not whole."""
+    changed = changes(there, told, skip)
+    if not changed and all(
+        storage.exists(url) and storage.size(url) == shard.bytes
+        for shard in there.shards
+        for url in [storage.join(root, shard.name)]
+    ):
+        return
+    if changed:
+        raise UsageError(
+            f"{root} holds a split {split!r} packed with another {', '.join(changed)}: choose another output, or "
+            "--overwrite to replace it."
+        )
+    raise UsageError(
+        f"{root} holds a split {split!r} with missing or cut shards: python -m tarn.sharding repair {root} SRC makes "
+        "those anew, or choose another output, or --overwrite to replace it."
+    )
