@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ from tarn.sharding.packing.writer import Task, Written
 from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.find import read_source
 from tarn.sharding.sources.kaggle import is_kaggle
+
+# What a split's description in the manifest counts, and where it stands in Written.
+COUNTED = {"left_untiled": "left", "made_baseline": "baseline", "normalised": "normalised"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,7 @@ class PackConfig:
 
     @property
     def processes(self) -> int:
-        keeps = not (self.preparation.tile or self.preparation.encodes)
+        keeps = not (self.preparation.tile or self.preparation.encodes or self.preparation.normalise)
         return self.workers or (1 if keeps else available_cores())
 
 
@@ -166,16 +169,24 @@ def describe(found: Source, config: PackConfig, plan: list[tuple[Picture, ...]])
 
 
 def split_of(name: str, infix: str, parts: list[Written], told: dict[str, Any], source: Path, staging: Path) -> Split:
-    """What was written, and beside what decided its bytes: how many pictures were not tiled, by reason, and how many
-    were skipped. Raises TarnError where nothing is left."""
-    left: Counter[str] = sum((Counter(part.left) for part in parts), Counter())
+    """What was written, and beside what decided its bytes what was done to how many pictures. Raises TarnError where
+    nothing is left."""
     infos = tuple(part.info for part in parts if part.info is not None)
     refuse_empty(name, len(infos), source)
-    packed = {**told, "left_untiled": dict(sorted(left.items()))}
+    packed = {**told, **counts(parts)}
     damaged = [damage for part in parts for damage in part.damaged]
     if damaged:
         packed["skipped"] = write_report(name, report_name(name, infix), damaged, source, staging)
     return Split(infos, packed)
+
+
+def counts(parts: Sequence[Written]) -> dict[str, dict[str, int]]:
+    """How many pictures were not tiled, by reason, and what was done to others, where anything was."""
+    found = {
+        name: sum((Counter(getattr(part, field)) for part in parts), Counter[str]())
+        for name, field in COUNTED.items()
+    }
+    return {name: dict(sorted(it.items())) for name, it in found.items() if it or name == "left_untiled"}
 
 
 def is_current(before: Manifest | None, split: str, told: dict[str, Any], root: str, config: PackConfig) -> bool:
@@ -183,7 +194,7 @@ def is_current(before: Manifest | None, split: str, told: dict[str, Any], root: 
     if before is None or split not in before.splits or config.overwrite:
         return False
     there = before.splits[split]
-    packed = {name: value for name, value in there.packed.items() if name not in ("left_untiled", "skipped")}
+    packed = {name: value for name, value in there.packed.items() if name not in (*COUNTED, "skipped")}
     changed = [name for name in told | packed if packed.get(name) != told.get(name)]
     if there.skipped and config.bad != "skip":
         changed.append("--bad (it left out unreadable pictures)")

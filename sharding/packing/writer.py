@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -42,19 +42,22 @@ class Damage:
 class Written:
     """The shard as the manifest lists it; None where nothing is left of it, or a picture kept it from being written.
 
-    damaged: unreadable pictures, in the order of the plan. left: how many pictures were not tiled, by reason.
+    damaged: unreadable pictures, in the order of the plan. left: how many pictures were not tiled, by reason; baseline,
+    normalised: how many were made baseline JPEGs without loss, and were normalised, by what they were.
     """
 
     info: ShardInfo | None
     damaged: tuple[Damage, ...]
     left: Mapping[str, int]
+    baseline: Mapping[str, int] = field(default_factory=dict)
+    normalised: Mapping[str, int] = field(default_factory=dict)
 
 
 def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
     """Reads each picture once; tells progress in (pictures, bytes)."""
     records: list[tuple[int, int, int, int]] = []
     damaged: list[Damage] = []
-    left: Counter[str] = Counter()
+    left, baseline, normalised = Counter[str](), Counter[str](), Counter[str]()
     path = task.folder / task.name
     path.parent.mkdir(parents=True, exist_ok=True)
     position = 0
@@ -65,8 +68,13 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
             except DamagedError as error:
                 damaged.append(Damage(picture, str(error), error.lasting))
                 continue
-            if prepared.left is not None:
-                left[prepared.left] += 1
+            for counter, word in (
+                (left, prepared.left),
+                (baseline, prepared.baseline),
+                (normalised, prepared.normalised),
+            ):
+                if word is not None:
+                    counter[word] += 1
             label, image = sample_pieces(picture, prepared.data)
             file.write(label + image, alone=prepared.data)
             offset = position + sum(map(len, label)) + BLOCK
@@ -77,14 +85,15 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
         file.write([end])
     if not records or (damaged and not task.skip):
         path.unlink()
-        return Written(None, tuple(damaged), left)
+        return Written(None, tuple(damaged), left, baseline, normalised)
     table = np.array(records, RECORD)
     table["crc32"] = file.crcs
     index = index_bytes(table)
     path.with_suffix(".idx").write_bytes(index)
     index_sha256 = hashlib.sha256(index).hexdigest()
     size, sha256 = position + len(end), file.sha256.hexdigest()
-    return Written(ShardInfo(task.name, len(records), size, sha256, index_sha256), tuple(damaged), left)
+    info = ShardInfo(task.name, len(records), size, sha256, index_sha256)
+    return Written(info, tuple(damaged), left, baseline, normalised)
 
 
 def read_picture(picture: Picture, how: Preparation) -> Prepared:
