@@ -103,7 +103,7 @@ int scan_ac_refined(jpeg_scan *scan, int i, bit_reader *in, int16_t *block) {
     while (k <= scan->end && !scan->skipped) {
         uint64_t bits;
         int symbol = next_symbol(in, &scan->ac[i], &bits), zeros = symbol >> 4, value = 0;
-        if (symbol < 0 || (symbol & 15) > 1 || bit > AC_LARGEST) return JPEG_DAMAGED;
+        if (symbol < 0 || (symbol & 15) > (bit <= AC_LARGEST)) return JPEG_DAMAGED;
         if (symbol & 15) value = next_bit(in) ? bit : -bit;
         else if (zeros < 15) {
             scan->skipped = band_ends(in, bits, zeros);

@@ -19,9 +19,9 @@ Box = tuple[int, int, int, int]
 
 ROOM = 4  # times the bytes of a picture: a progressive one of few details is that much smaller than a tiled one
 SIDE = 40  # px that a tile should be wide: finer ones cost bytes, coarser ones decoding
-SOURCES = tuple(
-    f"{name}.c"
-    for name in "parse metadata optimal tile write gather scan blocks coefficients cut".split()
+SOURCES = (
+    *("parse.c", "metadata.c", "optimal.c", "tile.c", "write.c", "cut.c"),
+    *("gather.c", "scan.c", "blocks.c", "coefficients.c"),
 )
 
 
@@ -127,9 +127,11 @@ def tile(data: Bytes, side: int = SIDE) -> tuple[bytes, Reason]:
     the same coefficients and tables of quantisation, hence the same pixels. ICC profile and orientation are kept, other
     metadata and what follows the picture's end are not.
 
-    A picture of several scans, such as a progressive one, becomes a baseline one of a single scan, also where it then
-    cannot be tiled: the reason says why. In all other cases where it is not OK, the bytes are what was given. Pictures of
-    several scans beyond MOST_PIXELS are left: all their coefficients are in memory at once. Raises NoCompilerError.
+    A picture of several scans, such as a progressive one, becomes a baseline one of a single scan, also where it cannot
+    be tiled then: the reason says why. In all other cases where it is not OK, the bytes are what was given. Pictures of
+    several scans beyond MOST_PIXELS are left, for all their coefficients are in memory at once, 2 bytes each.
+
+    Raises NoCompilerError.
     """
     room = bytearray(ROOM * len(data) + 65536)
     written = ctypes.c_size_t()

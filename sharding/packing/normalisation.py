@@ -1,12 +1,12 @@
 """Pictures that training cannot decode by the crop, or that lie on their side, become JPEGs that it can (--normalise).
 
-A picture that is no JPEG, or one that cannot be tiled (CMYK, arithmetic coding, ...), is decoded whole by Pillow for every
-crop, which takes 5 to 100 times as long. It becomes a JPEG of quality 95 with all of its chroma, of the 8-bit grey or RGB
-that Pillow makes of it, which is what the loader would show: without alpha, of the first frame, high bits clipped as
-Pillow clips them. The loss of that one encoding is the price, whatever the source was.
+A picture that is no JPEG, or one that cannot be tiled (CMYK, arithmetic coding, ...), is decoded whole, by Pillow, for
+every crop. It becomes a JPEG of quality 95 with all of its chroma, of the 8-bit grey or RGB that Pillow makes of it,
+which is what the loader would show: without alpha, of the first frame, 16 bits as Pillow cuts them. The loss of that
+one encoding is the price, also where the source had none: plain PNGs are as slow as others.
 
-One thing changes what training sees, and is meant to: a picture whose Exif says that it is turned is stored upright, for
-no loader turns it.
+One thing changes what training sees, and is meant to: a picture whose Exif says that it is turned is stored upright,
+for the loader turns none.
 """
 
 import io

@@ -183,8 +183,7 @@ def split_of(name: str, infix: str, parts: list[Written], told: dict[str, Any], 
 def counts(parts: Sequence[Written]) -> dict[str, dict[str, int]]:
     """How many pictures were not tiled, by reason, and what was done to others, where anything was."""
     found = {
-        name: sum((Counter(getattr(part, field)) for part in parts), Counter[str]())
-        for name, field in COUNTED.items()
+        name: sum((Counter(getattr(part, field)) for part in parts), Counter[str]()) for name, field in COUNTED.items()
     }
     return {name: dict(sorted(it.items())) for name, it in found.items() if it or name == "left_untiled"}
 
