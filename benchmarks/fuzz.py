@@ -9,7 +9,8 @@ and the same under the compiler's sanitizers:
         LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" python -m benchmarks.fuzz
 
 Every mutant is a pure function of (seed, number), and lies right before a page that nobody may read. A mutant that is
-tiled is decoded before and after, and both must agree. Children do the work: one that a signal ends, or that says
+tiled, or made baseline, is decoded before and after, and both must agree. --kinds progressive: mutants of progressive
+pictures alone. Children do the work: one that a signal ends, or that says
 nothing for a minute, is a failure that names the mutant. Prints the outcomes, and exits with 1 after a failure.
 """
 
@@ -39,31 +40,48 @@ SAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 SAVED_AS: dict[str, dict[str, object]] = {
     "restart": {"restart_marker_blocks": 3},
     "progressive": {"progressive": True},
+    "progressive 4:4:4": {"progressive": True, "subsampling": "4:4:4"},
+    "progressive L": {"progressive": True},
+    "progressive CMYK": {"progressive": True},
+    "progressive restart": {"progressive": True, "restart_marker_blocks": 5},
 }
+MODES = {"L": "L", "progressive L": "L", "progressive CMYK": "CMYK"}
 
 
-def originals() -> list[bytes]:
-    """Pictures of all kinds, small so that many mutants hit what matters."""
+def originals(kinds: str = "") -> list[bytes]:
+    """Pictures of all kinds that begin so, small so that many mutants hit what matters."""
     rng, made = np.random.default_rng(0), []
     for number, (width, height) in enumerate(((97, 61), (160, 40), (33, 90), (64, 64), (200, 120))):
         noise = Image.fromarray(rng.integers(0, 256, (height // 4 + 1, width // 4 + 1, 3), np.uint8))
         image = noise.resize((width, height), Image.Resampling.BICUBIC)
-        for kind in ("4:4:4", "4:2:2", "4:2:0", "L", "restart", "progressive"):
+        for kind in (*SAMPLINGS, "L", *SAVED_AS):
+            if not kind.startswith(kinds):
+                continue
             out = io.BytesIO()
             options: dict[str, object] = {"quality": (60, 80, 95)[number % 3]}
-            if kind in SAMPLINGS:
-                options["subsampling"] = kind
-            elif kind != "L":
-                options |= SAVED_AS[kind]
-            (image.convert("L") if kind == "L" else image).save(out, "JPEG", **options)
-            made += [out.getvalue(), tile(out.getvalue(), 24)[0]]
+            options |= {"subsampling": kind} if kind in SAMPLINGS else SAVED_AS.get(kind, {})
+            image.convert(MODES.get(kind, "RGB")).save(out, "JPEG", **options)
+            made += [out.getvalue()] if kinds else [out.getvalue(), tile(out.getvalue(), 24)[0]]
     return made
+
+
+def shuffled_scans(data: bytes, rng: np.random.Generator) -> bytes:
+    """One scan, with the tables before it, dropped, told twice, or exchanged with the one behind it."""
+    ends = [at for at in range(2, len(data) - 1) if data[at] == 0xFF and data[at + 1] in (0xC4, 0xD9)]
+    if len(ends) < 4:
+        return data
+    first = int(rng.integers(len(ends) - 2))
+    a, b, c = ends[first : first + 3]
+    one, other = data[a:b], data[b:c]
+    return data[:a] + (other, one + one + other, other + one)[int(rng.integers(3))] + data[c:]
 
 
 def mutant(pictures: list[bytes], seed: int, number: int) -> bytes:
     rng = np.random.default_rng([seed, number])
     data = bytearray(pictures[int(rng.integers(len(pictures)))])
-    for _ in range(int(rng.integers(1, 6))):
+    if rng.integers(5) == 0:
+        data = bytearray(shuffled_scans(bytes(data), rng))
+    for _ in range(int(rng.integers(0, 6))):
         place = int(rng.integers(len(data)))
         kind = int(rng.integers(7))
         if kind == 0:
@@ -125,7 +143,7 @@ def examine(
     """The outcome in words; raises AssertionError for what must not be."""
     lying = cliff.place(data).data
     tiled, reason = tile(lying, 24) if data else (b"", Reason.NOT_JPEG)
-    if reason == Reason.OK:
+    if reason == Reason.OK or tiled != data:
         before = by_pillow(data)
         assert before is None or before == by_pillow(tiled), "tiled into other pixels"
     for source in (data, tiled) if reason == Reason.OK else (data,):
@@ -155,8 +173,8 @@ def resize(cliff: Cliff, resizer: Resizer, pixels: NDArray[np.uint8], rng: np.ra
     resizer.resize(lying, (left, top, right - left, bottom - top), target, kind, flip)
 
 
-def serve(connection: Connection, seed: int, numbers: range) -> None:
-    pictures, cliff, cutter, decoder, resizer = originals(), Cliff(), Cutter(), RegionDecoder(), Resizer()
+def serve(connection: Connection, seed: int, numbers: range, kinds: str) -> None:
+    pictures, cliff, cutter, decoder, resizer = originals(kinds), Cliff(), Cutter(), RegionDecoder(), Resizer()
     out = np.zeros(100_000, np.uint8)  # a box has 90 x 90 px at most
     for number in numbers:
         connection.send(("at", number))
@@ -197,13 +215,14 @@ def main() -> int:
     parser.add_argument("--pictures", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
+    parser.add_argument("--kinds", default="", help="what they begin with: progressive, for instance (all)")
     args = parser.parse_args()
     _ = Cutter(), RegionDecoder(), Resizer()  # compiled here, which may take longer than a child may be silent
     started, outcomes = time.perf_counter(), Counter[str]()
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     child = context.Process(
-        target=serve, args=(theirs, args.seed, range(args.first, args.first + args.pictures)), daemon=True
+        target=serve, args=(theirs, args.seed, range(args.first, args.first + args.pictures), args.kinds), daemon=True
     )
     child.start()
     theirs.close()

@@ -71,6 +71,9 @@ def build_parser() -> argparse.ArgumentParser:
     packing.add_argument("--short-side", type=int, metavar="PX", help="the same, by their shorter side")
     packing.add_argument("--quality", type=int, metavar="Q", help="encode every picture anew at this JPEG quality")
     packing.add_argument(
+        "--normalise", action="store_true", help="make a JPEG that is decoded fast of whatever is none; turn by Exif"
+    )
+    packing.add_argument(
         "--check", default="sample", help="decode pictures, before and after: all, a sample, off (%(default)s)"
     )
     packing.add_argument(
@@ -138,6 +141,7 @@ def run_pack(args: argparse.Namespace) -> int:
         max_side=args.max_side,
         short_side=args.short_side,
         quality=args.quality,
+        normalise=args.normalise,
     )
     config = PackConfig(
         split=args.split,
@@ -157,6 +161,10 @@ def run_pack(args: argparse.Namespace) -> int:
         told = f"packed in {time.perf_counter() - started:.1f} s" if name in written else "up to date"
         shards = f"{len(split.shards):,} shard{'s' * (len(split.shards) != 1)}"
         print(f"{name:>6}: {split.samples:,} pictures, {shards}, {split.bytes:,} bytes, {told}")
+        for line in ("made_baseline", "normalised"):
+            if counted := split.packed.get(line):
+                reasons = ", ".join(f"{count:,} {reason}" for reason, count in counted.items())
+                print(f"        {line.replace('_', ' ')}: {reasons}")
         if not args.no_tile and (left := split.packed.get("left_untiled")):
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in left.items())
             print(f"        stored as they are, not tiled: {reasons}")

@@ -17,19 +17,20 @@ enum jpeg_reason {
     JPEG_PRECISION,    /* 12 bits */
     JPEG_COMPONENTS,   /* neither 1 nor 3 */
     JPEG_SAMPLING,     /* chroma not 1x1, or luma beyond 4x4 */
-    JPEG_SCANS,        /* components in scans of their own */
+    JPEG_SCANS,        /* several scans, or a script of them that nobody needs */
     JPEG_TABLES,       /* a table is missing or malformed */
     JPEG_TOO_LARGE,    /* beyond 65,500 px a side, or no room in the output */
     JPEG_NO_GAIN,      /* too small to have more than one tile */
     JPEG_COLOURS,      /* RGB or an unknown transform */
     JPEG_NO_MEMORY,
+    JPEG_INCOMPLETE,   /* scans are missing: decoders guess at what did not arrive */
 };
 
 typedef struct {
     int32_t width, height; /* px; known for every kind of frame */
     int32_t components;
-    int32_t id[3], h[3], v[3]; /* sampling factors as the frame tells them */
-    int32_t quant[3], dc[3], ac[3]; /* table selectors, 0 to 3 */
+    int32_t id[4], h[4], v[4]; /* sampling factors as the frame tells them */
+    int32_t quant[4], dc[4], ac[4]; /* table selectors, 0 to 3 */
     int32_t mcu_width, mcu_height; /* px */
     int32_t mcus_x, mcus_y;
     int32_t interval; /* MCUs between restart markers, 0: none */
@@ -44,6 +45,10 @@ typedef struct {
 /* Everything up to the first scan. For what is no baseline picture of one scan: the reason, with width and height
  * where the frame told them. Pointers are into data. */
 int jpeg_parse(const uint8_t *data, size_t size, jpeg_header *header);
+
+/* Of a DQT's and a DHT's content: pointers into it in header->quants and header->huffs. */
+int jpeg_read_quants(const uint8_t *at, const uint8_t *end, jpeg_header *header);
+int jpeg_read_huffs(const uint8_t *at, const uint8_t *end, jpeg_header *header);
 
 /* width << 16 | height, as far as a frame tells them. */
 uint32_t jpeg_size(const uint8_t *data, size_t size);

@@ -7,7 +7,7 @@ const uint8_t jpeg_natural_order[80] = {
 
 static int u16(const uint8_t *at) { return at[0] << 8 | at[1]; }
 
-static int read_quants(const uint8_t *at, const uint8_t *end, jpeg_header *header) {
+int jpeg_read_quants(const uint8_t *at, const uint8_t *end, jpeg_header *header) {
     while (at < end) {
         int wide = at[0] >> 4, which = at[0] & 15;
         if (wide || which > 3 || end - at < 65) return JPEG_TABLES;
@@ -17,7 +17,7 @@ static int read_quants(const uint8_t *at, const uint8_t *end, jpeg_header *heade
     return JPEG_OK;
 }
 
-static int read_huffs(const uint8_t *at, const uint8_t *end, jpeg_header *header) {
+int jpeg_read_huffs(const uint8_t *at, const uint8_t *end, jpeg_header *header) {
     while (at < end) {
         int kind = at[0] >> 4, which = at[0] & 15, symbols = 0;
         if (kind > 1 || which > 3 || end - at < 17) return JPEG_TABLES;
@@ -102,8 +102,8 @@ int jpeg_parse(const uint8_t *data, size_t size, jpeg_header *header) {
         if (length < 2 || length > size - at - 2) return JPEG_DAMAGED;
         const uint8_t *body = data + at + 4, *end = data + at + 2 + length;
         int reason = JPEG_OK;
-        if (marker == 0xDB) reason = read_quants(body, end, header);
-        else if (marker == 0xC4) reason = read_huffs(body, end, header);
+        if (marker == 0xDB) reason = jpeg_read_quants(body, end, header);
+        else if (marker == 0xC4) reason = jpeg_read_huffs(body, end, header);
         else if (marker == 0xDD) {
             if (end - body != 2) return JPEG_DAMAGED;
             header->interval = u16(body);

@@ -1,7 +1,8 @@
 """A JPEG's structure, by the C code beside: lossless tiling, and regions cut out of tiled pictures.
 
-Baseline pictures with Huffman codes (ITU-T T.81) of one or three components in one scan; whatever else there is has a
-reason, and is left as it is. Nothing here decodes a pixel.
+Pictures with Huffman codes (ITU-T T.81) of one or three components; those of several scans, progressive ones above all,
+become baseline ones of a single scan. Whatever else there is has a reason, and is left as it is. Nothing here decodes a
+pixel.
 """
 
 import ctypes
@@ -11,12 +12,17 @@ from enum import IntEnum
 from pathlib import Path
 
 from tarn.sharding.kernel import load_kernel
+from tarn.sharding.pillow import MOST_PIXELS
 
 Bytes = bytes | bytearray | memoryview
 Box = tuple[int, int, int, int]
 
+ROOM = 4  # times the bytes of a picture: a progressive one of few details is that much smaller than a tiled one
 SIDE = 40  # px that a tile should be wide: finer ones cost bytes, coarser ones decoding
-SOURCES = ("parse.c", "metadata.c", "optimal.c", "tile.c", "cut.c")
+SOURCES = (
+    *("parse.c", "metadata.c", "optimal.c", "tile.c", "write.c", "cut.c"),
+    *("gather.c", "scan.c", "blocks.c", "coefficients.c"),
+)
 
 
 class Reason(IntEnum):
@@ -37,6 +43,7 @@ class Reason(IntEnum):
     NO_GAIN = 12
     COLOURS = 13
     NO_MEMORY = 14
+    INCOMPLETE = 15
 
     @property
     def words(self) -> str:
@@ -53,12 +60,13 @@ WORDS = {
     Reason.PRECISION: "12 bits",
     Reason.COMPONENTS: "neither 1 nor 3 components",
     Reason.SAMPLING: "unusual chroma sampling",
-    Reason.SCANS: "several scans",
+    Reason.SCANS: "unusual scans",
     Reason.TABLES: "odd tables",
     Reason.TOO_LARGE: "too large",
     Reason.NO_GAIN: "too small to tile",
     Reason.COLOURS: "unusual colours",
     Reason.NO_MEMORY: "no memory",
+    Reason.INCOMPLETE: "several scans, and some of them missing",
 }
 
 
@@ -81,7 +89,7 @@ def kernel() -> ctypes.CDLL:
     library = load_kernel(*(Path(__file__).parent / name for name in SOURCES))
     size, pointer = ctypes.c_size_t, ctypes.c_void_p
     sized = ctypes.POINTER(size)
-    library.jpeg_tile.argtypes = [pointer, size, ctypes.c_int, pointer, size, sized]
+    library.jpeg_tile.argtypes = [pointer, size, size, ctypes.c_int, pointer, size, sized]
     library.jpeg_size.argtypes, library.jpeg_size.restype = [pointer, size], ctypes.c_uint32
     library.jpeg_look.argtypes = [pointer, size]
     library.jpeg_is_ycc.argtypes = [pointer, size]
@@ -119,14 +127,18 @@ def tile(data: Bytes, side: int = SIDE) -> tuple[bytes, Reason]:
     the same coefficients and tables of quantisation, hence the same pixels. ICC profile and orientation are kept, other
     metadata and what follows the picture's end are not.
 
-    Where the reason is not OK, the bytes are what was given. Raises NoCompilerError.
+    A picture of several scans, such as a progressive one, becomes a baseline one of a single scan, also where it cannot
+    be tiled then: the reason says why. In all other cases where it is not OK, the bytes are what was given. Pictures of
+    several scans beyond MOST_PIXELS are left, for all their coefficients are in memory at once, 2 bytes each.
+
+    Raises NoCompilerError.
     """
-    room = bytearray(2 * len(data) + 65536)
+    room = bytearray(ROOM * len(data) + 65536)
     written = ctypes.c_size_t()
-    code = kernel().jpeg_tile(address(data), len(data), side, address(room), len(room), ctypes.byref(written))
-    if code != Reason.OK:
-        return bytes(data), Reason(code)
-    return bytes(memoryview(room)[: written.value]), Reason.OK
+    code = kernel().jpeg_tile(
+        address(data), len(data), MOST_PIXELS, side, address(room), len(room), ctypes.byref(written)
+    )
+    return bytes(memoryview(room)[: written.value] if written.value else data), Reason(code)
 
 
 class Cutter:

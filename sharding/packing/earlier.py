@@ -8,6 +8,7 @@ from tarn.sharding.errors import UsageError
 from tarn.sharding.format.leftovers import sweep
 from tarn.sharding.format.manifest import Manifest, Split
 from tarn.sharding.format.publication import newest_retired
+from tarn.sharding.packing.splits import COUNTED
 from tarn.sharding.packing.staging import clear_staging
 from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.find import Sight
@@ -57,7 +58,7 @@ def refuse_other_classes(before: Manifest, found: Source, root: str) -> None:
 
 def changes(there: Split, told: Mapping[str, Any], skip: bool) -> list[str]:
     """What was another when the split was packed. skip: whether unreadable pictures are left out now."""
-    packed = {name: value for name, value in there.packed.items() if name not in ("left_untiled", "content", "skipped")}
+    packed = {name: value for name, value in there.packed.items() if name not in (*COUNTED, "skipped")}
     changed = [name for name in {**told, **packed} if packed.get(name) != told.get(name)]
     if there.skipped and not skip:
         changed.append("--bad (it left out unreadable pictures)")

@@ -88,7 +88,7 @@ class PackConfig:
 
     @property
     def processes(self) -> int:
-        keeps = not (self.preparation.tile or self.preparation.encodes)
+        keeps = not (self.preparation.tile or self.preparation.encodes or self.preparation.normalise)
         return self.workers or (1 if keeps else available_cores())
 
 

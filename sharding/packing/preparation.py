@@ -1,4 +1,5 @@
-"""What is done to a picture's bytes before they go into a shard: checked, made smaller where asked for, tiled.
+"""What is done to a picture's bytes before they go into a shard: checked, made smaller or normalised where asked for,
+tiled, progressive ones being made baseline.
 
 Tiling changes no pixel (see jpeg/tile.c). Whether that holds is proven by decoding both, for all pictures or for a
 sample of them that their keys choose.
@@ -12,13 +13,22 @@ import PIL
 from PIL import Image
 
 from tarn.sharding.errors import TarnError, UsageError
-from tarn.sharding.jpeg.structure import SIDE, Reason, tile
+from tarn.sharding.jpeg.structure import SIDE, Reason, look, tile
 from tarn.sharding.packing.inspection import CHECKS, damage, is_jpeg
+from tarn.sharding.packing.normalisation import (
+    QUALITY,
+    ROTATION,
+    encode,
+    is_slow,
+    normalised,
+    reason_to_normalise,
+    upright,
+)
 from tarn.sharding.pillow import BrokenPictureError, decoding, open_picture
 from tarn.sharding.sources import Picture
 
 PROVEN = 64  # one picture in so many, where a sample is proven
-ROTATION = 0x0112  # Exif's tag of the orientation
+SEVERAL_SCANS = {Reason.PROGRESSIVE: "progressive", Reason.SCANS: "several scans"}  # of what becomes baseline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +36,7 @@ class Preparation:
     """tile: px that a tile is wide, 0 to keep the bit stream as it is. check: see inspection.damage.
 
     max_side, short_side: px beyond which a picture is made smaller. quality: of JPEG, 1 to 95, at which every picture
-    is encoded anew, with half the chroma; 90 where only a side is given.
+    is encoded anew, with half the chroma; 90 where only a side is given. normalise: see normalisation.py.
     """
 
     tile: int = SIDE
@@ -34,6 +44,7 @@ class Preparation:
     max_side: int | None = None
     short_side: int | None = None
     quality: int | None = None
+    normalise: bool = False
 
     def __post_init__(self) -> None:
         if self.check not in CHECKS:
@@ -53,16 +64,22 @@ class Preparation:
         told: dict[str, str | int] = {"tile": self.tile}
         if self.encodes:
             told |= {"max_side": self.max_side or 0, "short_side": self.short_side or 0, "quality": self.quality or 90}
+        if self.normalise:
+            told["normalise"] = f"JPEG of quality {QUALITY}"
+        if self.encodes or self.normalise:
             told["encoder"] = f"Pillow {PIL.__version__}"
         return told
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """left: why a picture was not tiled, None where it was."""
+    """left: why a picture was not tiled, None where it was. baseline: what it was before it was made a baseline JPEG
+    without loss. normalised: why it was."""
 
     data: bytes
     left: str | None
+    baseline: str | None = None
+    normalised: str | None = None
 
 
 class DamagedError(ValueError):
@@ -79,23 +96,37 @@ def prepare(data: bytes, picture: Picture, how: Preparation) -> Prepared:
     problem = damage(data, how.check)
     if problem is not None:
         raise DamagedError(problem)
+    try:
+        return prepare_whole(data, picture, how)
+    except BrokenPictureError as error:
+        raise DamagedError(str(error)) from error
+
+
+def prepare_whole(data: bytes, picture: Picture, how: Preparation) -> Prepared:
+    """Raises BrokenPictureError beside the errors of prepare."""
+    why = reason_to_normalise(data) if how.normalise else None
     if how.encodes:
-        try:
-            data = encode_smaller(data, how)
-        except BrokenPictureError as error:
-            raise DamagedError(str(error)) from error
+        data = encode_smaller(data, how, why is not None)
+    elif why is not None:
+        data = normalised(data)
     if not how.tile:
-        return Prepared(data, "not asked for")
+        return Prepared(data, "not asked for", normalised=why)
     if not is_jpeg(data):
-        return Prepared(data, Reason.NOT_JPEG.words)
-    tiled, reason = tile(data, how.tile)
-    if reason == Reason.OK:
-        if how.check == "all" or (how.check == "sample" and zlib.crc32(picture.key.encode()) % PROVEN == 0):
-            prove(data, tiled, picture)
-        return Prepared(tiled, None)
+        return Prepared(data, Reason.NOT_JPEG.words, normalised=why)
+    result, reason = tile(data, how.tile)
     if reason == Reason.DAMAGED and how.check != "off" and (problem := damage(data, "all")) is not None:
         raise DamagedError(problem)
-    return Prepared(data, reason.words)
+    if how.normalise and is_slow(reason):
+        why, data = reason.words, normalised(data)
+        result, reason = tile(data, how.tile)
+    if result != data and (how.check == "all" or (how.check == "sample" and is_proven(picture))):
+        prove(data, result, picture)
+    was = SEVERAL_SCANS.get(look(data)) if result != data else None
+    return Prepared(result, None if reason == Reason.OK else reason.words, was, why)
+
+
+def is_proven(picture: Picture) -> bool:
+    return zlib.crc32(picture.key.encode()) % PROVEN == 0
 
 
 def prove(before: bytes, after: bytes, picture: Picture) -> None:
@@ -107,30 +138,24 @@ def prove(before: bytes, after: bytes, picture: Picture) -> None:
         )
 
 
-def encode_smaller(data: bytes, how: Preparation) -> bytes:
-    """A JPEG no larger than asked for, or the bytes as they were where that gains nothing.
+def encode_smaller(data: bytes, how: Preparation, normalise: bool = False) -> bytes:
+    """A JPEG no larger than asked for, or the bytes as they were where that gains nothing. normalise: it is to be
+    upright, and encoded anew in any case.
 
     Raises BrokenPictureError.
     """
     with open_picture(data) as opened, decoding("damaged pixels"):
-        profile, turned = opened.info.get("icc_profile"), opened.getexif().get(ROTATION, 1)
-        width, height = opened.size
+        turned = opened.getexif().get(ROTATION, 1)
+        image = upright(opened) if normalise else opened
+        width, height = image.size
         scale = min(
             1.0,
             how.max_side / max(width, height) if how.max_side else 1.0,
             how.short_side / min(width, height) if how.short_side else 1.0,
         )
-        image = opened if opened.mode in ("L", "RGB") else opened.convert("RGB")
-        if image.mode != opened.mode and opened.mode == "CMYK":
-            profile = None  # it describes the colours that were
-        if scale < 1:
-            size = (max(1, round(width * scale)), max(1, round(height * scale)))
-            image = image.resize(size, Image.Resampling.LANCZOS)
+        size = (max(1, round(width * scale)), max(1, round(height * scale))) if scale < 1 else None
         exif = Image.Exif()
-        if turned != 1:
+        if turned != 1 and not normalise:
             exif[ROTATION] = turned
-        out = io.BytesIO()
-        image.save(
-            out, "JPEG", quality=how.quality or 90, subsampling="4:2:0", icc_profile=profile, exif=exif.tobytes()
-        )
-    return data if scale == 1 and is_jpeg(data) and len(data) <= out.tell() else out.getvalue()
+        out = encode(image, how.quality or 90, "4:2:0", size, exif)
+    return data if not normalise and scale == 1 and is_jpeg(data) and len(data) <= len(out) else out

@@ -86,8 +86,9 @@ def difference(found: Source, name: str, manifest: Manifest) -> str:
 
 def preparation_of(packed: Mapping[str, Any], check: str) -> Preparation:
     """As the manifest records it."""
-    told = {word.name: packed[word.name] or None for word in fields(Preparation) if word.name in packed}
-    return Preparation(**{**told, "tile": packed["tile"], "check": check})
+    told: dict[str, Any] = {word.name: packed[word.name] or None for word in fields(Preparation) if word.name in packed}
+    told |= {"tile": packed["tile"], "normalise": "normalise" in packed, "check": check}
+    return Preparation(**told)
 
 
 def repair_split(

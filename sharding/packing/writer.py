@@ -46,21 +46,24 @@ class Damage:
 class Written:
     """The shard as the manifest lists it; None where nothing is left of it, or a picture kept it from being written.
 
-    damaged: unreadable pictures, in the order of the plan. left: how many pictures were not tiled, by reason. content:
-    how many are something else than their name says, or in CMYK, by what they are.
+    damaged: unreadable pictures, in the order of the plan. The rest counts pictures by a word: left, not tiled, by
+    reason; content, something else than the name says, or CMYK; baseline, made baseline JPEGs without loss, and
+    normalised, by what they had been.
     """
 
     info: ShardInfo | None
     damaged: tuple[Damage, ...]
     left: Mapping[str, int]
     content: Mapping[str, int] = field(default_factory=dict)
+    baseline: Mapping[str, int] = field(default_factory=dict)
+    normalised: Mapping[str, int] = field(default_factory=dict)
 
 
 def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
     """Reads each picture once; tells progress in (pictures, bytes)."""
     records: list[tuple[int, int, int, int]] = []
     damaged: list[Damage] = []
-    left, content = Counter[str](), Counter[str]()
+    counts = {name: Counter[str]() for name in ("left", "content", "baseline", "normalised")}
     path = task.folder / task.name
     path.parent.mkdir(parents=True, exist_ok=True)
     position = 0
@@ -71,10 +74,10 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
             except DamagedError as error:
                 damaged.append(Damage(picture, str(error), error.lasting))
                 continue
-            if prepared.left is not None:
-                left[prepared.left] += 1
-            if odd is not None:
-                content[odd] += 1
+            told = {"left": prepared.left, "baseline": prepared.baseline, "normalised": prepared.normalised}
+            for name, word in {**told, "content": odd}.items():
+                if word is not None:
+                    counts[name][word] += 1
             label, image = sample_pieces(picture, prepared.data)
             file.write(label + image, alone=prepared.data)
             offset = position + sum(map(len, label)) + BLOCK
@@ -85,14 +88,15 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
         file.write([end])
     if not records or (damaged and not task.skip):
         path.unlink()
-        return Written(None, tuple(damaged), left, content)
+        return Written(None, tuple(damaged), **counts)
     table = np.array(records, RECORD)
     table["crc32"] = file.crcs
     index = index_bytes(table)
     path.with_suffix(".idx").write_bytes(index)
     index_sha256 = hashlib.sha256(index).hexdigest()
     size, sha256 = position + len(end), file.sha256.hexdigest()
-    return Written(ShardInfo(task.name, len(records), size, sha256, index_sha256), tuple(damaged), left, content)
+    info = ShardInfo(task.name, len(records), size, sha256, index_sha256)
+    return Written(info, tuple(damaged), **counts)
 
 
 def read_picture(picture: Picture, read: Callable[[], bytes], how: Preparation) -> tuple[Prepared, str | None]:

@@ -94,7 +94,6 @@ def test_what_follows_the_end_of_the_picture_goes() -> None:
         (b"", Reason.NOT_JPEG),
         (b"\xff\xd8\xff", Reason.NOT_JPEG),
         (by_pillow(100, 80, kind="PNG"), Reason.NOT_JPEG),
-        (by_pillow(100, 80, progressive=True), Reason.PROGRESSIVE),
         (by_pillow(100, 80, "CMYK"), Reason.COMPONENTS),
         (jpeg(8, 8), Reason.NO_GAIN),
         (jpeg(100, 80)[:-400], Reason.DAMAGED),

@@ -85,6 +85,23 @@ def test_the_manifest_counts_what_was_not_tiled_by_reason(shards: Path) -> None:
     assert sum(left.values()) < 10
 
 
+def test_the_manifest_counts_progressive_pictures_that_were_made_baseline(shards: Path) -> None:
+    assert read_manifest(str(shards)).split("train").packed["made_baseline"] == {"progressive": 1}
+
+
+def test_normalised_all_pictures_are_tiled_and_it_is_counted_why(pictures: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    normalise = replace(SMALL, split="train", preparation=Preparation(normalise=True))
+    packed = pack(pictures, out, normalise)[0].split("train").packed
+    assert packed["left_untiled"] == {}
+    assert packed["normalised"]["PNG"] == 1
+    assert packed["normalised"]["neither 1 nor 3 components"] >= 1
+    assert pack(pictures, out, normalise)[1] == []
+    with pytest.raises(UsageError, match="normalise"):
+        pack(pictures, out, replace(SMALL, split="train"))
+    assert all(set(sample) == {"cls", "jpg"} for sample in read_by_webdataset(tmp_path / "out", "train").values())
+
+
 def test_pictures_made_smaller_are_another_dataset(pictures: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
     smaller = replace(SMALL, split="val", preparation=Preparation(max_side=100, quality=80))

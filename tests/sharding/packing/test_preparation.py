@@ -6,9 +6,9 @@ from PIL import Image
 
 from support.jpegs import by_pillow, jpeg, pixels
 from tarn.sharding.errors import TarnError, UsageError
-from tarn.sharding.jpeg.structure import Reason, tile
+from tarn.sharding.jpeg.structure import Reason, look, tile
 from tarn.sharding.packing import preparation
-from tarn.sharding.packing.preparation import DamagedError, Preparation, prepare
+from tarn.sharding.packing.preparation import DamagedError, Preparation, Prepared, prepare
 from tarn.sharding.sources import Picture
 from tarn.sharding.sources.place import File
 
@@ -21,11 +21,33 @@ def test_a_baseline_jpeg_is_tiled_and_another_picture_is_left_with_a_reason() ->
     assert prepare(data, PICTURE, Preparation()).left is None
     for other, reason in (
         (by_pillow(200, 150, kind="PNG"), Reason.NOT_JPEG),
-        (by_pillow(200, 150, progressive=True), Reason.PROGRESSIVE),
         (by_pillow(200, 150, "CMYK"), Reason.COMPONENTS),
     ):
         prepared = prepare(other, PICTURE, Preparation())
         assert (prepared.data, prepared.left) == (other, reason.words)
+
+
+def test_a_progressive_jpeg_is_tiled_as_the_baseline_one_of_its_coefficients() -> None:
+    prepared = prepare(by_pillow(200, 150, progressive=True), PICTURE, Preparation(check="all"))
+    assert prepared == Prepared(tile(by_pillow(200, 150))[0], None, baseline="progressive")
+
+
+def test_a_progressive_jpeg_that_cannot_be_tiled_is_baseline_at_least() -> None:
+    for data, reason in (
+        (by_pillow(200, 150, "CMYK", progressive=True), Reason.COMPONENTS),
+        (by_pillow(9, 7, progressive=True), Reason.NO_GAIN),
+    ):
+        prepared = prepare(data, PICTURE, Preparation(check="all"))
+        assert (prepared.left, prepared.baseline) == (reason.words, "progressive")
+        assert look(prepared.data) != Reason.PROGRESSIVE
+        assert np.array_equal(pixels(prepared.data), pixels(data))
+
+
+def test_a_progressive_jpeg_of_which_scans_are_missing_is_left_alone_for_decoders_guess_at_them() -> None:
+    data = by_pillow(200, 150, progressive=True)
+    cut = data[: data.rindex(b"\xff\xda")] + b"\xff\xd9"
+    prepared = prepare(cut, PICTURE, Preparation(check="all"))
+    assert prepared == Prepared(cut, Reason.INCOMPLETE.words)
 
 
 def test_without_tiling_the_bytes_are_the_originals() -> None:

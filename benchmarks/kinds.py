@@ -1,0 +1,161 @@
+"""Images/s of the loader by what pictures are stored as: before, and packed as `pack` and `pack --normalise` do now.
+
+    python -m benchmarks.kinds DATA [--pictures 300] [--rounds 5]
+
+The same pictures are encoded as every kind and packed both ways. Crops of 224 px, batches of 64, all in one process and
+thread; seconds are those of the processor, so that whoever else is on the core takes no part; the ways take turns.
+Prints medians, the bytes of a picture, and the mean PSNR between the pixels before and after (`same`: all are equal).
+"""
+
+import argparse
+import io
+import shutil
+import statistics
+import struct
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from benchmarks.data import prepared
+from benchmarks.machine import describe, pin
+from tarn.sharding.packing.pack import PackConfig, pack
+from tarn.sharding.packing.preparation import Preparation, prepare
+from tarn.sharding.sources import Picture
+from tarn.sharding.sources.place import File
+from tarn.training.streaming import ShardLoader
+
+OUT = Path("build/bench/kinds")
+PLAIN, TILED, NORMALISED = Preparation(tile=0), Preparation(), Preparation(normalise=True)
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def png_of_16_bits(image: Image.Image) -> bytes:
+    """RGB: Pillow writes no such PNG (PNG 1.2, section 4). The lower bytes are drawn."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    high = np.asarray(image)
+    low = np.random.default_rng(0).integers(0, 4, high.shape, np.uint8)
+    rows = np.stack([high, low], -1).reshape(image.height, -1)
+    raw = np.pad(rows, ((0, 0), (1, 0))).tobytes()  # no filter
+    head = struct.pack(">IIBBBBB", *image.size, 16, 2, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*it) for it in chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    encode: Callable[[Image.Image], bytes]
+    before: Preparation
+    after: Preparation
+
+
+KINDS = {
+    "baseline JPEG": Kind(lambda it: saved(it, "JPEG", quality=90), PLAIN, TILED),
+    "progressive JPEG": Kind(lambda it: saved(it, "JPEG", quality=90, progressive=True), PLAIN, TILED),
+    "JPEG turned by Exif": Kind(lambda it: saved(it, "JPEG", quality=90, exif=TURNED.tobytes()), TILED, NORMALISED),
+    "CMYK JPEG": Kind(lambda it: saved(it.convert("CMYK"), "JPEG", quality=90), TILED, NORMALISED),
+    "PNG": Kind(lambda it: saved(it, "PNG"), TILED, NORMALISED),
+    "PNG with a palette": Kind(lambda it: saved(it.quantize(), "PNG"), TILED, NORMALISED),
+    "PNG of 16 bits": Kind(png_of_16_bits, TILED, NORMALISED),
+    "GIF": Kind(lambda it: saved(it, "GIF"), TILED, NORMALISED),
+    "WebP, lossy": Kind(lambda it: saved(it, "WEBP", quality=90), TILED, NORMALISED),
+    "WebP, lossless": Kind(lambda it: saved(it, "WEBP", lossless=True), TILED, NORMALISED),
+    "TIFF, LZW": Kind(lambda it: saved(it, "TIFF", compression="tiff_lzw"), TILED, NORMALISED),
+}
+
+
+class Way:
+    """A dataset of one kind, prepared one way."""
+
+    def __init__(self, tree: Path, name: str, how: Preparation) -> None:
+        root = OUT / name
+        manifest, _ = pack(tree, root, PackConfig(split="train", preparation=how))
+        self.bytes = manifest.split("train").bytes / manifest.split("train").samples
+        self.loader = ShardLoader(str(root), global_batch=64, image_size=224, num_workers=0)
+        self.epoch, self.rates = 0, list[float]()
+
+    def turn(self) -> None:
+        """One epoch."""
+        self.loader.set_epoch(self.epoch)
+        started, images = time.process_time(), 0
+        for batch in self.loader:
+            images += len(batch.labels)
+        self.rates.append(images / (time.process_time() - started))
+        self.epoch += 1
+
+
+def pixels(data: bytes, turned: bool) -> NDArray[np.float64]:
+    with Image.open(io.BytesIO(data)) as image:
+        upright = ImageOps.exif_transpose(image) if turned else image
+        return np.asarray(upright.convert("RGB")).astype(float)
+
+
+def likeness(files: list[Path], how: Preparation) -> str:
+    """Mean PSNR in dB; `same` where no pixel differs."""
+    found = []
+    for file in files:
+        data = file.read_bytes()
+        made = prepare(data, Picture(file.stem, File(str(file)), 0, len(data)), how).data
+        error = float(np.square(pixels(data, how.normalise) - pixels(made, how.normalise)).mean())
+        if error:
+            found.append(10 * np.log10(255**2 / error))
+    return f"{np.mean(found):.1f} dB" if found else "same"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--pictures", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    files = prepared(args.source).files()
+    chosen = files[:: max(1, len(files) // args.pictures)][: args.pictures]
+    pin(1)
+    torch.set_num_threads(1)
+    shutil.rmtree(OUT, ignore_errors=True)
+    ways: dict[str, tuple[Way, Way]] = {}
+    alike: dict[str, str] = {}
+    for number, (name, kind) in enumerate(KINDS.items()):
+        folder = OUT / f"tree-{number}" / "train" / "all"
+        folder.mkdir(parents=True)
+        for file in chosen:
+            with Image.open(file) as image:
+                (folder / f"{file.stem}.JPEG").write_bytes(kind.encode(image.convert("RGB")))
+        made = sorted(folder.iterdir())
+        alike[name] = likeness(made[::10], kind.after)
+        tree = folder.parents[1]
+        ways[name] = (Way(tree, f"{number}-before", kind.before), Way(tree, f"{number}-after", kind.after))
+    for _ in range(args.rounds):
+        for pair in ways.values():
+            for way in pair:
+                way.turn()
+    print(f"{describe()}, {len(chosen)} pictures, {args.rounds} rounds in turns\n")
+    print("| kind | before, images/s | after | x | kB before | after | pixels |\n|---|---:|---:|---:|---:|---:|---:|")
+    for name, (before, after) in ways.items():
+        one, other = statistics.median(before.rates), statistics.median(after.rates)
+        print(
+            f"| {name} | {one:,.0f} | {other:,.0f} | {other / one:.1f} | {before.bytes / 1e3:.0f} | "
+            f"{after.bytes / 1e3:.0f} | {alike[name]} |"
+        )
+    tiled, progressive = (statistics.median(ways[name][1].rates) for name in ("baseline JPEG", "progressive JPEG"))
+    print(f"\nprogressive, packed, x baseline, tiled: {progressive / tiled:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Pictures that training cannot decode by the crop, or that lie on their side, become JPEGs that it can (--normalise).
+
+A picture that is no JPEG, or one that cannot be tiled (CMYK, arithmetic coding, ...), is decoded whole, by Pillow, for
+every crop. It becomes a JPEG of quality 95 with all of its chroma, of the 8-bit grey or RGB that Pillow makes of it,
+which is what the loader would show: without alpha, of the first frame, 16 bits as Pillow cuts them. The loss of that
+one encoding is the price, also where the source had none: plain PNGs are as slow as others.
+
+One thing changes what training sees, and is meant to: a picture whose Exif says that it is turned is stored upright,
+for the loader turns none.
+"""
+
+import io
+
+from PIL import ExifTags, Image, ImageOps
+
+from tarn.sharding.jpeg.structure import Reason
+from tarn.sharding.packing.inspection import is_jpeg
+from tarn.sharding.pillow import decoding, open_picture
+
+QUALITY = 95
+ROTATION = ExifTags.Base.Orientation
+FAST = (Reason.OK, Reason.NO_GAIN, Reason.TOO_LARGE)  # tiled, of a single tile, or more than JPEGs may be
+
+
+def is_slow(reason: Reason) -> bool:
+    """Of a JPEG, by what tiling said."""
+    return reason not in FAST
+
+
+def reason_to_normalise(data: bytes) -> str | None:
+    """Why a picture is to be normalised, as far as this can be told before it is tiled; None where it is not.
+
+    Raises BrokenPictureError.
+    """
+    if is_jpeg(data):
+        return "turned by Exif" if b"Exif\0\0" in data and orientation(data) != 1 else None
+    with open_picture(data) as image:
+        deep = image.format == "PNG" and data[24] == 16
+        return f"{image.format}{' of 16 bits' if deep else ''}"
+
+
+def orientation(data: bytes) -> int:
+    """1 to 8 (Exif 2.32, 4.6.4); 1 where nothing sensible is told. Raises BrokenPictureError."""
+    with open_picture(data) as image, decoding("not a readable picture"):
+        told = image.getexif().get(ROTATION, 1)
+    return told if told in range(1, 9) else 1
+
+
+def normalised(data: bytes) -> bytes:
+    """A JPEG of the picture, upright, in grey where it has no colours. Raises BrokenPictureError."""
+    with open_picture(data) as opened, decoding("damaged pixels"):
+        image = upright(opened)
+        return encode(image.convert("L") if image.mode in ("1", "LA") else image, QUALITY, "4:4:4")
+
+
+def upright(image: Image.Image) -> Image.Image:
+    image.load()
+    turned = ImageOps.exif_transpose(image)
+    assert turned is not None  # but where it is asked to work in place
+    return turned
+
+
+def encode(
+    image: Image.Image,
+    quality: int,
+    subsampling: str,
+    size: tuple[int, int] | None = None,
+    exif: Image.Exif | None = None,
+) -> bytes:
+    """A JPEG in grey or RGB. size: width and height in px that it is made smaller to. An ICC profile is kept, but of
+    colours that were converted."""
+    profile = None if image.mode == "CMYK" else image.info.get("icc_profile")
+    plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
+    if size is not None:
+        plain = plain.resize(size, Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    plain.save(
+        out,
+        "JPEG",
+        quality=quality,
+        subsampling=subsampling,
+        icc_profile=profile,
+        exif=exif.tobytes() if exif is not None else b"",
+    )
+    return out.getvalue()
