@@ -25,6 +25,7 @@ from tarn.sharding.packing.writer import Task, Written
 from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.find import read_source
 from tarn.sharding.sources.kaggle import is_kaggle
+from tarn.sharding.sources.selection import Selection, selected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class PackConfig:
 
     workers: processes; None: as many as there are cores, one where pictures are kept as they are, for the disk and the
     checksums then take the time. bad: what to do about unreadable pictures, fail as a whole or skip them. prune: remove
-    earlier packings also where it cannot be known whether somebody still reads them.
+    earlier packings also where it cannot be known whether somebody still reads them. selection: the part that is packed.
     """
 
     split: str = "all"
@@ -44,6 +45,7 @@ class PackConfig:
     overwrite: bool = False
     bad: str = "fail"
     prune: bool = False
+    selection: Selection = field(default_factory=Selection)
 
     def __post_init__(self) -> None:
         if self.bad not in CHOICES:
@@ -75,7 +77,7 @@ def pack(
         raise UsageError(f"{source} is a URL: pictures are packed from a folder, copy them to a disk.")
     root = given(root)
     refuse_overlap(tree, root)
-    found = read_source(tree, config.split)
+    found = selected(read_source(tree, config.split), config.selection, config.seed)
     if found.passed.found:
         tell(f"passed over: {found.passed}")
     with only_writer(root):
@@ -162,6 +164,7 @@ def describe(found: Source, config: PackConfig, plan: list[tuple[Picture, ...]])
         "shard_size": config.shard_size,
         "plan": digest(plan),
         **config.preparation.describe(),
+        **config.selection.packed(),
     }
 
 
