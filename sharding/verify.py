@@ -19,6 +19,7 @@ from tarn.sharding.foreign.reading import Reading
 from tarn.sharding.format.gathered import check_gathered
 from tarn.sharding.format.litter import litter, stray_tars
 from tarn.sharding.format.manifest import Manifest, Split
+from tarn.sharding.interchange.described import check_described
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ def verify(root: str | os.PathLike[str], manifest: Manifest, config: VerifyConfi
         problem = check_gathered(root, name, split)
         problems += [problem] if problem is not None else []
         problems += check_report(root, split)
+    problems += check_described(root, manifest, deep=not config.fast)
     problems += check_fast(root, manifest) if config.fast else check_deep(root, manifest, config)
     if not any(split.indexed for split in manifest.splits.values()):
         problems += stray_tars(root, manifest)

@@ -34,8 +34,8 @@ Advance = Callable[[int], Any]
 class Task:
     """A shard of a split to be read. root: of the indexes; tars: of the tars; classes: their number.
 
-    reading, numbers: of tars that somebody else packed, how they were read and the number of each label's class. decode:
-    every picture too.
+    reading, numbers: of tars that somebody else packed, how they were read and the number of each label's class.
+    decode: every picture too.
     """
 
     root: str
@@ -101,7 +101,9 @@ def check(task: Task, advance: Advance) -> Checked:
         checked = check_ours(task, stream, records, advance) if task.reading is None else theirs(task, stream, advance)
     except TarnError as error:
         return Checked((str(error),))
-    return Checked((*checked.problems, *looker.problems), checked.digests, checked.samples) if usable(checked) else checked
+    return (
+        Checked((*checked.problems, *looker.problems), checked.digests, checked.samples) if usable(checked) else checked
+    )
 
 
 def usable(checked: Checked) -> bool:

@@ -7,9 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def watched(
-    pieces: Iterable[bytes], records: NDArray[np.void], look: Callable[[int, bytes], None]
-) -> Iterator[bytes]:
+def watched(pieces: Iterable[bytes], records: NDArray[np.void], look: Callable[[int, bytes], None]) -> Iterator[bytes]:
     """The pieces, unchanged. look: is given the row and the bytes of each picture that went by whole, in tar order."""
     order = np.argsort(records["offset"], kind="stable")
     places = list(zip(order.tolist(), *(records[name][order].tolist() for name in ("offset", "size")), strict=True))

@@ -1,1 +1,1 @@
-"""Single samples of a packed dataset: found by index and header, shown, taken out."""
+"""A packed dataset seen sample by sample: headers, names and pictures by small ranges of its tars."""

@@ -6,11 +6,11 @@ that (POSIX pax, GNU tar), so a few more bytes of those are read.
 
 from collections.abc import Iterator
 
-from numpy.typing import NDArray
 import numpy as np
+from numpy.typing import NDArray
 
 from tarn.sharding.errors import TarnError
-from tarn.sharding.foreign.headers import DamageError, pax_records, parse, shown, text
+from tarn.sharding.foreign.headers import DamageError, parse, pax_records, shown, text
 from tarn.sharding.foreign.reading import parted
 from tarn.sharding.format.archive import BLOCK, padded
 from tarn.sharding.format.manifest import ShardInfo

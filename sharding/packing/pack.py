@@ -34,7 +34,9 @@ class PackConfig:
 
     workers: processes; None: as many as there are cores, one where pictures are kept as they are, for the disk and the
     checksums then take the time. bad: what to do about unreadable pictures, fail as a whole or skip them. prune: remove
-    earlier packings also where it cannot be known whether somebody still reads them. selection: the part that is packed.
+    earlier packings also where it cannot be known whether somebody still reads them.
+
+    selection: the part that is packed.
     """
 
     split: str = "all"

@@ -18,8 +18,8 @@ SHOWN = 10
 class Selection:
     """What is packed of each split, in this order of choosing; None for all.
 
-    classes: wnids (folder names); those chosen are numbered anew, from 0 in the source's order. subset: a fraction below
-    or equal to 1.0, or a count of pictures, drawn by the seed; a larger one holds every smaller one. limit: so many
+    classes: wnids (folder names); those chosen are numbered anew, from 0 in the source's order. subset: a fraction of
+    at most 1.0, or a count of pictures, drawn by the seed; a larger one holds every smaller one. limit: so many
     pictures, the first ones of every class in turn, so that no class is left out before others have two.
     """
 
@@ -28,7 +28,9 @@ class Selection:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        if self.subset is not None and not (0 < self.subset <= 1 if isinstance(self.subset, float) else self.subset > 0):
+        if self.subset is not None and not (
+            0 < self.subset <= 1 if isinstance(self.subset, float) else self.subset > 0
+        ):
             raise UsageError(f"--subset={self.subset} must be a fraction such as 0.1, at most 1.0, or a count above 0.")
         if self.limit is not None and self.limit < 1:
             raise UsageError(f"--limit={self.limit} must be at least 1.")
@@ -46,6 +48,15 @@ class Selection:
         if "classes" in told:
             told["classes"] = tuple(told["classes"])
         return cls(**told)
+
+
+def selection_of(classes: str | None, subset: str | None, limit: int | None) -> Selection:
+    """As the words of a command say it. Raises UsageError."""
+    return Selection(
+        classes=parse_classes(classes) if classes is not None else None,
+        subset=parse_subset(subset) if subset is not None else None,
+        limit=limit,
+    )
 
 
 def parse_subset(text: str) -> float | int:
@@ -81,7 +92,9 @@ def selected(source: Source, selection: Selection, seed: int) -> Source:
     splits = {name: part_of(pictures, selection, seed) for name, pictures in source.splits.items()}
     for name, pictures in splits.items():
         if not pictures:
-            raise UsageError(f"nothing is left of the split {name!r}: choose more by --classes or --subset, or --split.")
+            raise UsageError(
+                f"nothing is left of the split {name!r}: choose more by --classes or --subset, or --split."
+            )
     return replace(source, splits=splits)
 
 
