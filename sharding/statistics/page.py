@@ -34,7 +34,7 @@ table { border-collapse: collapse } th, td { padding: .3rem 1rem .3rem 0; text-a
 .sheet .frame { display: flex; height: 128px; align-items: center; justify-content: center; color: var(--faint) }
 .sheet p { margin: .4rem 0 0; font-size: .85rem; line-height: 1.3; overflow-wrap: anywhere }
 .sheet .key { color: var(--faint); font-size: .75rem }
-figure { margin: 0 }
+.wide { overflow-x: auto } figure { margin: 0 }
 """
 
 
@@ -75,12 +75,13 @@ def page_of(
         f'<ul class="sheet">{"".join(map(card, found))}</ul>'
         for name, found in sheets.items()
     )
-    head = "<th>split</th><th>pictures</th><th>shards</th><th>bytes</th><th>skipped as unreadable</th>"
+    head = "<th>split</th><th>pictures</th><th>shards</th><th>bytes</th><th>skipped</th>"
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>\n'
         f"<body><h1>{title}</h1><p>{len(dataset.manifest.classes):,} classes</p>\n"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>\n"
+        f'<div class="wide"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>\n"
         f'<h2>Numbers</h2><div class="charts">{figures}</div>\n{sheet}</body></html>\n'
     )
 

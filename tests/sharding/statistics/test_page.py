@@ -3,6 +3,8 @@
 import base64
 import io
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -70,6 +72,25 @@ def test_the_page_needs_nothing_but_itself(out: Path) -> None:
     assert text.startswith("<!DOCTYPE html>\n<html lang=")
     assert not re.search(r"<script|url\(|@import|http", text)
     assert "prefers-color-scheme: dark" in text
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium is installed")
+@pytest.mark.parametrize(("scheme", "paper"), [("1", (255, 255, 255)), ("0", (15, 19, 24))], ids=["light", "dark"])
+def test_a_browser_shows_it_in_light_and_dark(
+    scheme: str, paper: tuple[int, int, int], out: Path, tmp_path: Path
+) -> None:
+    command = [
+        *("chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=900,900"),
+        *(f"--user-data-dir={tmp_path / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND"),
+        *(f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={tmp_path / 'seen.png'}"),
+        (out / "index.html").as_uri(),
+    ]
+    subprocess.run(command, capture_output=True, timeout=120, check=True)
+    with Image.open(tmp_path / "seen.png") as image:
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    assert tuple(pixels[0].tolist()) == paper
+    blue = np.array(tuple(bytes.fromhex(BAR[1:])))
+    assert (np.abs(pixels.astype(int) - blue).max(axis=1) < 8).sum() > 2000  # the bars of the charts
 
 
 def test_every_picture_has_words_and_is_small(out: Path) -> None:
