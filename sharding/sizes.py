@@ -13,3 +13,8 @@ def parse_size(text: str, key: str = "--shard-size") -> int:
     if match is None or match[2] not in UNITS or float(match[1]) * UNITS[match[2]] < 1:
         raise UsageError(f"{key}={text!r} is not a size: write 100MB, 64MiB or a number of bytes.")
     return int(float(match[1]) * UNITS[match[2]])
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 shard`, `2,000 shards`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -12,20 +12,31 @@ import yaml
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.values import parse_value
+from tarn.training.unknown_keys import guess
 
 T = TypeVar("T")
 
 SECRET = re.compile(r"secret|token|password|credential|account_key|sas|^key$", re.IGNORECASE)
 
 
+class UnknownKeyError(UsageError):
+    def __init__(self, key: str, told: str) -> None:
+        super().__init__(told)
+        self.key = key
+
+
 def load_config(kind: type[T], file: Path | None, overrides: Sequence[str]) -> T:
     """The dataclass `kind` from a YAML file and `--a.b=value` words. Raises UsageError naming file, key and value."""
     tree: dict[str, Any] = read_yaml(file) if file else {}
-    build(kind, tree, "", str(file))  # so that a mistake in the file is told as the file's
-    for word in overrides:
-        key, text = split_override(word)
-        plant(tree, key, parse_value(text))
-    return build(kind, tree, "", "the command line")
+    try:
+        build(kind, tree, "", str(file))  # so that a mistake in the file is told as the file's
+        for word in overrides:
+            key, text = split_override(word)
+            plant(tree, key, parse_value(text))
+        return build(kind, tree, "", "the command line")
+    except UnknownKeyError as error:
+        meant = guess(kind, error.key)
+        raise UsageError(f"{error} Was {meant!r} meant?" if meant else str(error)) from None
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
@@ -67,7 +78,7 @@ def build(kind: type[T], tree: Mapping[str, Any], prefix: str, where: str) -> T:
     for name, value in tree.items():
         key = f"{prefix}{name}"
         if name not in names:
-            raise UsageError(f"{where}: the key {key!r} is unknown, known here are {', '.join(names)}.")
+            raise UnknownKeyError(key, f"{where}: the key {key!r} is unknown, known here are {', '.join(names)}.")
         values[name] = coerce(hints[name], value, key, where)
     return kind(**values)
 

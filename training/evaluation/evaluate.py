@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.storage.local import write_whole
+from tarn.training.evaluation.fitting import Fitting
 from tarn.training.pixels.normalisation import Normalisation
 from tarn.training.streaming.iteration import EpochIteration
 from tarn.training.world.numerics import full_float32
@@ -70,6 +71,7 @@ def evaluate(
     counts = torch.zeros(num_classes, 3, dtype=torch.int64, device=world.device)
     loss_sum = torch.zeros((), dtype=world.precise, device=world.device)
     normalisation = Normalisation(loader.plan.preprocessing.mean, loader.plan.preprocessing.std).to(world.device)
+    fitting = Fitting()
     look()
     for batch in loader.batches(epoch=0):
         look()
@@ -78,7 +80,7 @@ def evaluate(
         labels = batch.labels.to(world.device, non_blocking=True)
         images = normalisation(batch.images.to(world.device, non_blocking=True))
         with full_float32(), torch.autocast(world.device.type, dtype=dtype, enabled=dtype is not None):
-            logits = model(images)
+            logits = fitting.logits(model, images)
         counts.index_add_(0, labels, hits(logits, labels))
         loss_sum += functional.cross_entropy(logits.float(), labels, reduction="none").to(world.precise).sum()
         progress(len(labels) * world.size)

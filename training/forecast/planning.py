@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.manifest import Manifest, read_manifest
+from tarn.sharding.sizes import counted
 from tarn.training.forecast.forecast import Forecast, Speeds, forecast
 from tarn.training.streaming.holdout import hold_out
 from tarn.training.streaming.plan import StreamPlan, train_plan
@@ -56,11 +57,12 @@ def head(config: "RunConfig", manifest: Manifest, plan: StreamPlan, args: argpar
     lanes = "the shards of its own lanes" if whole else "every shard (lanes or batch do not divide by the ranks)"
     held = split.samples - int(plan.sizes.sum())
     return [
-        f"{plan.tars}: {split.samples:,} pictures, {len(split.shards):,} shards, {size(split.bytes)}; "
-        f"{plan.samples:,} served in an epoch of {plan.steps:,} steps of {plan.global_batch}"
+        f"{plan.tars}: {counted(split.samples, 'picture')}, {counted(len(split.shards), 'shard')}, "
+        f"{size(split.bytes)}; "
+        f"{plan.samples:,} served in an epoch of {counted(plan.steps, 'step')} of {plan.global_batch}"
         f"{f', {plan.repeats} samples of a picture' if plan.repeats > 1 else ''}"
         f"{f'; {held:,} are held out for validation' if held else ''}",
-        f"{args.ranks} ranks on {args.hosts} hosts; a rank reads {lanes}",
+        f"{counted(args.ranks, 'rank')} on {counted(args.hosts, 'host')}; a rank reads {lanes}",
     ]
 
 

@@ -94,3 +94,14 @@ def warm_up_note(config: OptimConfig, steps_per_epoch: int, last_step: int) -> s
         f"The warm-up of optim.warmup_epochs={config.warmup_epochs} is as long as the run or longer: the learning rate "
         f"rises to {highest:.4g} and never reaches its peak of {config.peak_lr:.4g}."
     )
+
+
+def growth_note(config: RunConfig) -> str | None:
+    """Where the run ends before its pictures have grown."""
+    growth, epochs = config.data.growth, config.optim.epochs
+    if growth is None or growth.size(epochs - 1) == growth.last:
+        return None
+    return (
+        f"data.ramp={[growth.begin, growth.end]} ends behind the last of {epochs} epochs (optim.epochs), so "
+        f"pictures grow to {growth.size(epochs - 1)} px and never to data.image_size={growth.last}."
+    )

@@ -3,7 +3,8 @@
 from typing import Any
 
 from tarn.sharding.format.manifest import Manifest
-from tarn.training.run.changes import rate_jump, warm_up_note
+from tarn.sharding.sizes import counted
+from tarn.training.run.changes import growth_note, rate_jump, warm_up_note
 from tarn.training.run.journal import Journal
 from tarn.training.run.saving import Keeper
 from tarn.training.run.trainer import Trainer
@@ -32,8 +33,9 @@ def introduce(
         )
     journal.say(
         f"{world.size} x {world.device.type}, {precision}, global batch {config.optim.global_batch} "
-        f"in parts of at most {min(len(plan.share), plan.part_size)}, {trainer.steps_per_epoch} steps an epoch, "
-        f"{config.optim.epochs} epochs, run folder {config.out}."
+        f"in parts of at most {min(len(plan.share), plan.part_size)}, "
+        f"{counted(trainer.steps_per_epoch, 'step')} an epoch, {counted(config.optim.epochs, 'epoch')}, "
+        f"run folder {config.out}."
     )
     if trainer.train_loader.decoder is not None:
         journal.say(f"The device decodes training pictures: decode=cuda ({trainer.train_loader.decoder.library.name}).")
@@ -45,7 +47,7 @@ def introduce(
         done = trainer.stream.samples // config.optim.global_batch
         journal.say(f"Going on after step {trainer.step}: epoch {trainer.stream.epoch}, {done} of its steps done.")
     steps = trainer.steps_per_epoch
-    notes = [warm_up_note(config.optim, steps, trainer.last_step)]
+    notes = [growth_note(config), warm_up_note(config.optim, steps, trainer.last_step)]
     notes += [rate_jump(told["config"], config.optim, trainer.step, steps)] if told and not keeper.is_pending else []
     for note in filter(None, notes):
         journal.say(note)

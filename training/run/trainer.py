@@ -25,6 +25,7 @@ from tarn.training.run.trace import Trace
 from tarn.training.streaming.device_batches import DeviceBatches
 from tarn.training.streaming.iteration import Batch
 from tarn.training.streaming.planned import PlannedLoader
+from tarn.training.streaming.randomness import mixed
 from tarn.training.streaming.state import StreamState
 from tarn.training.world.world import World
 
@@ -239,3 +240,5 @@ class Trainer:
             torch.set_rng_state(rng["cpu"])
             if "cuda" in rng and self.world.device.type == "cuda":
                 torch.cuda.set_rng_state(rng["cuda"], self.world.device)
+        else:  # the states are other ranks': fresh draws, and not those of the first steps once more
+            torch.manual_seed(mixed(self.config.seed, self.world.rank, self.step))

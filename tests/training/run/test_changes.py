@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 from support.runs import fit
+from tarn.training.recipe.optim import OptimConfig
 from tarn.training.run import checkpoint
+from tarn.training.run.changes import growth_note
+from tarn.training.run.config import RunConfig
+from tarn.training.streaming.config import DataConfig
 
 
 def test_settings_that_changed_are_told_by_key_and_used(
@@ -52,3 +56,10 @@ def test_a_complete_run_is_scored_with_mirror_images_and_without_as_is_asked_for
     assert report()["loss"] != before["loss"]
     fit(shards, copy)
     assert report() == before
+
+
+@pytest.mark.parametrize(("epochs", "told"), [(5, None), (4, "pictures grow to 128 px"), (1, "pictures grow to 64 px")])
+def test_pictures_that_never_reach_their_size_are_told(epochs: int, told: str | None) -> None:
+    data = DataConfig(shards="somewhere", image_size=160, first_size=64, ramp=(0, 4))
+    note = growth_note(RunConfig(data=data, optim=OptimConfig(epochs=epochs)))
+    assert note is None if told is None else note is not None and told in note and "data.ramp=[0, 4]" in note

@@ -107,6 +107,24 @@ def test_a_mistaken_override_is_refused(tmp_path: Path, word: str) -> None:
         load_config(RunConfig, write(tmp_path, "optim: {lr: 1}\n"), [word])
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("--lr=1", "optim.lr"),
+        ("--optim.learning_rte=1", None),
+        ("--optim.epoch=1", "optim.epochs"),
+        ("--data.batch_size=64", None),
+        ("--optim.global-batch=64", "optim.global_batch"),
+        ("--data.agument.flip=0", "data.augment"),
+        ("--speed.tf23=true", "speed.tf32"),
+    ],
+)
+def test_an_unknown_key_is_told_with_the_one_that_was_meant(word: str, meant: str | None) -> None:
+    with pytest.raises(UsageError, match="is unknown, known here are") as caught:
+        load_config(RunConfig, None, [word])
+    assert str(caught.value).partition(" Was ")[2] == (f"{meant!r} meant?" if meant else "")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere\.yaml"):
         load_config(RunConfig, tmp_path / "nowhere.yaml", [])

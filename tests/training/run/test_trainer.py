@@ -15,6 +15,7 @@ from tarn.training.run.building import build_trainer
 from tarn.training.run.config import RunConfig
 from tarn.training.run.journal import Journal, JournalConfig
 from tarn.training.run.network import network_of
+from tarn.training.streaming.randomness import mixed
 from tarn.training.world.world import World
 
 
@@ -70,3 +71,25 @@ def test_all_ranks_take_the_part_that_the_first_one_knows(shards: Path, tmp_path
     trainer = build_trainer(config, RankOne(), manifest, network_of(config, len(manifest.classes))[0])
     trainer.train_loader.close()
     assert trainer.train_loader.plan.part_size == 7
+
+
+def test_on_another_number_of_ranks_a_network_draws_anew_and_always_the_same(shards: Path, tmp_path: Path) -> None:
+    told = {"out": tmp_path, "device": "cpu", "model.arch": "resnet18", "data.shards": shards, "data.image_size": 32,
+            "data.eval_resize": 36, "data.workers": 0, "optim.global_batch": 60}  # fmt: skip
+    config = load_config(RunConfig, None, [f"--{name}={value}" for name, value in told.items()])
+    trainer = build_trainer(config, World(), read_manifest(str(shards)), network_of(config, 10)[0])
+    with Journal(tmp_path, JournalConfig(tensorboard=False), speaks=False) as journal:
+        next(steps := trainer.steps(journal))
+    steps.close()
+    trainer.train_loader.close()
+    state = trainer.state_dict()
+    drawn = []
+    for rng in (state["rng"], state["rng"] * 2, state["rng"] * 2):
+        trainer.load_state_dict({**state, "rng": rng})
+        drawn.append(torch.rand(4))
+    with torch.random.fork_rng():
+        torch.manual_seed(mixed(config.seed, 0))
+        drawn.append(torch.rand(4))
+    assert torch.equal(drawn[1], drawn[2])
+    assert not torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[1], drawn[3])
