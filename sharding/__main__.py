@@ -1,4 +1,4 @@
-"""python -m tarn.sharding sample | pack | repair | index | verify | stats"""
+"""python -m tarn.sharding sample | pack | repair | index | describe | verify | diff | prune | show | extract | stats"""
 
 import argparse
 import os
@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from tarn.sharding.commands import describe, diff, extract, prune, show, stats, verify
 from tarn.sharding.errors import TarnError
-from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.sample import sample
 from tarn.sharding.sources.words import add_words as add_source_words
@@ -84,6 +84,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--prune", action="store_true", help="remove replaced shards also where nobody knows who reads them (stores)"
     )
     add_source_words(packing)
+    packing.add_argument("--classes", metavar="FILE|LIST", help="pack these alone, numbered anew from 0")
+    packing.add_argument("--subset", metavar="PART", help="of each split, drawn by the seed: 0.1, 10%% or a count")
+    packing.add_argument("--limit", type=int, metavar="N", help="pictures of each split, from all classes in turn")
+    describe.add_kinds(packing)
     add_words(packing)
     packing.set_defaults(run=run_pack)
     mending = commands.add_parser("repair", help="make anew what is broken or missing of a packed dataset")
@@ -94,14 +98,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_words(mending)
     mending.set_defaults(run=run_repair)
     add_index(commands.add_parser("index", help="index tars that somebody else packed, to train from them in place"))
-    for name, run, text in (
-        ("verify", run_verify, "read every byte again and compare it with the manifest"),
-        ("stats", run_stats, "counts, bytes, histograms of sizes and classes"),
-    ):
-        command = commands.add_parser(name, help=text)
-        command.add_argument("root", metavar="ROOT", help="folder or URL of a packed dataset")
-        add_words(command)
-        command.set_defaults(run=run)
+    for command in (describe, verify, diff, prune, show, extract, stats):
+        command.add(commands)
     return parser
 
 
@@ -129,10 +127,12 @@ def run_sample(args: argparse.Namespace) -> int:
 
 def run_pack(args: argparse.Namespace) -> int:
     from tarn.sharding.format.litter import notes
+    from tarn.sharding.interchange.describe import describe_again
     from tarn.sharding.jpeg.structure import SIDE
     from tarn.sharding.packing.pack import PackConfig, pack
     from tarn.sharding.packing.preparation import Preparation
     from tarn.sharding.sizes import parse_size
+    from tarn.sharding.sources.selection import selection_of
     from tarn.sharding.storage import join
 
     preparation = Preparation(
@@ -154,9 +154,11 @@ def run_pack(args: argparse.Namespace) -> int:
         prune=args.prune,
         source=args.source,
         expect=args.expect,
+        selection=selection_of(args.classes, args.subset, args.limit),
     )
     started = time.perf_counter()
     manifest, written = pack(args.given, args.root, config, print)
+    described = describe_again(args.root, describe.kinds_of(args))
     for name, split in manifest.splits.items():
         told = f"packed in {time.perf_counter() - started:.1f} s" if name in written else "up to date"
         shards = f"{len(split.shards):,} shard{'s' * (len(split.shards) != 1)}"
@@ -172,6 +174,8 @@ def run_pack(args: argparse.Namespace) -> int:
             print(f"        told by content: {', '.join(f'{count:,} {what}' for what, count in content.items())}")
         if split.skipped:
             print(f"        skipped as unreadable: {split.skipped:,}, named in {join(args.root, str(split.report))}")
+    for kind in described:
+        print(f"        described for other readers: {kind}")
     for note in notes(args.root):
         print(f"        {note}")
     print(f"{args.root}: {len(manifest.classes)} classes. Next: python -m tarn.training fit --data.shards={args.root}")
@@ -210,31 +214,6 @@ def run_index(args: argparse.Namespace) -> int:
         print(f"        {note}")
     count = len(done.manifest.classes)
     print(f"{done.root}: {count} classes. Next: python -m tarn.training fit --data.shards={done.root}")
-    return 0
-
-
-def run_verify(args: argparse.Namespace) -> int:
-    from tarn.sharding.format.litter import notes
-    from tarn.sharding.verify import verify
-
-    manifest = read_manifest(args.root)
-    problems = verify(args.root, manifest)
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    for note in notes(args.root):
-        print(f"{args.root}: {note}")
-    counts = ", ".join(
-        f"{name} {split.samples:,}" + (f", {split.skipped:,} skipped" if split.skipped else "")
-        for name, split in manifest.splits.items()
-    )
-    print(f"{args.root}: {f'{len(problems)} problems' if problems else 'sound'} ({counts})")
-    return 1 if problems else 0
-
-
-def run_stats(args: argparse.Namespace) -> int:
-    from tarn.sharding.stats import stats
-
-    print(stats(args.root, read_manifest(args.root)))
     return 0
 
 

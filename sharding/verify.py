@@ -1,40 +1,92 @@
-"""Every byte of a packed or indexed dataset against its manifest."""
+"""A packed or indexed dataset against its manifest: fast by presence and sizes, or every byte of it."""
 
 import hashlib
-import io
 import os
-import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from tarn.sharding import storage
-from tarn.sharding.errors import TarnError
-from tarn.sharding.foreign.check import check_indexed
+from tarn.sharding.checking.fast import check_fast
+from tarn.sharding.checking.labels import check_labels
+from tarn.sharding.checking.repeated import check_repeated
+from tarn.sharding.checking.shard import Checked, Task
+from tarn.sharding.checking.workers import check_all
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.foreign.check import check_repeats
+from tarn.sharding.foreign.classes import numbers_of
+from tarn.sharding.foreign.reading import Reading
 from tarn.sharding.format.gathered import check_gathered
 from tarn.sharding.format.litter import litter, stray_tars
-from tarn.sharding.format.manifest import Manifest, ShardInfo, Split, parse_index
-from tarn.sharding.progress import progress_bar
+from tarn.sharding.format.manifest import Manifest, Split
+from tarn.sharding.interchange.described import check_described
 
 
-def verify(root: str | os.PathLike[str], manifest: Manifest) -> list[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyConfig:
+    """fast: sizes, presence and the digests of indexes, no tar is read. decode: every picture. source: what was packed,
+    whose labels are compared by key. workers: processes; None: as many as there are cores and work for.
+
+    Raises UsageError.
+    """
+
+    fast: bool = False
+    decode: bool = False
+    source: Path | None = None
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.fast and (self.decode or self.source is not None):
+            raise UsageError("--fast reads no pictures and no keys: leave it out, or --decode and --source.")
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"--workers={self.workers} must be at least 1.")
+
+
+def verify(root: str | os.PathLike[str], manifest: Manifest, config: VerifyConfig | None = None) -> list[str]:
     """One sentence for each thing that is wrong; none for a sound dataset, beside which nothing lies about."""
-    root = os.fspath(root)
+    root, config = os.fspath(root), config or VerifyConfig()
     problems = list(litter(root, manifest))
-    total = sum(split.bytes for split in manifest.splits.values())
-    with progress_bar(total, "verifying", "B") as bar:
-        for name, split in manifest.splits.items():
-            keys: set[str] = set()
-            problem = check_gathered(root, name, split)
-            problems += [problem] if problem is not None else []
-            problems += check_report(root, split)
-            if split.indexed:
-                problems += check_indexed(root, manifest, split, bar.update)
-                continue
-            for shard in split.shards:
-                problems += check_shard(root, manifest, shard, keys)
-                bar.update(shard.bytes)
+    for name, split in manifest.splits.items():
+        problem = check_gathered(root, name, split)
+        problems += [problem] if problem is not None else []
+        problems += check_report(root, split)
+    problems += check_described(root, manifest, deep=not config.fast)
+    problems += check_fast(root, manifest) if config.fast else check_deep(root, manifest, config)
     if not any(split.indexed for split in manifest.splits.values()):
         problems += stray_tars(root, manifest)
     return problems
+
+
+def check_deep(root: str, manifest: Manifest, config: VerifyConfig) -> Iterator[str]:
+    tasks = tasks_of(root, manifest, config.decode)
+    checked = check_all(tasks, config.workers)
+    for name, split in manifest.splits.items():
+        mine = [number for number, task in enumerate(tasks) if task.split == name]
+        parts, theirs = [checked[number] for number in mine], [tasks[number] for number in mine]
+        for part in parts:
+            yield from part.problems
+        yield from check_repeats_of(split, theirs, parts)
+        if config.source is not None:
+            yield from check_labels(root, manifest, name, theirs, parts, config.source)
+
+
+def check_repeats_of(split: Split, tasks: list[Task], checked: list[Checked]) -> Iterator[str]:
+    if not split.indexed:
+        yield from check_repeated(tasks, checked)
+        return
+    sound = [(task.shard.name, it.samples) for task, it in zip(tasks, checked, strict=True) if it.samples is not None]
+    if sound:
+        yield from check_repeats(tasks[0].tars, *zip(*sound, strict=True))
+
+
+def tasks_of(root: str, manifest: Manifest, decode: bool) -> list[Task]:
+    tasks, tars = [], manifest.shards_root(root)
+    for name, split in manifest.splits.items():
+        reading = Reading.of(split.packed) if split.indexed else None
+        numbers = numbers_of(manifest.classes) if split.indexed else None
+        for shard in split.shards:
+            tasks.append(Task(root, tars, name, shard, len(manifest.classes), decode, reading, numbers))
+    return tasks
 
 
 def check_report(root: str, split: Split) -> Iterator[str]:
@@ -49,44 +101,3 @@ def check_report(root: str, split: Split) -> Iterator[str]:
         return
     if hashlib.sha256(raw).hexdigest() != split.packed["skipped"]["sha256"] or raw.count(b"\n") != split.skipped:
         yield f"{url} is not the report of the {split.skipped} skipped pictures of the manifest: copy or pack it again."
-
-
-def check_shard(root: str, manifest: Manifest, shard: ShardInfo, keys: set[str]) -> Iterator[str]:
-    """Digests first; only a shard whose bytes are right is worth a look inside."""
-    url, index_url = storage.join(manifest.shards_root(root), shard.name), storage.join(root, shard.index_name)
-    try:
-        data, index = storage.read_bytes(url), storage.read_bytes(index_url)
-    except TarnError as error:
-        yield str(error)
-        return
-    if len(data) != shard.bytes:
-        yield f"{url} has {len(data)} bytes, the manifest says {shard.bytes}."
-    elif hashlib.sha256(data).hexdigest() != shard.sha256:
-        yield f"{url} does not have the SHA-256 of the manifest: copy or pack it again."
-    elif hashlib.sha256(index).hexdigest() != shard.index_sha256:
-        yield f"{index_url} does not have the SHA-256 of the manifest: copy or pack it again."
-    else:
-        yield from check_samples(url, data, index, shard, len(manifest.classes), keys)
-
-
-def check_samples(url: str, data: bytes, index: bytes, shard: ShardInfo, classes: int, keys: set[str]) -> Iterator[str]:
-    """The tar as any reader finds it, against the index."""
-    samples: dict[str, dict[str, tuple[int, int]]] = {}
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
-        for member in tar:
-            key, _, ending = member.name.rpartition(".")
-            samples.setdefault(key, {})[ending] = (member.offset_data, member.size)
-    records = parse_index(index, url)
-    if not len(samples) == len(records) == shard.samples:
-        yield f"{url} has {len(samples)} samples, its index {len(records)}, the manifest {shard.samples}."
-        return
-    for (key, parts), record in zip(samples.items(), records, strict=True):
-        if key in keys:
-            yield f"{url}: the key {key} comes more than once."
-        keys.add(key)
-        where, size = parts.pop("cls", (0, 0))
-        label = data[where : where + size].decode("ascii", "replace")
-        if label != str(int(record["label"])) or not 0 <= int(record["label"]) < classes:
-            yield f"{url}: {key} has the label {label!r} in the tar and {int(record['label'])} in the index."
-        if list(parts.values()) != [(int(record["offset"]), int(record["size"]))]:
-            yield f"{url}: {key} lies at {list(parts.values())}, the index says {record['offset']}, {record['size']}."

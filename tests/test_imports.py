@@ -30,11 +30,22 @@ MAY_USE = {
     "sharding/foreign": DISK | {"sharding/sources"},
     "sharding/packing": DISK | {"sharding/archives", "sharding/sources", "sharding/foreign", "sharding/jpeg"},
     "sharding/sample": GROUND,
-    "sharding/verify": DISK | {"sharding/foreign"},
-    "sharding/stats": DISK | {"sharding/packing"},
+    "sharding/looking": DISK | {"sharding/foreign"},
+    "sharding/interchange": DISK | {"sharding/foreign", "sharding/looking"},
+    "sharding/checking": DISK | {"sharding/sources", "sharding/foreign", "sharding/packing", "sharding/looking"},
+    "sharding/showing": DISK
+    | {"sharding/jpeg", "sharding/foreign", "sharding/packing", "sharding/looking", "sharding/interchange"},
+    "sharding/statistics": DISK | {"sharding/foreign", "sharding/packing", "sharding/looking"},
+    "sharding/verify": DISK | {"sharding/foreign", "sharding/interchange", "sharding/checking"},
+    "sharding/stats": DISK | {"sharding/statistics"},
+    "sharding/diff": DISK | {"sharding/looking"},
+    "sharding/prune": DISK,
+    "sharding/commands": DISK
+    | {"sharding/sources", "sharding/looking", "sharding/interchange", "sharding/showing", "sharding/statistics"}
+    | {"sharding/verify", "sharding/diff", "sharding/prune"},
     "sharding/__main__": DISK
     | {"sharding/sources", "sharding/jpeg", "sharding/foreign", "sharding/packing", "sharding/sample"}
-    | {"sharding/verify", "sharding/stats"},
+    | {"sharding/interchange", "sharding/commands"},
     "training": GROUND | {"tarn"},
     "training/world": GROUND,
     "training/pixels/jpeg": GROUND | {"sharding/jpeg"},

@@ -56,6 +56,7 @@ from tarn.sharding.packing.writer import Task
 from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.counts import compare, parse_expect
 from tarn.sharding.sources.find import look_at, read_splits
+from tarn.sharding.sources.selection import Selection, selected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ class PackConfig:
     workers: processes; None: as many as there are cores, one where pictures are kept as they are, for the disk and the
     checksums then take the time. bad: what to do about unreadable pictures, fail as a whole or skip them. prune: remove
     earlier packings also where it cannot be known whether somebody still reads them. source: what it is, see
-    sources/find.py. expect: how much it holds, see sources/counts.py.
+    sources/find.py. expect: how much it holds, see sources/counts.py. selection: the part that is packed.
     """
 
     split: str = "all"
@@ -78,6 +79,7 @@ class PackConfig:
     prune: bool = False
     source: str = "auto"
     expect: str = "auto"
+    selection: Selection = field(default_factory=Selection)
 
     def __post_init__(self) -> None:
         parse_expect(self.expect)
@@ -125,7 +127,7 @@ def read(
         tell(f"passed over: {found.passed}")
     for note in compare(found, config.expect, seen.name):
         tell(f"counts: {note}")
-    return seen.name, found
+    return seen.name, selected(found, config.selection, config.seed)
 
 
 def given(root: str | os.PathLike[str]) -> str:
@@ -212,6 +214,7 @@ def describe(found: Source, config: PackConfig, plan: list[tuple[Picture, ...]])
         "shard_size": config.shard_size,
         "plan": digest(plan),
         **config.preparation.describe(),
+        **config.selection.packed(),
     }
 
 

@@ -26,6 +26,7 @@ from tarn.sharding.packing.workers import write_all
 from tarn.sharding.packing.writer import Damage, Task, Written, write_shard
 from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.find import Sight, look_at, read_splits
+from tarn.sharding.sources.selection import Selection, selected
 
 Plan = Sequence[tuple[Picture, ...]]
 
@@ -56,7 +57,8 @@ def repair(root: str, source: str | os.PathLike[str], workers: int = 1, check: s
 
 def plan_again(root: str, seen: Sight, name: str, manifest: Manifest, check: str) -> tuple[Plan, Preparation]:
     """Raises UsageError where the source is another one, or this Tarn would make other bytes."""
-    packed, found = manifest.splits[name].packed, read_splits(seen, name)
+    packed = manifest.splits[name].packed
+    found = selected(read_splits(seen, name), Selection.of(packed), packed["seed"])
     plan = plan_shards(found.splits[name], packed["shard_size"], packed["seed"])
     if digest(plan) != packed["plan"] or found.classes != manifest.classes:
         raise UsageError(

@@ -1,0 +1,1 @@
+"""A packed dataset seen sample by sample: headers, names and pictures by small ranges of its tars."""

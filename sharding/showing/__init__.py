@@ -1,0 +1,1 @@
+"""Single samples for people: found, shown, taken out."""

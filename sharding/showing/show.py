@@ -1,0 +1,70 @@
+"""One sample as text: its picture by the header, its class, where it lies, and how it was packed."""
+
+import zlib
+from collections.abc import Iterator
+
+from tarn.sharding.foreign.headers import shown
+from tarn.sharding.foreign.reading import parted
+from tarn.sharding.jpeg.structure import Reason, look, tile
+from tarn.sharding.kernel import NoCompilerError
+from tarn.sharding.looking.dataset import Dataset, Sample
+from tarn.sharding.packing.inspection import describe, is_jpeg
+from tarn.sharding.pillow import BrokenPictureError
+
+RESTART_INTERVAL = b"\xff\xdd\x00\x04"  # JPEG's marker segment of it (ITU-T T.81, B.2.4.4), which tiled pictures have
+START_OF_SCAN = b"\xff\xda"
+
+
+def show(dataset: Dataset, sample: Sample) -> list[str]:
+    """A line a fact."""
+    it = sample.located
+    key, kind = parted(sample.name)
+    name = (
+        dataset.manifest.classes[it.label].name if 0 <= it.label < len(dataset.manifest.classes) else "not in the list"
+    )
+    return [
+        f"key      {shown(key)}",
+        f"class    {it.label}, {dataset.class_of(it.label)}"
+        + ("" if name == dataset.class_of(it.label) else f": {name}"),
+        f"picture  {facts(sample)}",
+        *(f"tiled    {how}" for how in tiled(dataset, sample)),
+        f"lies in  {dataset.url(it.shard)}, split {it.split}, sample {it.row} of {it.shard.samples:,} (from 0)",
+        f"bytes    {it.offset:,} to {it.offset + it.size:,}, {it.size:,} of them, as .{kind}",
+    ]
+
+
+def facts(sample: Sample) -> str:
+    right = zlib.crc32(sample.data) == sample.located.crc32
+    crc = f"CRC-32 {sample.located.crc32:08x}" + ("" if right else ", which its bytes do NOT have")
+    try:
+        told = describe(sample.data)
+    except BrokenPictureError as error:
+        return f"{error}, {crc}"
+    return f"{told['format']}, {told['width']} x {told['height']} px, {told['mode']}, {crc}"
+
+
+def tiled(dataset: Dataset, sample: Sample) -> Iterator[str]:
+    """Whether the picture is tiled, or why not; nothing of tars that somebody else packed."""
+    packed = dataset.split(sample.located.split).packed
+    if dataset.split(sample.located.split).indexed:
+        return
+    if not packed.get("tile"):
+        yield "no, not asked for"
+    elif is_tiled(sample.data):
+        yield f"yes, about every {packed['tile']} px"
+    else:
+        yield f"no: {reason(sample.data, int(packed['tile']))}"
+
+
+def is_tiled(data: bytes) -> bool:
+    return is_jpeg(data) and RESTART_INTERVAL in data[: max(0, data.find(START_OF_SCAN))]
+
+
+def reason(data: bytes, side: int) -> str:
+    if not is_jpeg(data):
+        return Reason.NOT_JPEG.words
+    try:
+        found = look(data)
+        return (tile(data, side)[1] if found == Reason.OK else found).words
+    except NoCompilerError:
+        return "unknown, for nothing compiles here"

@@ -1,0 +1,59 @@
+"""What a packed dataset holds, as text."""
+
+import os
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tarn.sharding.format.manifest import Manifest
+from tarn.sharding.statistics.collect import Looks, Numbers
+
+BAR = 40
+BYTES = (0, 8e3, 32e3, 64e3, 128e3, 256e3, 512e3, 1e12)
+SIDES = (0, 64, 128, 256, 384, 512, 768, 1024, 2048, 1e9)
+
+
+def text_of(root: str | os.PathLike[str], manifest: Manifest, numbers: Iterable[Numbers]) -> str:
+    """Counts, bytes, histograms of bytes, sides and classes, of every split."""
+    lines = [f"{os.fspath(root)}: {len(manifest.classes)} classes, splits {', '.join(manifest.splits)}"]
+    for it in numbers:
+        split = it.split
+        lines += ["", f"{it.name}: {split.samples:,} pictures in {len(split.shards)} shards, {split.bytes:,} bytes"]
+        if split.skipped:
+            lines.append(f"  {split.skipped:,} pictures of the source were skipped as unreadable, see {split.report}")
+        lines += ["  bytes of a picture:", *histogram(it.sizes, BYTES)]
+        lines += header_lines(it.looks)
+        lines += class_lines(manifest, it.counts)
+    return "\n".join(lines)
+
+
+def histogram(values: NDArray[np.generic], edges: tuple[float, ...]) -> list[str]:
+    """One line a bin that is not empty, with a bar; the last bin is open."""
+    counts, _ = np.histogram(values, edges)
+    lines = []
+    for count, low, high in zip(counts.tolist(), edges, edges[1:], strict=False):
+        if count:
+            label = f"{low:,.0f} to {high:,.0f}" if high != edges[-1] else f"from {low:,.0f}"
+            lines.append(f"    {label:>22} {count:>9,}  {'#' * max(1, round(BAR * count / max(counts)))}")
+    return lines
+
+
+def header_lines(looks: Looks) -> list[str]:
+    """Sides, formats and modes."""
+    lines = [f"  headers of {looks.count:,} pictures, {looks.broken} unreadable:"]
+    lines.append("    " + ", ".join(f"{kind} {count:,}" for kind, count in looks.kinds.most_common()))
+    for side, values in (("width", np.array(looks.widths)), ("height", np.array(looks.heights))):
+        if len(values):
+            lines += [f"  {side}, median {np.median(values):.0f} px:", *histogram(values, SIDES)]
+    return lines
+
+
+def class_lines(manifest: Manifest, counts: NDArray[np.int64]) -> list[str]:
+    order = np.argsort(counts, kind="stable")
+    lines = [f"  pictures of a class: least {counts.min():,}, median {np.median(counts):,.0f}, most {counts.max():,}"]
+    lines += histogram(counts, tuple(np.unique(np.linspace(counts.min(), counts.max() + 1, 6).round())))
+    for title, chosen in (("fewest", order[:5]), ("most", order[::-1][:5])):
+        named = ", ".join(f"{manifest.classes[i].wnid} {counts[i]:,}" for i in chosen)
+        lines.append(f"    {title}: {named}")
+    return lines
