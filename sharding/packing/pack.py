@@ -72,7 +72,8 @@ def pack(
     The same source, options and seed give the same bytes, whatever the number of workers. What was there before is
     whole and readable until the new manifest is there. Raises TarnError, with nothing published, for a source that does
     not fit together or holds unreadable pictures, and where somebody else writes at root. What ends it behind that, an
-    interrupt too, has a note that says what was published. tell: takes a line on what the source holds beside pictures.
+    interrupt too, has a note that says what was published. tell: takes lines on the
+    source: what it is, what it holds beside pictures, what is missing of it.
     """
     root = given(root)
     name, found = read(source, root, config, tell)
