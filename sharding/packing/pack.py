@@ -106,7 +106,8 @@ def pack(
     ended on the way and begun again. What was there before is whole and readable until the new manifest is there.
     Raises TarnError, with nothing published, for a source that does not fit together or holds unreadable pictures, and
     where somebody else writes at root. What ends it, an interrupt too, has a note that says what is done or published.
-    tell: takes a line on what the source holds beside pictures, and on what an unfinished packing left.
+    tell: takes lines on the source (what it is, what it holds beside pictures, what is missing of it) and on what an
+    unfinished packing left.
     """
     root = given(root)
     name, found = read(source, root, config, tell)

@@ -55,10 +55,10 @@ def read_splits(seen: Sight, split: str) -> Source:
                     f"{seen.name} has no pictures of the split {name!r}: check the path or choose another --split."
                 )
     except TarnError:
-        if source is not None and source.is_dir():
-            refuse_what_holds_a_zip(source)
-            if not ilsvrc.tars_in(seen.name):
-                refuse_what_holds_tars(source)
+        if source is not None and source.is_dir() and not ilsvrc.tars_in(seen.name):
+            if not is_kaggle(DiskFolder(source)):
+                refuse_what_holds_a_zip(source)
+            refuse_what_holds_tars(source)
             refuse_above_kaggle(source)
         raise
     return found
@@ -85,7 +85,8 @@ def look_at(given: str | os.PathLike[str], kind: str = "auto") -> Sight:
                 f"{url} is compressed as a whole and cannot be read at random: unpack it, and give the tree."
             )
         raise UsageError(f"{url} is no zip and no folder: give a folder of pictures, a zip, or ILSVRC 2012's tars.")
-    if kind == "ilsvrc" or (kind == "auto" and not has_pictures(path) and ilsvrc.tars_in(url)):
+    is_tree = path is not None and is_kaggle(DiskFolder(path))  # whatever else lies in it
+    if kind == "ilsvrc" or (kind == "auto" and not is_tree and ilsvrc.tars_in(url)):
         return see_ilsvrc(url, url, kind)
     return see_disk(path, kind) if path is not None else see_store(url, kind)
 
@@ -97,11 +98,6 @@ def is_zip(url: str, path: Path | None) -> bool:
     if not path.is_file():
         return False
     return path.suffix.lower() == ".zip" or storage.read_range(url, 0, 4) in ZIP_BEGINS
-
-
-def has_pictures(path: Path | None) -> bool:
-    """Whether a folder is the Kaggle tree, whatever else lies in it."""
-    return path is not None and is_kaggle(DiskFolder(path))
 
 
 def see_zip(url: str, kind: str) -> Sight:

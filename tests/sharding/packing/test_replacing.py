@@ -148,7 +148,7 @@ def test_what_fails_on_the_way_leaves_the_earlier_packing_whole_and_is_gone_on_w
     monkeypatch.undo()
     lines: list[str] = []
     pack(source, str(out), SECOND, lines.append)
-    assert lines[0].startswith("going on with an unfinished packing: 2 of ")
+    assert lines[1].startswith("going on with an unfinished packing: 2 of ")
     assert contents(out) == contents(alone)
 
 

@@ -71,7 +71,7 @@ def test_where_a_store_tells_no_version_the_digest_decides(
     tar = f"{store}/train/train-000001.tar"
     files.pipe_file(tar, files.cat_file(tar)[:-1] + b"x")
     pack(source, store, CONFIG, lines.append)
-    assert lines[0].startswith("going on with an unfinished packing: 3 of ")
+    assert lines[1].startswith("going on with an unfinished packing: 3 of ")
     assert in_memory(store) == contents(tmp_path / "alone")
 
 
@@ -142,7 +142,7 @@ def test_a_lost_store_is_told_and_when_it_is_back_the_same_command_goes_on(
     assert not [key for key in s3.keys(bucket) if key.endswith((".packing", "manifest.json"))]
     proxy.reset()
     pack(source, root, CONFIG, lines.append)
-    assert "3 of" in lines[0]
+    assert "3 of" in lines[1]
     pack(source, str(tmp_path / "out"), CONFIG)
     assert {key.removeprefix("out/"): s3.get(f"{bucket}/{key}") for key in s3.keys(bucket)} == contents(
         tmp_path / "out"

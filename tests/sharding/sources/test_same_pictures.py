@@ -131,6 +131,10 @@ def test_a_folder_with_the_kaggle_zip_names_it(pictures: Path, tmp_path: Path) -
     zipped(pictures, tmp_path / "imagenet-object-localization-challenge.zip")
     with pytest.raises(UsageError, match=r"as a zip: give .*imagenet-object-localization-challenge\.zip"):
         read_source(tmp_path, "all")
+    shutil.copytree(pictures, tmp_path, dirs_exist_ok=True)
+    (tmp_path / SOLUTION).unlink()
+    with pytest.raises(TarnError, match=f"{SOLUTION} cannot be read"):
+        read_source(tmp_path, "all")
 
 
 @pytest.mark.skipif(not REAL_PICTURES.is_dir(), reason="the real photographs are not beside the checkout")
