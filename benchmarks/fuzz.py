@@ -10,8 +10,8 @@ and the same under the compiler's sanitizers:
 
 Every mutant is a pure function of (seed, number), and lies right before a page that nobody may read. A mutant that is
 tiled, or made baseline, is decoded before and after, and both must agree. --kinds progressive: mutants of progressive
-pictures alone. Children do the work: one that a signal ends, or that says
-nothing for a minute, is a failure that names the mutant. Prints the outcomes, and exits with 1 after a failure.
+pictures alone. Children do the work: one that a signal ends, or that says nothing for a minute, is a failure that names
+the mutant. Prints the outcomes, and exits with 1 after a failure.
 """
 
 import argparse
