@@ -37,7 +37,7 @@ class Described:
             told = json.loads(storage.read_bytes(url))
             if told["format"] != FORMAT or told["version"] != VERSION:
                 raise ValueError(f"format {told['format']!r} version {told['version']!r}")
-            files = {str(name): str(digest) for name, digest in told["files"].items()}
+            files = {harmless(str(name)): str(digest) for name, digest in told["files"].items()}
             return cls(tuple(kind for kind in KINDS if kind in told["kinds"]), files, str(told["manifest"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise TarnError(f"{url} is no list of Tarn's ({error!r}): move it away, and describe again.") from error
@@ -49,6 +49,13 @@ class Described:
     def is_of(self, manifest: Manifest) -> bool:
         """Whether the files are those of this packing."""
         return self.manifest == digest_of(manifest)
+
+
+def harmless(name: str) -> str:
+    """Raises ValueError for a name that leads out of the dataset: what is listed may be removed."""
+    if name.startswith("/") or "://" in name or ".." in name.split("/"):
+        raise ValueError(f"{name!r} is no name below it")
+    return name
 
 
 def digest_of(manifest: Manifest) -> str:

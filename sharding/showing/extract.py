@@ -18,7 +18,6 @@ from tarn.sharding.format.lock import LOCK
 from tarn.sharding.looking.dataset import Dataset, Located, Sample
 from tarn.sharding.packing.inspection import ending
 from tarn.sharding.progress import progress_bar
-from tarn.sharding.storage.local import write_whole
 
 LONGEST = 200  # bytes of a file's name, of the 255 that file systems take
 
@@ -79,7 +78,9 @@ def write(dataset: Dataset, out: Path, sample: Sample) -> None:
                 raise TarnError(f"{path} is there already and is another file: choose another folder.")
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, sample.data)
+        aside = path.with_name(f"{path.name}.tmp")
+        aside.write_bytes(sample.data)  # not flushed to the medium each: a million small files would take hours
+        aside.replace(path)
     except OSError as error:
         raise TarnError(f"{path} cannot be written ({storage.reason(error)}): check space and permissions.") from error
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from support.datasets import picture_tree
 from support.foreign_tars import dataset
+from support.web import served
 from tarn.sharding.__main__ import main
 from tarn.sharding.checking.watching import watched
 from tarn.sharding.errors import UsageError
@@ -95,6 +96,12 @@ def test_tars_of_others_are_verified_by_several_processes_too(tmp_path: Path) ->
     flip(root / "my-train-0001.tar", 600)
     (problem,) = told(root, workers=2)
     assert "my-train-0001.tar does not have the SHA-256" in problem
+
+
+def test_processes_reach_the_store_by_what_the_command_was_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--workers", "2", "--storage-option", "client_kwargs.headers.X-Key=open sesame"]
+    with served(root, key="open sesame") as web:
+        assert main(["verify", web.url, *words]) == 0, capsys.readouterr().err
 
 
 def test_fast_reads_no_tar_and_misses_sizes_presence_and_indexes(root: Path) -> None:

@@ -158,6 +158,19 @@ def test_somebody_elses_file_is_left_alone(root: Path) -> None:
     assert contents(root) == before
 
 
+@pytest.mark.parametrize("name", ["../outside", "/etc/outside", "train/../../outside"])
+def test_a_list_that_leads_outside_removes_nothing(name: str, root: Path) -> None:
+    outside = root.parent / "outside"
+    outside.write_text("mine")
+    describe(str(root), ["info"])
+    told = json.loads((root / NAME).read_text())
+    told["files"][name] = "0"
+    (root / NAME).write_text(json.dumps(told))
+    with pytest.raises(TarnError, match="is no list of Tarn's"):
+        describe(str(root), [])
+    assert outside.read_text() == "mine"
+
+
 def test_nothing_asked_for_and_tars_elsewhere_are_refused(root: Path, tmp_path: Path) -> None:
     assert main(["describe", str(root)]) == 2
     tars = dataset(tmp_path / "tars")
