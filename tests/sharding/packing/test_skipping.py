@@ -43,7 +43,9 @@ def test_what_was_done_is_kept_when_the_unreadable_ones_are_to_be_skipped_after_
         pack(source, str(out), replace(SKIP, bad="fail"), told.append)
     pack(source, str(out), SKIP, told.append)
     kept = note.split(",")[0]
-    assert told == [f"going on with an unfinished packing: {kept}, and kept"] * 2
+    assert [line for line in told if line.startswith("going")] == [
+        f"going on with an unfinished packing: {kept}, and kept"
+    ] * 2
     pack(source, str(tmp_path / "alone"), SKIP)
     assert contents(out) == contents(tmp_path / "alone")
 
