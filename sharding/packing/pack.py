@@ -1,8 +1,7 @@
 """From pictures to a published dataset: plan, write all shards aside, put them in place, the manifest last."""
 
 import os
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from tarn.sharding.format.leftovers import present
 from tarn.sharding.format.lock import only_writer
 from tarn.sharding.format.manifest import Manifest, Split
 from tarn.sharding.format.publication import mend_gathered
+from tarn.sharding.packing.counts import COUNTED, counts
 from tarn.sharding.packing.naming import free_infix, shard_name
 from tarn.sharding.packing.plan import digest, plan_shards
 from tarn.sharding.packing.preparation import Preparation
@@ -25,9 +25,6 @@ from tarn.sharding.packing.writer import Task, Written
 from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.find import read_source
 from tarn.sharding.sources.kaggle import is_kaggle
-
-# What a split's description in the manifest counts, and where it stands in Written.
-COUNTED = {"left_untiled": "left", "made_baseline": "baseline", "normalised": "normalised"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,14 +175,6 @@ def split_of(name: str, infix: str, parts: list[Written], told: dict[str, Any], 
     if damaged:
         packed["skipped"] = write_report(name, report_name(name, infix), damaged, source, staging)
     return Split(infos, packed)
-
-
-def counts(parts: Sequence[Written]) -> dict[str, dict[str, int]]:
-    """How many pictures were not tiled, by reason, and what was done to others, where anything was."""
-    found = {
-        name: sum((Counter(getattr(part, field)) for part in parts), Counter[str]()) for name, field in COUNTED.items()
-    }
-    return {name: dict(sorted(it.items())) for name, it in found.items() if it or name == "left_untiled"}
 
 
 def is_current(before: Manifest | None, split: str, told: dict[str, Any], root: str, config: PackConfig) -> bool:
