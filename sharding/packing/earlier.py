@@ -8,7 +8,7 @@ from tarn.sharding.errors import UsageError
 from tarn.sharding.format.leftovers import sweep
 from tarn.sharding.format.manifest import Manifest, Split
 from tarn.sharding.format.publication import newest_retired
-from tarn.sharding.packing.splits import COUNTED
+from tarn.sharding.packing.counts import COUNTED
 from tarn.sharding.packing.staging import clear_staging
 from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.find import Sight

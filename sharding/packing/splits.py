@@ -1,16 +1,13 @@
 """A split's words in the manifest, when all its shards are made."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from tarn.sharding import storage
 from tarn.sharding.format.manifest import Split
 from tarn.sharding.format.pending import report_name
+from tarn.sharding.packing.counts import counts
 from tarn.sharding.packing.skipping import refuse_empty, report_of, told_of
 from tarn.sharding.packing.writer import Written
-
-# What a split's description in the manifest counts, and where it stands in Written.
-COUNTED = {"left_untiled": "left", "content": "content", "made_baseline": "baseline", "normalised": "normalised"}
 
 
 def split_of(root: str, name: str, plan: Split, written: Mapping[str, Written], source: str) -> Split:
@@ -28,11 +25,3 @@ def split_of(root: str, name: str, plan: Split, written: Mapping[str, Written], 
         storage.publish(storage.join(root, where), report)
         packed["skipped"] = told_of(report, where)
     return Split(infos, packed)
-
-
-def counts(parts: Sequence[Written]) -> dict[str, dict[str, int]]:
-    """How many pictures were not tiled, by reason, and what was found or done of others, where anything was."""
-    found = {
-        name: sum((Counter(getattr(part, field)) for part in parts), Counter[str]()) for name, field in COUNTED.items()
-    }
-    return {name: dict(sorted(it.items())) for name, it in found.items() if it or name == "left_untiled"}
