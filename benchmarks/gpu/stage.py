@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -32,7 +33,9 @@ class Stage:
         return path if (path / "manifest.json").exists() else None
 
     def scratch(self, name: str) -> Path:
+        """A run folder in which nothing lies: an earlier visit's run would be gone on with."""
         path = self.out / "runs" / name
+        shutil.rmtree(path, ignore_errors=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
