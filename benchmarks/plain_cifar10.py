@@ -19,12 +19,12 @@ from torchvision.datasets import ImageFolder
 
 transforms: Any = torchvision.transforms  # it has no types
 
-EPOCHS, WARMUP, BATCH, SIDE = 6, 1.5, 128, 64
-RATE, DECAY, SMOOTHING = 0.1, 5e-4, 0.1
+EPOCHS, WARMUP, BATCH, SIDE = 6, 1.5, 64, 64
+RATE, DECAY = 0.1, 5e-4
 NORMALISE = transforms.Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 FLOAT = [transforms.ToTensor(), NORMALISE]
 TRAIN = transforms.Compose(
-    [transforms.RandomResizedCrop(SIDE, scale=(0.5, 1.0)), transforms.RandomHorizontalFlip(), *FLOAT]
+    [transforms.RandomResizedCrop(SIDE, scale=(0.7, 1.0)), transforms.RandomHorizontalFlip(), *FLOAT]
 )
 TEST = transforms.Compose([transforms.Resize(SIDE), transforms.CenterCrop(SIDE), *FLOAT])
 
@@ -52,7 +52,7 @@ def main() -> None:
         for images, labels in batches:
             with torch.autocast("cpu", torch.bfloat16):
                 logits = model(images.to(memory_format=torch.channels_last))
-            loss = functional.cross_entropy(logits.float(), labels, label_smoothing=SMOOTHING)
+            loss = functional.cross_entropy(logits.float(), labels)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             optimizer.zero_grad()
