@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tarn.sharding.archives.archive import Archive
+from tarn.sharding.archives.within import Within
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.headers import DamageError
 from tarn.sharding.foreign.tar import Member, Stream, walk
@@ -36,23 +37,13 @@ class Jumps(Stream):
 
 
 @dataclass(frozen=True, slots=True)
-class TarMember:
+class TarMember(Within):
     """A place, see sources/place.py. path: through the tars, one in the other; offset: in the outermost one."""
 
     archive: Archive
     path: str
     offset: int
     size: int
-
-    def __str__(self) -> str:
-        return f"{self.archive}/{self.path}"
-
-    @property
-    def is_far(self) -> bool:
-        return not self.archive.is_local
-
-    def length(self) -> int:
-        return self.size
 
     def read(self) -> bytes:
         """Raises TarnError where the archive cannot be read. A tar has no checksum of what it holds."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tarn.sharding.archives.archive import Archive, DamagedMemberError
 from tarn.sharding.archives.directory import LOCAL_HEADER, STORED
+from tarn.sharding.archives.within import Within
 from tarn.sharding.pillow import MOST_BYTES
 
 SIGNATURE = b"PK\3\4"
@@ -13,7 +14,7 @@ EXTRA = 64  # bytes of a local header's extra field that are read at first: time
 
 
 @dataclass(frozen=True, slots=True)
-class ZipMember:
+class ZipMember(Within):
     """A place, see sources/place.py. offset: of the local header; packed, size: bytes there, and of the file."""
 
     archive: Archive
@@ -23,16 +24,6 @@ class ZipMember:
     size: int
     crc32: int
     method: int
-
-    def __str__(self) -> str:
-        return f"{self.archive}/{self.path}"
-
-    @property
-    def is_far(self) -> bool:
-        return not self.archive.is_local
-
-    def length(self) -> int:
-        return self.size
 
     def read(self) -> bytes:
         """Of a stored one too the CRC-32 is compared: it costs a tenth of a millisecond, and tells a damaged zip from

@@ -1,10 +1,8 @@
 """Keeps count of the shards that are done, and makes it last: a thread writes their records while the next are made."""
 
-import os
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from types import TracebackType
 
 from tarn.sharding import storage
@@ -12,6 +10,7 @@ from tarn.sharding.errors import TarnError
 from tarn.sharding.format.pending import record_name
 from tarn.sharding.packing.records import Record
 from tarn.sharding.packing.writer import Task, Written
+from tarn.sharding.storage.local import flush
 
 WAITING = 4  # shards in their place that may wait for the disk: it is not to fall behind unnoticed
 
@@ -70,11 +69,3 @@ def settle(root: str, names: list[str]) -> None:
         storage.flush_folder((folder / names[0]).parent)
     except OSError as error:
         raise TarnError(f"{folder / names[0]} cannot be written ({storage.reason(error)}): check the disk.") from error
-
-
-def flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

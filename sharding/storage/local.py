@@ -24,7 +24,12 @@ def write_whole(path: Path, data: bytes | str, aside: Path | None = None) -> Non
 
 def flush_folder(folder: Path) -> None:
     """Makes renames in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    flush(folder)
+
+
+def flush(path: Path) -> None:
+    """Waits until the medium has a file, or a folder's names."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

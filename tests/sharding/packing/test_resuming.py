@@ -13,14 +13,13 @@ import pytest
 
 from support.datasets import contents, picture_tree
 from support.disks import full_disk
+from support.interrupting import interrupt_behind
 from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.index import IndexConfig, index
 from tarn.sharding.format.manifest import read_manifest
-from tarn.sharding.packing import workers
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.sharding.packing.preparation import Preparation
-from tarn.sharding.packing.writer import Task, Written
 from tarn.sharding.verify import verify
 
 CONFIG = PackConfig(shard_size=10_000)
@@ -47,19 +46,6 @@ def out(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pack(source, str(out), CONFIG)
     monkeypatch.undo()
     return out
-
-
-def interrupt_behind(shards: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, left = workers.make_shard, shards
-
-    def mortal(task: Task, *words: object) -> Written:
-        nonlocal left
-        if not left:
-            raise KeyboardInterrupt
-        left -= 1
-        return real(task, *words)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(workers, "make_shard", mortal)
 
 
 def resumed(source: Path, out: Path, config: PackConfig = CONFIG) -> list[str]:

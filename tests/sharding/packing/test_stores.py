@@ -14,13 +14,12 @@ from PIL import Image
 from servers.proxy import Proxy
 from servers.s3 import S3Server
 from support.datasets import contents, picture_tree
+from support.interrupting import interrupt_behind
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
-from tarn.sharding.packing import workers
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.sharding.packing.preparation import Preparation
 from tarn.sharding.packing.repair import repair
-from tarn.sharding.packing.writer import Task, Written
 from tarn.sharding.storage.told import Store, told
 from tarn.sharding.storage.uploads import PART, upload
 
@@ -44,19 +43,6 @@ def store() -> Iterator[str]:
 def in_memory(url: str) -> dict[str, bytes]:
     files = fsspec.filesystem("memory")
     return {name.partition("resumed/")[2]: files.cat_file(name) for name in files.find(url)}
-
-
-def interrupt_behind(shards: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, left = workers.make_shard, shards
-
-    def mortal(task: Task, *words: object) -> Written:
-        nonlocal left
-        if not left:
-            raise KeyboardInterrupt
-        left -= 1
-        return real(task, *words)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(workers, "make_shard", mortal)
 
 
 def test_where_a_store_tells_no_version_the_digest_decides(
