@@ -49,9 +49,11 @@ shards: setup $(if $(filter $(SAMPLE),$(DATA)),sample) ## pack DATA into tar sha
 
 train: setup $(if $(SAMPLE_NEEDED),shards) ## train CONFIG on SHARDS with NPROC processes, evaluate, export; or go on
 	$(BIN)/python $(TRAINING) fit --config "$(CONFIG)" --data.shards="$(SHARDS)" --out="$(RUN)" $(ARGS)
+ifeq ($(filter --dry-run -h --help,$(ARGS)),)
 	@echo "Next: make eval, make predict, or your own data:"
 	@echo "  make shards DATA=path/to/ILSVRC-download SHARDS=build/imagenet"
 	@echo "  make train CONFIG=configs/imagenet_resnet50_90ep.yaml NPROC=<GPUs>"
+endif
 
 eval: setup ## top-1 and top-5 of MODEL on the val split of SHARDS, a report and a table per class
 	$(BIN)/python $(TRAINING) evaluate --model "$(MODEL)" --shards "$(SHARDS)" $(ARGS)

@@ -131,7 +131,10 @@ def test_validation_evaluation_and_prediction_see_the_mirror_image_where_asked(
     ("words", "told"),
     [
         (["--model.arch=torchvision/resnet8"], "unknown to torchvision: did you mean torchvision/resnet"),
-        (["--model.arch=torchvision/vit_b_32", "--data.eval_crop=32"], "with pictures of 64 px: it does not take such"),
+        (
+            ["--model.arch=torchvision/vit_b_32", "--data.eval_crop=32"],
+            "with pictures of 64 px: the network does not take such",
+        ),
         (["--model.arch=resnet18", "--model.init=nowhere.pt"], "model.init=nowhere.pt is not there"),
         (["--model.arch=resnet18", "--model.freeze=[conv9]"], "has no part 'conv9'"),
         (["--model.arch=resnet18", "--model.stochastic_depth=1"], "model.stochastic_depth=1.0"),

@@ -42,8 +42,11 @@ def load_config(kind: type[T], file: Path | None, overrides: Sequence[str]) -> T
 def read_yaml(file: Path) -> dict[str, Any]:
     try:
         told = yaml.safe_load(file.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"the config {file} is not there: give an existing YAML file.") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the config {file} cannot be read ({error}): give an existing YAML file.") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"the config {file} cannot be read ({reason}): give an existing YAML file.") from error
     except yaml.YAMLError as error:
         raise UsageError(f"the config {file} is not YAML ({' '.join(str(error).split())}).") from error
     if told is None:

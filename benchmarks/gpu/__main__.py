@@ -1,7 +1,7 @@
 """Runs the stages in turn, each in a process with a time of its own, and sums up.
 
-    python -m benchmarks.gpu --luggage build/luggage --out OUT [--only speed resume] [--seconds 480]
-    python -m benchmarks.gpu --rehearse
+    bash benchmarks/gpu_all.sh --luggage build/luggage --out OUT [--only speed resume] [--seconds 480]
+    bash benchmarks/gpu_all.sh --rehearse
 
 Stages: facts (memory, copies, waits of a step), tests (those marked cuda), data (unpacks and packs what the luggage
 holds), speed (images/s of the trainer streaming, of batches kept on the device and of a bare loop, in turns), run (the
@@ -30,12 +30,14 @@ STAGES = {  # seconds that each may take
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="bash benchmarks/gpu_all.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--luggage", type=Path, default=Path("build/luggage"))
     parser.add_argument("--out", type=Path, default=Path("build/gpu"))
     parser.add_argument("--only", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--seconds", type=float, default=480.0, help="of all stages together (%(default)s)")
-    parser.add_argument("--rehearse", action="store_true")
+    parser.add_argument("--rehearse", action="store_true", help="tiny sizes on the CPU, figures that say nothing")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "verdicts.jsonl").unlink(missing_ok=True)

@@ -23,10 +23,9 @@ def main() -> None:
             ]  # fmt: skip
         fit(*words, f"--device={stage.device}", "--journal.tensorboard=false")
         told = metrics(run, "epoch")[-1]
-        stage.verdicts.at_least(f"top-1 after {epochs} epochs", 100 * told["val_top1"], bar, " %")
-        stage.verdicts.fact(
-            f"seconds for {epochs} epochs, from the command to the export", time.perf_counter() - started
-        )
+        done = f"{told['step']} steps of {epochs} epochs' recipe" if stage.rehearsal else f"{epochs} epochs"
+        stage.verdicts.at_least(f"top-1 after {done}", 100 * told["val_top1"], bar, " %")
+        stage.verdicts.fact(f"seconds for {done}, from the command to the export", time.perf_counter() - started)
 
 
 if __name__ == "__main__":

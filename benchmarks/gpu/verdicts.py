@@ -32,7 +32,7 @@ class Verdicts:
     def write(self, what: str, value: float | str, passed: bool | None, bar: str, unit: str) -> None:
         word = "FACT" if passed is None else "PASS" if passed else "FAIL"
         if self.rehearsal and not isinstance(value, str):
-            word = "REHEARSED"
+            word, bar = "REHEARSED", bar if passed is None else f"says nothing; on a GPU: {bar}"
         told = f"{value:.5g}{unit}" if isinstance(value, float | int) else value
         print(f"{word:<9} {self.stage}: {what}: {told} ({bar})", flush=True)
         line = {"stage": self.stage, "what": what, "value": value, "unit": unit, "bar": bar, "verdict": word}

@@ -20,12 +20,14 @@ def check_fits(model: nn.Module, num_classes: int, side: int, told: str) -> None
                 answer = shadow.train(training)(torch.empty(2, 3, side, side, device="meta"))
         except Exception as error:  # each network raises its own kinds
             reason = " ".join(str(error).split())[:160] or type(error).__name__
-            raise UsageError(f"{told}: it does not take such pictures ({reason}): choose another size.") from error
+            raise UsageError(
+                f"{told}: the network does not take such pictures ({reason}): choose another size."
+            ) from error
         if not isinstance(answer, Tensor) or answer.shape != (2, num_classes):
             found = " x ".join(map(str, answer.shape)) if isinstance(answer, Tensor) else f"a {type(answer).__name__}"
             raise UsageError(
-                f"{told}: it makes {found} of two pictures where 2 x {num_classes} logits are expected: choose another "
-                "network."
+                f"{told}: the network makes {found} of two pictures where 2 x {num_classes} logits are expected: "
+                "choose another network."
             )
 
 

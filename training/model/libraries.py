@@ -10,6 +10,7 @@ from torch import nn
 from tarn.sharding.errors import TarnError, UsageError
 
 LIBRARIES = ("torchvision", "timm")
+INSTALL = "`make setup` brings it, and so does .venv/bin/uv pip install --editable '.[timm]' in the checkout of Tarn"
 AUXILIARY = ("googlenet", "inception_v3")  # of torchvision
 SIDES = {"vit_": "image_size", "maxvit_": "input_size"}  # of torchvision: what is made for pictures of one size
 
@@ -83,9 +84,7 @@ def timm_network(name: str, num_classes: int, side: int, stochastic_depth: float
     try:
         timm = importlib.import_module("timm")
     except ImportError as error:
-        raise TarnError(
-            f"model.arch='timm/{name}' needs timm, which is not here ({error}): pip install 'tarn-train[timm]'."
-        ) from error
+        raise TarnError(f"model.arch='timm/{name}' needs timm, which is not installed: {INSTALL}.") from error
     if not timm.is_model(name):  # names with a colon, which would be looked up elsewhere, are among them
         raise unknown("timm", name, timm.list_models())
     options: dict[str, Any] = {"num_classes": num_classes}

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
+from tarn.training.model.libraries import INSTALL
 
 # Where a state dict may lie, an average of the weights before the weights themselves, as timm takes them: in our
 # checkpoints; in timm's and torchvision's; in model.pt and Lightning's.
@@ -85,9 +86,7 @@ def load_safetensors(url: str, raw: bytes) -> Any:
     try:
         library = importlib.import_module("safetensors.torch")
     except ImportError as error:
-        raise TarnError(
-            f"model.init={url} needs safetensors, which is not here ({error}): pip install 'tarn-train[timm]'."
-        ) from error
+        raise TarnError(f"model.init={url} needs safetensors, which is not installed: {INSTALL}.") from error
     try:
         return library.load(raw)
     except Exception as error:  # of the library's own kinds

@@ -9,6 +9,7 @@ import yaml
 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.storage.local import write_whole
+from tarn.sharding.values import as_told
 from tarn.training.coercion import build, to_yaml
 from tarn.training.recipe.optim import OptimConfig
 from tarn.training.recipe.schedule import learning_rate
@@ -56,7 +57,7 @@ def earlier(path: Path) -> dict[str, Any]:
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [
-        f"{key}={now.get(key)} (was {before.get(key, 'not set')})"
+        f"{key}={as_told(now.get(key))} (was {as_told(before[key]) if key in before else 'not set'})"
         for key in dict.fromkeys((*now, *before))
         if before.get(key) != now.get(key) and key != "out"  # a folder may be moved, or named in another way
     ]

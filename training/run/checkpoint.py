@@ -107,6 +107,12 @@ def markers(folder: Path) -> list[dict[str, Any]]:
     return sorted(found, key=lambda marker: marker["step"])
 
 
+def what_stays(folder: Path, step: int) -> str:
+    """What a run that has diverged by that step can go on from, in words."""
+    before = [marker["step"] for marker in markers(folder) if marker["step"] <= step]
+    return f"the checkpoint of step {before[-1]} stays" if before else "there is no checkpoint from before"
+
+
 def known_part(folder: Path) -> int | None:
     """The most samples of a part in the run so far, for optim.micro_batch=auto."""
     found = markers(folder)

@@ -120,9 +120,9 @@ class Keeper:
         problem = divergence(state)
         if problem is not None:
             raise TarnError(
-                f"the model has diverged by step {trainer.step} ({problem}): nothing of it is saved, the checkpoints "
-                f"before stay; lower optim.lr={trainer.config.optim.lr}, lengthen "
-                "optim.warmup_epochs, or see to the data."
+                f"the model has diverged by step {trainer.step} ({problem}): nothing of it is saved, "
+                f"{checkpoint.what_stays(self.folder, trainer.step)}; lower optim.lr={trainer.config.optim.lr}, "
+                "lengthen optim.warmup_epochs, or see to the data."
             )
         payload = {"trainer": state, **describe(trainer, self.manifest)}
         part = -(-trainer.train_loader.plan.part_size // trainer.learner.memory.pieces)

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from tarn.training.recipe.amp import choose_dtype
 from tarn.training.recipe.early_stop import EarlyStop
 from tarn.training.recipe.moment import Moment
 from tarn.training.recipe.schedule import Plateau, learning_rate
+from tarn.training.run import checkpoint
 from tarn.training.run.config import RunConfig
 from tarn.training.run.journal import Figures, Journal
 from tarn.training.run.learner import Learner
@@ -28,6 +30,10 @@ from tarn.training.streaming.planned import PlannedLoader
 from tarn.training.streaming.randomness import mixed
 from tarn.training.streaming.state import StreamState
 from tarn.training.world.world import World
+
+# Where a run's settings stand that its stream depends on.
+SETTINGS = {"global_batch": "optim.global_batch"}
+SETTINGS |= {name: f"data.{name}" for name in ("lanes", "active_shards", "repeats")}
 
 
 class Trainer:
@@ -143,9 +149,10 @@ class Trainer:
         stretch.seconds, lr = self.watch.lap(), self.learner.lr
         figures = stretch.figures() | {"lr": lr}
         if not math.isfinite(figures["loss"]):
+            stays = checkpoint.what_stays(Path(self.config.out, "checkpoints"), self.step)
             raise TarnError(
                 f"the training loss is {figures['loss']} at step {self.step} (optim.lr={lr:.4g}): lower optim.lr or "
-                "lengthen optim.warmup_epochs; the last checkpoint is from before and stays."
+                f"lengthen optim.warmup_epochs; {stays}."
             )
         self.epoch_tally.add(stretch)
         faults = {f"data_{name}": value for name, value in self.train_loader.take_counters().items() if value}
@@ -229,7 +236,7 @@ class Trainer:
 
     def load_state_dict(self, told: dict[str, Any]) -> None:
         """Raises TarnError where the checkpoint belongs to another stream or another architecture."""
-        self.stream = self.stream.restored(told["stream"])
+        self.stream = self.stream.restored(told["stream"], SETTINGS, "begin another run by --out")
         self.learner.load_state_dict(told)
         self.plateau = replace(self.plateau, **told["plateau"])
         self.early_stop = replace(self.early_stop, **told.get("early_stop", {}))

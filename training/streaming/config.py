@@ -89,13 +89,15 @@ class DataConfig:
     """Name of the split that is validated on."""
     val_fraction: float | None = None
     """Of a dataset without val_split: the part of train_split's pictures that is held out to validate on, the same ones
-    whatever the seed and the shards; null: none."""
+    whatever the seed and the shards; drawn picture by picture, so that of small classes more or fewer are held out;
+    null: none."""
     image_size: int = 224
     """px of a training picture's side and, unless eval_crop says otherwise, of an evaluation picture's."""
     first_size: int | None = None
     """px of the side in the first epochs, from which pictures grow to image_size; null: all of a size."""
     ramp: tuple[int, int] | None = None
-    """Epochs, counted from 0, between which they grow linearly, in multiples of 32 px, such as [6, 30]."""
+    """Epochs, counted from 0, between which they grow linearly, such as [6, 30]; sizes between the two are rounded to
+    multiples of 32 px."""
     eval_resize: int | None = None
     """px of the shorter side before evaluation's centre crop; null: 8/7 of the crop, 256 for 224."""
     eval_crop: int | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tarn.sharding.errors import UsageError
+from tarn.sharding.values import as_told
 
 MULTIPLE = 32  # px
 
@@ -45,7 +46,7 @@ def growth_of(image_size: int, first_size: int | None, ramp: tuple[int, int] | N
         return None
     if first_size is None or ramp is None:
         raise UsageError(
-            f"{prefix}first_size={first_size} and {prefix}ramp={None if ramp is None else list(ramp)} belong together: "
+            f"{prefix}first_size={as_told(first_size)} and {prefix}ramp={as_told(ramp)} belong together: "
             "the size of the first epochs, and the epochs between which it grows, such as 128 and [6, 30]."
         )
     if not 1 <= first_size <= image_size:

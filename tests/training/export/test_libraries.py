@@ -76,7 +76,7 @@ def test_where_timm_is_missing_either_file_says_so_in_one_sentence(tmp_path: Pat
     assert done.returncode == 2  # 1 for each
     assert done.stdout == ""
     assert [
-        "error: " in line and path.name in line and "pip install 'tarn-train[timm]'" in line
+        "error: " in line and path.name in line and "pip install --editable '.[timm]'" in line
         for line, path in zip(done.stderr.splitlines(), (pt, pkl), strict=True)
     ] == [True, True]
 

@@ -107,7 +107,9 @@ def test_so_is_what_does_not_go_with_timm(arch: str, more: dict[str, object], to
 
 def test_without_timm_one_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)  # what an import finds where there is none
-    with pytest.raises(TarnError, match=r"needs timm.*pip install 'tarn-train\[timm\]'") as raised:
+    with pytest.raises(
+        TarnError, match=r"needs timm, which is not installed: .*uv pip install --editable '\.\[timm\]'"
+    ) as raised:
         network("timm/resnet18").build()
     assert "\n" not in str(raised.value)
 
@@ -134,11 +136,13 @@ class Doubled(nn.Module):
 
 
 def test_a_network_that_answers_with_something_else_is_refused_before_it_trains() -> None:
-    with pytest.raises(UsageError, match=r"N: it makes a dict of two pictures where 2 x 3 logits are expected"):
+    with pytest.raises(
+        UsageError, match=r"N: the network makes a dict of two pictures where 2 x 3 logits are expected"
+    ):
         check_fits(Doubled(), 3, 8, "N")
-    with pytest.raises(UsageError, match=r"N: it makes 2 x 3 of two pictures where 2 x 4 logits are expected"):
+    with pytest.raises(UsageError, match=r"N: the network makes 2 x 3 of two pictures where 2 x 4 logits are expected"):
         check_fits(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), 4, 8, "N")
-    with pytest.raises(UsageError, match=r"N: it does not take such pictures"):
+    with pytest.raises(UsageError, match=r"N: the network does not take such pictures"):
         check_fits(network("torchvision/vit_b_32").build(), 5, 96, "N")
 
 

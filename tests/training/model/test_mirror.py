@@ -28,7 +28,7 @@ def test_evaluating_a_mirrored_network_leaves_it_in_the_mode_it_was_in() -> None
 
 def test_a_network_that_is_made_for_one_size_says_so_when_it_is_asked_for_another() -> None:
     model = Network(arch="torchvision/vit_b_32", num_classes=5, side=64).build().eval()
-    with pytest.raises(UsageError, match=r"--image-size=96: it does not take such pictures"):
+    with pytest.raises(UsageError, match=r"--image-size=96: the network does not take such pictures"):
         seen_at(model, 5, 96, flip=False)
     assert seen_at(model, 5, 64, flip=False) is model
     assert not model.training

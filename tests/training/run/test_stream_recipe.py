@@ -26,7 +26,7 @@ def test_a_run_that_was_stopped_in_an_epoch_of_another_size_ends_with_the_same_w
 ) -> None:
     fit(shards, tmp_path / "whole")
     log = (tmp_path / "whole" / "train.log").read_text()
-    assert "120 samples, 2 of a picture, of 120 training pictures an epoch at 16 px, 32 from epoch 1, 40" in log
+    assert "120 crops an epoch (2 of a picture) from 120 training pictures at 16 px, 32 from epoch 1, 40" in log
     fit(shards, tmp_path / "stopped", "--optim.max_steps=4")  # in epoch 1, the second of its cycle
     fit(shards, tmp_path / "stopped")
     one, other = (Artifact.read(tmp_path / name / "model.pt") for name in ("whole", "stopped"))
@@ -34,4 +34,7 @@ def test_a_run_that_was_stopped_in_an_epoch_of_another_size_ends_with_the_same_w
     assert one.metadata()["preprocessing"]["interpolation"] == "bicubic antialias"
     capsys.readouterr()
     fit(shards, tmp_path / "whole", "--data.repeats=1", "--optim.epochs=3", expected=1)
-    assert "repeats=2, this run has 1: give repeats=2" in capsys.readouterr().err
+    assert (
+        "data.repeats=2, this run has 1: give data.repeats=2 to go on with it, or begin another run by --out."
+        in capsys.readouterr().err
+    )
