@@ -3,6 +3,7 @@
 import ast
 import io
 import re
+import subprocess
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,20 @@ def test_every_path_in_a_document_exists(document: str) -> None:
     text = (ROOT / document).read_text()
     assert text
     assert not [name for name in named(text) if name not in ENDINGS | THEIRS]
+
+
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name.startswith(("README", "docs/", "configs/"))])
+def test_every_command_in_a_document_runs_by_the_environment_of_the_checkout(document: str) -> None:
+    assert not re.findall(r"(?<!\.venv/bin/)python -m (?:tarn\.|benchmarks\.)\S*", (ROOT / document).read_text())
+
+
+def test_what_is_next_is_told_after_a_training_and_not_after_a_dry_run() -> None:
+    train = ["make", "-n", "train", "CONFIG=configs/sample.yaml", "SHARDS=build/elsewhere"]
+    told = [
+        subprocess.run([*train, f"ARGS={words}"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for words in ("--seed=1", "--seed=1 --dry-run")
+    ]
+    assert ["Next: make eval" in each for each in told] == [True, False]
 
 
 @pytest.mark.parametrize("folder", CODE)

@@ -10,13 +10,16 @@ import pytest
 import torch
 import torchvision
 
+from support.checkout import ROOT
 from support.commands import assert_same_weights, run, stop_at, weights
 from support.datasets import picture_tree
 from tarn.inference.__main__ import main as inference
 from tarn.sharding.errors import UsageError
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.training.__main__ import main
+from tarn.training.coercion import load_config
 from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.run.config import RunConfig
 
 WORDS = [
     "--data.image_size=64", "--data.eval_resize=72", "--data.lanes=2", "--data.active_shards=4", "--data.workers=0",
@@ -85,6 +88,28 @@ def test_a_network_of_a_library_is_fine_tuned_killed_resumed_exported_and_predic
         (told,) = json.loads(capsys.readouterr().out)
         assert [guess["wnid"] for guess in told["predictions"]] != []
         assert sum(guess["probability"] for guess in told["predictions"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_shipped_recipe_needs_a_train_folder_alone_and_exports_the_best_weights_of_a_run_that_it_ends(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack(pictures, str(tmp_path / "alone"), PackConfig(split="train"))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        torch.save(torchvision.models.resnet18().state_dict(), tmp_path / "weights.pth")
+    config = ROOT / "configs" / "finetune_resnet18.yaml"
+    told = load_config(RunConfig, config, [])
+    assert (told.export, told.optim.class_weights, told.optim.early_stop) == ("best", "balanced", 5)
+    assert told.optim.backbone_lr < 1
+    words = ["fit", f"--config={config}", f"--data.shards={tmp_path / 'alone'}", f"--out={tmp_path / 'run'}", *WORDS]
+    more = [f"--model.init={tmp_path / 'weights.pth'}", "--optim.epochs=9", "--optim.early_stop=1", "--optim.lr=1e-9"]
+    assert main([*words, *more]) == 0  # at such a rate an epoch is soon no better than the one before
+    said = capsys.readouterr().out
+    assert "The run stopped early at epoch " in said
+    assert "Exported the best weights (step " in said
+    held_out = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert held_out["split"] == "0.2 of train"
+    assert 0 < held_out["samples"] < 40
 
 
 def test_what_a_network_draws_itself_goes_on_after_a_stop(

@@ -9,8 +9,6 @@ from tarn.training.run.journal import Journal
 from tarn.training.run.saving import Keeper
 from tarn.training.run.trainer import Trainer
 
-NAMED = 5  # classes in a sentence, at most
-
 
 def introduce(
     trainer: Trainer, manifest: Manifest, journal: Journal, told: dict[str, Any] | None, keeper: Keeper
@@ -31,8 +29,6 @@ def introduce(
             f"The dataset has no split but {config.data.train_split!r}: trained without validation "
             "(data.val_fraction=0.1 would hold a tenth of it out)."
         )
-    if (alone := unvalidated(trainer, manifest)) is not None:
-        journal.say(f"Warning: {alone}")
     journal.say(
         f"{world.size} x {world.device.type}, {precision}, global batch {config.optim.global_batch} "
         f"in parts of at most {min(len(plan.share), plan.part_size)}, "
@@ -53,18 +49,3 @@ def introduce(
     notes += [rate_jump(told["config"], config.optim, trainer.step, steps)] if told and not keeper.is_pending else []
     for note in filter(None, notes):
         journal.say(note)
-
-
-def unvalidated(trainer: Trainer, manifest: Manifest) -> str | None:
-    """One sentence where data.val_fraction, which draws picture by picture, left classes without validation."""
-    left = trainer.train_loader.plan.subset
-    held = trainer.val_loader.plan.subset if trainer.val_loader else None
-    if left is None or held is None or not (alone := sorted(left.labels - held.labels)):
-        return None
-    names = [manifest.classes[label].wnid for label in alone]
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return (
-        f"data.val_fraction={trainer.config.data.val_fraction} holds no picture out of {len(names)} of the "
-        f"{len(manifest.classes)} classes ({', '.join(names[:NAMED])}{more}): no validation tells of them; raise it, "
-        "or pack pictures for validation."
-    )

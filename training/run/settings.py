@@ -94,7 +94,12 @@ def as_page() -> str:
     parts: dict[str, list[Setting]] = {}
     for each in settings_of(RunConfig):
         parts.setdefault(each.key.rpartition(".")[0], []).append(each)
-    lines = ["# Settings of a run", "", "Made by `python -m tarn.training.run.settings > docs/settings.md`.", ""]
+    lines = [
+        "# Settings of a run",
+        "",
+        "Made by `.venv/bin/python -m tarn.training.run.settings > docs/settings.md`.",
+        "",
+    ]
     lines += ["In a YAML file under `--config`, or on the command line as `--key=value`."]
     for part, settings in parts.items():
         lines += ["", f"## {part or 'The run'}", "", "| setting | default | what it is |", "|---|---|---|"]

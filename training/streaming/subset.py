@@ -49,12 +49,10 @@ class Holdout:
 
 @dataclass(frozen=True)
 class Subset:
-    """bits: of each shard in the manifest's order, one for each sample (numpy.packbits). samples: of whole shards.
-    labels: of the classes that it has a sample of."""
+    """bits: of each shard in the manifest's order, one for each sample (numpy.packbits). samples: of whole shards."""
 
     bits: tuple[bytes, ...]
     samples: tuple[int, ...]
-    labels: frozenset[int] = frozenset()
 
     @cached_property
     def sizes(self) -> Ints:
@@ -84,15 +82,9 @@ def members(bits: bytes, samples: int) -> Ints:
 def divided(indexes: Iterable[NDArray[np.void]], fraction: float) -> tuple[Subset, Subset]:
     """What is left for training and what is held out, of indexes one after the other, in the manifest's order."""
     left, held, samples = list[bytes](), list[bytes](), list[int]()
-    trained, validated = set[int](), set[int]()
     for records in indexes:
         out = is_held_out(records, fraction)
         left.append(np.packbits(~out).tobytes())
         held.append(np.packbits(out).tobytes())
         samples.append(len(records))
-        trained |= set(np.unique(records["label"][~out]).tolist())
-        validated |= set(np.unique(records["label"][out]).tolist())
-    return (
-        Subset(tuple(left), tuple(samples), frozenset(trained)),
-        Subset(tuple(held), tuple(samples), frozenset(validated)),
-    )
+    return Subset(tuple(left), tuple(samples)), Subset(tuple(held), tuple(samples))

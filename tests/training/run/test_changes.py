@@ -20,7 +20,7 @@ def test_settings_that_changed_are_told_by_key_and_used(
     fit(shards, copy, "--optim.epochs=2", "--optim.max_steps=4", "--checkpoint.every_steps=10",
         "--data.augment.scale=[0.5, 1.0]", *words)  # fmt: skip
     said = capsys.readouterr().out
-    assert "checkpoint.every_steps=10 (was None)" in said  # although another key had the value before
+    assert "checkpoint.every_steps=10 (was null)" in said  # although another key had the value before
     assert "data.augment.scale=[0.5, 1.0] (was [0.08, 1.0])" in said
     assert "optim.weight_decay=0.25 (was 0.0001)" in said
     told = checkpoint.read(checkpoint.markers(copy / "checkpoints")[-1]["path"])

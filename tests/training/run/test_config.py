@@ -22,7 +22,20 @@ def write(folder: Path, text: str) -> Path:
 def test_every_shipped_config_is_valid_and_says_how_to_run_it(path: Path) -> None:
     config = load_config(RunConfig, path, [])
     assert config.out == f"runs/{path.stem}"
-    assert "make train" in path.read_text().split("\nout:")[0]
+    head = path.read_text().split("\nout:")[0]
+    for word in ("make shards", "make train", "# Source: ", "# Expected: ", "# Hardware: ", "# Time: "):
+        assert word in head
+    time = head.split("# Time: ")[1]
+    assert "GPU hours" in time or "CPU" in head  # of what is made for GPUs
+    assert any(word in time for word in (" there", "computed", "measured"))  # whose figure it is
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_rate_is_told_for_its_batch_and_grows_with_it(path: Path) -> None:
+    told = load_config(RunConfig, path, []).optim
+    assert told.peak_lr == told.lr or path.stem == "imagenet_resnet50_90ep"  # told for 256, run with 1024
+    twice = load_config(RunConfig, path, [f"--optim.global_batch={2 * told.global_batch}"]).optim
+    assert twice.peak_lr == pytest.approx(2 * told.peak_lr)
 
 
 def test_command_line_beats_file_beats_default(tmp_path: Path) -> None:
@@ -125,9 +138,11 @@ def test_an_unknown_key_is_told_with_the_one_that_was_meant(word: str, meant: st
     assert str(caught.value).partition(" Was ")[2] == (f"{meant!r} meant?" if meant else "")
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"nowhere\.yaml"):
-        load_config(RunConfig, tmp_path / "nowhere.yaml", [])
+def test_a_file_that_cannot_be_read_is_named_once(tmp_path: Path) -> None:
+    for path, told in ((tmp_path / "nowhere.yaml", "is not there"), (tmp_path, "cannot be read (Is a directory)")):
+        with pytest.raises(UsageError) as caught:
+            load_config(RunConfig, path, [])
+        assert str(caught.value) == f"the config {path} {told}: give an existing YAML file."
 
 
 @pytest.mark.parametrize(

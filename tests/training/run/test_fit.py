@@ -67,6 +67,19 @@ def test_a_step_that_diverges_is_not_saved_and_the_run_goes_on_at_a_lower_rate(
     fit(shards, tmp_path / "run", "--optim.max_steps=1")
 
 
+def test_a_lost_loss_tells_which_checkpoint_there_is_to_go_on_from(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--optim.lr=1e30", "--optim.warmup_epochs=0", "--journal.every_steps=2")
+    fit(shards, tmp_path / "new", *words, expected=1)
+    assert "the training loss is nan at step 2" in (error := capsys.readouterr().err)
+    assert error.endswith("lengthen optim.warmup_epochs; there is no checkpoint from before.\n")
+    fit(shards, tmp_path / "begun", "--optim.max_steps=1")
+    fit(shards, tmp_path / "begun", *words, expected=1)
+    assert "lengthen optim.warmup_epochs; the checkpoint of step 1 stays." in capsys.readouterr().err
+    assert (tmp_path / "begun" / "checkpoints" / "step-00000001.pt").exists()
+
+
 def test_saves_by_time_change_neither_weights_nor_the_epoch_line(shards: Path, whole: Path, tmp_path: Path) -> None:
     fit(shards, tmp_path, "--checkpoint.every_minutes=1e-9", "--checkpoint.keep_last=99")
     assert len(list((tmp_path / "checkpoints").glob("*.pt"))) == epoch_line(tmp_path)["step"] > 1

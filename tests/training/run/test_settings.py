@@ -43,7 +43,7 @@ def test_fits_help_lists_every_setting(capsys: pytest.CaptureFixture[str]) -> No
 def test_the_page_of_the_documents_is_the_one_that_is_made() -> None:
     made = as_page()
     assert (ROOT / "docs" / "settings.md").read_text() == made, (
-        "python -m tarn.training.run.settings > docs/settings.md"
+        ".venv/bin/python -m tarn.training.run.settings > docs/settings.md"
     )
 
 

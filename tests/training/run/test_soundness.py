@@ -21,5 +21,7 @@ def test_statistics_that_are_not_finite_are_told_at_the_first_save_and_not_kept(
 
     monkeypatch.setattr("tarn.training.run.fit.network_of", poisoned)
     fit(shards, tmp_path, expected=1)
-    assert f"the model has diverged by step 3 ({name} is not finite)" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"the model has diverged by step 3 ({name} is not finite)" in error
+    assert "there is no checkpoint from before" in error
     assert list((tmp_path / "checkpoints").iterdir()) == []

@@ -33,8 +33,9 @@ def test_a_run_that_was_stopped_in_an_epoch_of_another_size_ends_with_the_same_w
     assert all(torch.equal(one.state_dict[name], other.state_dict[name]) for name in one.state_dict)
     assert one.metadata()["preprocessing"]["interpolation"] == "bicubic antialias"
     capsys.readouterr()
-    fit(shards, tmp_path / "whole", "--data.repeats=1", "--optim.epochs=3", expected=1)
-    assert (
-        "data.repeats=2, this run has 1: give data.repeats=2 to go on with it, or begin another run by --out."
-        in capsys.readouterr().err
-    )
+    for key, before, now in (("data.repeats", 2, 1), ("optim.global_batch", 40, 20)):
+        fit(shards, tmp_path / "whole", f"--{key}={now}", "--optim.epochs=3", expected=1)
+        told = (
+            f"{key}={before}, this run has {now}: give {key}={before} to go on with it, or begin another run by --out."
+        )
+        assert told in capsys.readouterr().err

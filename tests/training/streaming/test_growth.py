@@ -95,8 +95,8 @@ def test_evaluation_does_not_grow(shards: Path) -> None:
 @pytest.mark.parametrize(
     ("told", "match"),
     [
-        ({"first_size": 32, "ramp": None}, r"first_size=32 and .*ramp=None belong together"),
-        ({"first_size": None, "ramp": (1, 4)}, r"ramp=\[1, 4\] belong together"),
+        ({"first_size": 32, "ramp": None}, r"first_size=32 and .*ramp=null belong together"),
+        ({"first_size": None, "ramp": (1, 4)}, r"first_size=null and .*ramp=\[1, 4\] belong together"),
         ({"first_size": 97, "ramp": (1, 4)}, r"first_size=97 must be between 1 and .*image_size=96"),
         ({"first_size": 32, "ramp": (4, 1)}, r"ramp=\[4, 1\] must be two epochs"),
     ],
