@@ -45,8 +45,10 @@ def growth_of(image_size: int, first_size: int | None, ramp: tuple[int, int] | N
     if first_size is None and ramp is None:
         return None
     if first_size is None or ramp is None:
+        nothing = "null" if prefix else "None"  # a run's settings are YAML, those of other trainers Python
+        first, epochs = (nothing if value is None else as_told(value) for value in (first_size, ramp))
         raise UsageError(
-            f"{prefix}first_size={as_told(first_size)} and {prefix}ramp={as_told(ramp)} belong together: "
+            f"{prefix}first_size={first} and {prefix}ramp={epochs} belong together: "
             "the size of the first epochs, and the epochs between which it grows, such as 128 and [6, 30]."
         )
     if not 1 <= first_size <= image_size:
