@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tarn.sharding import storage
-from tarn.sharding.cores import available_cores
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.leftovers import present
 from tarn.sharding.format.lock import only_writer
@@ -33,6 +32,8 @@ from tarn.sharding.packing.earlier import (
     refuse_tars_without_manifest,
     tidy,
 )
+from tarn.sharding.packing.engines.engine import Engine, write_all
+from tarn.sharding.packing.engines.processes import LOCAL
 from tarn.sharding.packing.journal import Journal
 from tarn.sharding.packing.naming import free_infix
 from tarn.sharding.packing.plan import digest, plan_shards
@@ -51,7 +52,6 @@ from tarn.sharding.packing.resuming import (
 from tarn.sharding.packing.skipping import CHOICES, refuse_damaged
 from tarn.sharding.packing.splits import split_of
 from tarn.sharding.packing.staging import split_folders, staging_folder
-from tarn.sharding.packing.workers import write_all
 from tarn.sharding.packing.writer import Task
 from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.counts import compare, parse_expect
@@ -63,10 +63,10 @@ from tarn.sharding.sources.selection import Selection, selected
 class PackConfig:
     """split: train, val or all. shard_size: bytes of the pictures as they are at the source.
 
-    workers: processes; None: as many as there are cores, one where pictures are kept as they are, for the disk and the
-    checksums then take the time. bad: what to do about unreadable pictures, fail as a whole or skip them. prune: remove
-    earlier packings also where it cannot be known whether somebody still reads them. source: what it is, see
-    sources/find.py. expect: how much it holds, see sources/counts.py. selection: the part that is packed.
+    workers: shards made at a time; None: as many as the engine has cores for. bad: what to do about unreadable
+    pictures, fail as a whole or skip them. prune: remove earlier packings also where it cannot be known whether
+    somebody still reads them. source: what it is, see sources/find.py. expect: how much it holds, see
+    sources/counts.py. selection: the part that is packed. engine: who makes the shards.
     """
 
     split: str = "all"
@@ -80,6 +80,7 @@ class PackConfig:
     source: str = "auto"
     expect: str = "auto"
     selection: Selection = field(default_factory=Selection)
+    engine: Engine = LOCAL
 
     def __post_init__(self) -> None:
         parse_expect(self.expect)
@@ -89,9 +90,9 @@ class PackConfig:
             raise UsageError(f"--workers={self.workers} must be at least 1.")
 
     @property
-    def processes(self) -> int:
-        keeps = not (self.preparation.tile or self.preparation.encodes or self.preparation.normalise)
-        return self.workers or (1 if keeps else available_cores())
+    def at_a_time(self) -> int:
+        light = not (self.preparation.tile or self.preparation.encodes or self.preparation.normalise)
+        return self.workers or self.engine.at_a_time(light)
 
 
 def pack(
@@ -110,9 +111,10 @@ def pack(
     unfinished packing left.
     """
     root = given(root)
-    name, found = read(source, root, config, tell)
-    with only_writer(root):
-        return pack_alone(name, found, root, config, tell)
+    with config.engine.ready():
+        name, found = read(source, root, config, tell)
+        with only_writer(root):
+            return pack_alone(name, found, root, config, tell)
 
 
 def read(
@@ -192,7 +194,7 @@ def make(
                 tell(f"going on with an unfinished packing: {Progress(len(kept), len(tasks))}, and kept")
             with Journal(root, marks, kept) as journal:
                 rest = [task for task in tasks if task.name not in kept]
-                write_all(rest, Target.at(root), config.processes, journal.add)
+                write_all(rest, Target.at(root), config.engine, config.at_a_time, journal.add)
             written = journal.written
             refuse_damaged([written[task.name] for task in tasks], config.bad == "skip", source)
             splits = {name: split_of(root, name, split, written, source) for name, split in plan.splits.items()}

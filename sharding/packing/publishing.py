@@ -7,31 +7,35 @@ from dataclasses import dataclass
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.leftovers import MANIFEST
+from tarn.sharding.format.manifest import PENDING
 from tarn.sharding.packing.writer import Task, Written, write_shard
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """before: SHA-256 of the manifest that lies at root while shards are packed beside it, None where none does."""
+    """What lies at root while shards are packed beside it. before: SHA-256 of the manifest, plan: that of what is
+    pending; None where there is none."""
 
     root: str
     before: str | None
+    plan: str | None
 
     @classmethod
     def at(cls, root: str) -> "Target":
-        return cls(root, manifest_digest(root))
+        return cls(root, digest_of(root, MANIFEST), digest_of(root, PENDING))
 
     def refuse_changed(self) -> None:
-        """Raises TarnError where somebody who knows no lock has put another dataset there: its tars may have the names
-        of ours."""
-        if manifest_digest(self.root) != self.before:
-            raise TarnError(
-                f"{storage.join(self.root, MANIFEST)} changed meanwhile: nothing was published, start again."
-            )
+        """Raises TarnError where somebody who knows no lock has put another dataset there, or another packing has begun
+        while nobody noticed that this one's command was killed: its tars may have the names of ours."""
+        for name, digest in ((MANIFEST, self.before), (PENDING, self.plan)):
+            if digest_of(self.root, name) != digest:
+                raise TarnError(
+                    f"{storage.join(self.root, name)} changed meanwhile: nothing was published, start again."
+                )
 
 
-def manifest_digest(root: str) -> str | None:
-    url = storage.join(root, MANIFEST)
+def digest_of(root: str, name: str) -> str | None:
+    url = storage.join(root, name)
     return hashlib.sha256(storage.read_bytes(url)).hexdigest() if storage.exists(url) else None
 
 
