@@ -24,7 +24,6 @@ from tarn.sharding.packing.engines.engine import Advance, Keep
 from tarn.sharding.packing.publishing import Target
 from tarn.sharding.packing.writer import Task
 
-
 # Of Ray, when it is imported: `uv run` sends no working folder to all nodes, and what happens to nodes is not printed.
 SETTINGS = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
