@@ -91,8 +91,7 @@ class PackConfig:
 
     @property
     def at_a_time(self) -> int:
-        light = not (self.preparation.tile or self.preparation.encodes or self.preparation.normalise)
-        return self.workers or self.engine.at_a_time(light)
+        return self.workers or self.engine.at_a_time(self.preparation.light)
 
 
 def pack(

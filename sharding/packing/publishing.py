@@ -13,8 +13,8 @@ from tarn.sharding.packing.writer import Task, Written, write_shard
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What lies at root while shards are packed beside it. before: SHA-256 of the manifest, plan: that of what is
-    pending; None where there is none."""
+    """What lies at root while shards are packed beside it. before: stamp of the manifest, plan: that of what is
+    pending, see stamp_of; None where there is none."""
 
     root: str
     before: str | None
@@ -22,21 +22,26 @@ class Target:
 
     @classmethod
     def at(cls, root: str) -> "Target":
-        return cls(root, digest_of(root, MANIFEST), digest_of(root, PENDING))
+        return cls(root, stamp_of(root, MANIFEST), stamp_of(root, PENDING))
 
     def refuse_changed(self) -> None:
         """Raises TarnError where somebody who knows no lock has put another dataset there, or another packing has begun
         while nobody noticed that this one's command was killed: its tars may have the names of ours."""
-        for name, digest in ((MANIFEST, self.before), (PENDING, self.plan)):
-            if digest_of(self.root, name) != digest:
+        for name, stamp in ((MANIFEST, self.before), (PENDING, self.plan)):
+            if stamp_of(self.root, name) != stamp:
                 raise TarnError(
                     f"{storage.join(self.root, name)} changed meanwhile: nothing was published, start again."
                 )
 
 
-def digest_of(root: str, name: str) -> str | None:
+def stamp_of(root: str, name: str) -> str | None:
+    """Another one when the file is: the version of a store that tells one, else the SHA-256. It is asked for each
+    shard, and the file lists all of them."""
     url = storage.join(root, name)
-    return hashlib.sha256(storage.read_bytes(url)).hexdigest() if storage.exists(url) else None
+    if not storage.exists(url):
+        return None
+    version = storage.state(url).version if storage.local_path(url) is None else None
+    return version or hashlib.sha256(storage.read_bytes(url)).hexdigest()
 
 
 def make_shard(task: Task, target: Target, progress: Callable[[int, int], None]) -> Written:

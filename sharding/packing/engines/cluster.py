@@ -52,16 +52,14 @@ class Cluster:
             return
         connect(ray, self.address)
         try:
+            cores_of(ray)
             yield
         finally:
             ray.shutdown()
 
     def at_a_time(self, light: bool) -> int:
         """As many as the cluster has cores."""
-        cores = int(load().cluster_resources().get("CPU", 0))
-        if not cores:
-            raise TarnError("the Ray cluster has no CPUs: start nodes by `ray start --address=HEAD:PORT`.")
-        return cores
+        return cores_of(load())
 
     def make(self, tasks: Sequence[Task], target: Target, workers: int, keep: Keep, advance: Advance) -> None:
         ray = load()
@@ -84,6 +82,14 @@ def load() -> Any:
             f"--engine ray needs Ray, which is not here ({error}): install it by `pip install 'tarn-train[ray]'`, on "
             "every node."
         ) from error
+
+
+def cores_of(ray: Any) -> int:
+    """Raises TarnError where there are none, and tasks would wait for ever."""
+    cores = int(ray.cluster_resources().get("CPU", 0))
+    if not cores:
+        raise TarnError("the Ray cluster has no CPUs: start nodes by `ray start --address=HEAD:PORT`.")
+    return cores
 
 
 def connect(ray: Any, address: str | None) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
 from tarn.sharding.packing.engines.engine import Advance, Keep
-from tarn.sharding.packing.engines.fingerprint import fingerprint
+from tarn.sharding.packing.engines.fingerprint import FINGERPRINT
 from tarn.sharding.packing.engines.node import TOKEN, Host, Order
 from tarn.sharding.packing.publishing import Target
 from tarn.sharding.packing.writer import Task, Written
@@ -77,7 +77,7 @@ class Dispatch:
     def send(self, attempt: Attempt) -> None:
         task = attempt.task
         order = Order(self.host, task, attempt.name, where(task.pictures[0]))
-        self.running[self.run_there.remote(pickle.dumps(order), fingerprint())] = attempt
+        self.running[self.run_there.remote(pickle.dumps(order), FINGERPRINT)] = attempt
 
     def send_again(self, attempt: Attempt) -> None:
         self.lost = True

@@ -1,6 +1,5 @@
 """Which Tarn this is: two hosts make the same bytes by the same code."""
 
-import functools
 import hashlib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 CODE = (".py", ".c", ".h")
 
 
-@functools.cache
 def fingerprint() -> str:
     """The version for people, and the digest of what packs: a checkout may change without a new version."""
     folder, told = Path(__file__).parents[2], hashlib.sha256()
@@ -19,3 +17,6 @@ def fingerprint() -> str:
     except PackageNotFoundError:  # a checkout that is not installed
         number = "not installed"
     return f"{number} (code {told.hexdigest()[:12]})"
+
+
+FINGERPRINT = fingerprint()  # of when this process loaded it: what changes on the disk later is not what runs

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.lock import is_alive
-from tarn.sharding.packing.engines.fingerprint import fingerprint
+from tarn.sharding.packing.engines.fingerprint import FINGERPRINT
 from tarn.sharding.packing.journal import settle
 from tarn.sharding.packing.publishing import Target, make_shard
 from tarn.sharding.packing.staging import temporary_prefix
@@ -57,8 +57,10 @@ class Order:
 
 def carry_out(order: bytes, code: str) -> Outcome:
     """order: an Order, pickled, for only the same code understands it. Credentials in it are in no log by that, too."""
-    if (mine := fingerprint()) != code:
-        return TarnError(f"{here()} has another Tarn, {mine}, than this host, {code}: install the same on every node.")
+    if code != FINGERPRINT:
+        return TarnError(
+            f"{here()} has another Tarn, {FINGERPRINT}, than this host, {code}: install the same on every node."
+        )
     return fulfil(pickle.loads(order))
 
 

@@ -25,10 +25,11 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 
 def engine_of(args: argparse.Namespace) -> "Engine":
     """Raises UsageError."""
-    from tarn.sharding.packing.engines.cluster import Cluster
     from tarn.sharding.packing.engines.processes import LOCAL
 
     if args.engine == "ray":
+        from tarn.sharding.packing.engines.cluster import Cluster
+
         return Cluster(args.address)
     if args.address is not None:
         raise UsageError(f"--address={args.address!r} is of a Ray cluster: give --engine ray with it.")

@@ -26,7 +26,7 @@ from tarn.sharding.storage.told import Store, told
 pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
 pytest.importorskip("psutil")
 
-ALONE = PackConfig(shard_size=5_000)  # shards of a few pictures
+ALONE = PackConfig(shard_size=10_000)  # shards of a few pictures
 CONFIG = replace(ALONE, workers=None, engine=Cluster())
 
 
@@ -70,11 +70,11 @@ class Death:
         return self
 
     def come(self) -> None:
-        self.wait_for(6)
+        self.wait_for(3)
         node = self.cluster.victim()
         for process in node:
             process.suspend()
-        self.wait_for(self.shards() + 6)
+        self.wait_for(self.shards() + 3)
         for process in node:
             process.kill()
 
@@ -161,7 +161,7 @@ def test_ctrl_c_leaves_at_once_and_the_same_command_goes_on_without_a_cluster(
 ) -> None:
     root, lines = Path("out"), list[str]()  # relative, as people write it
     command = [sys.executable, "-m", "tarn.sharding", "pack", os.path.relpath(source, tmp_path), str(root)]
-    more = ["--shard-size=5000", "--engine=ray", f"--address={cluster.address}"]
+    more = ["--shard-size=10000", "--engine=ray", f"--address={cluster.address}"]
     process = subprocess.Popen(
         [*command, *more], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -17,7 +17,7 @@ from support.datasets import contents, picture_tree
 from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError
 from tarn.sharding.packing.engines.dispatch import host_of, where
-from tarn.sharding.packing.engines.fingerprint import fingerprint
+from tarn.sharding.packing.engines.fingerprint import FINGERPRINT
 from tarn.sharding.packing.engines.node import Host, Order, Outcome, carry_out
 from tarn.sharding.packing.plan import plan_shards
 from tarn.sharding.packing.preparation import Preparation
@@ -46,7 +46,7 @@ def order_for(root: str, staging: Path, tmp_path: Path) -> Order:
 
 
 def carried_out(order: Order) -> Outcome:
-    return carry_out(pickle.dumps(order), fingerprint())
+    return carry_out(pickle.dumps(order), FINGERPRINT)
 
 
 def sentence(outcome: Outcome) -> str:
@@ -93,7 +93,7 @@ def test_what_the_command_itself_does_not_have_is_an_unreadable_picture(order: O
 
 
 def test_a_node_with_another_tarn_is_told(order: Order) -> None:
-    told = f"{NODE} has another Tarn, {fingerprint()}, than this host, 0.1.0 (code 0123): install the same"
+    told = f"{NODE} has another Tarn, {FINGERPRINT}, than this host, 0.1.0 (code 0123): install the same"
     assert sentence(carry_out(pickle.dumps(order), "0.1.0 (code 0123)")).startswith(told)
 
 
