@@ -64,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     packing.add_argument("root", metavar="OUT", help="folder or URL of the packed dataset")
     packing.add_argument("--split", choices=("train", "val", "all"), default="all")
     packing.add_argument("--shard-size", default="100MB", help="of a tar, such as 100MB or 64MiB (%(default)s)")
-    packing.add_argument("--workers", type=int, help="processes (one a core; --no-tile: one)")
+    packing.add_argument("--workers", type=int, help="processes (one a core; --no-tile: as many as pay)")
     packing.add_argument("--seed", type=int, default=0, help="of the shuffle (%(default)s)")
     packing.add_argument("--no-tile", action="store_true", help="keep the bit stream of JPEGs as it is")
     packing.add_argument(
@@ -190,7 +190,8 @@ def run_pack(args: argparse.Namespace) -> int:
 def run_repair(args: argparse.Namespace) -> int:
     from tarn.sharding.packing.repair import repair
 
-    made = repair(args.root, args.source, args.workers, args.check, engine_of(args))
+    workers = args.workers or (None if args.engine == "ray" else 1)
+    made = repair(args.root, args.source, workers, args.check, engine_of(args))
     for name in made:
         print(f"made anew: {name}")
     print(f"{args.root}: {f'{len(made)} made anew' if made else 'sound, nothing was to be made'}")

@@ -89,10 +89,6 @@ class PackConfig:
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers={self.workers} must be at least 1.")
 
-    @property
-    def at_a_time(self) -> int:
-        return self.workers or self.engine.at_a_time(self.preparation.light)
-
 
 def pack(
     source: str | os.PathLike[str],
@@ -193,7 +189,7 @@ def make(
                 tell(f"going on with an unfinished packing: {Progress(len(kept), len(tasks))}, and kept")
             with Journal(root, marks, kept) as journal:
                 rest = [task for task in tasks if task.name not in kept]
-                write_all(rest, Target.at(root), config.engine, config.at_a_time, journal.add)
+                write_all(rest, Target.at(root), config.engine, config.workers, journal.add)
             written = journal.written
             refuse_damaged([written[task.name] for task in tasks], config.bad == "skip", source)
             splits = {name: split_of(root, name, split, written, source) for name, split in plan.splits.items()}

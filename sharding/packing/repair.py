@@ -35,12 +35,12 @@ Plan = Sequence[tuple[Picture, ...]]
 def repair(
     root: str,
     source: str | os.PathLike[str],
-    workers: int | None = None,
+    workers: int | None = 1,
     check: str = "sample",
     engine: Engine = LOCAL,
 ) -> tuple[str, ...]:
     """Names of what was made anew, in the order of the manifest; the bytes are those that it tells. workers: as in
-    PackConfig, None being one process of this host. check: as it was packed, see Preparation.
+    PackConfig. check: as it was packed, see Preparation.
 
     Raises UsageError where the source is not the one that was packed, or the dataset was not packed from pictures;
     TarnError where something cannot be made as it was.
@@ -48,10 +48,10 @@ def repair(
     with engine.ready():
         seen = look_at(source)
         with only_writer(root):
-            return repair_alone(root, seen, workers or engine.at_a_time(light=True), check, engine)
+            return repair_alone(root, seen, workers, check, engine)
 
 
-def repair_alone(root: str, seen: Sight, workers: int, check: str, engine: Engine) -> tuple[str, ...]:
+def repair_alone(root: str, seen: Sight, workers: int | None, check: str, engine: Engine) -> tuple[str, ...]:
     """For who has the lock."""
     manifest = read_manifest(root)
     if any(split.indexed for split in manifest.splits.values()):
@@ -114,7 +114,7 @@ def repair_split(
     planned: tuple[Plan, Preparation],
     broken: Broken,
     engine: Engine,
-    workers: int,
+    workers: int | None,
 ) -> None:
     """Its shards, then its report. Raises TarnError."""
     plan, preparation = planned

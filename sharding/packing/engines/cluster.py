@@ -57,7 +57,7 @@ class Cluster:
         finally:
             ray.shutdown()
 
-    def at_a_time(self, light: bool) -> int:
+    def at_a_time(self, tasks: Sequence[Task]) -> int:
         """As many as the cluster has cores."""
         return cores_of(load())
 

@@ -19,8 +19,8 @@ class Engine(Protocol):
         """Around all of a packing. Raises TarnError where what is needed is not here, before the source is read."""
         ...
 
-    def at_a_time(self, light: bool) -> int:
-        """Shards that are best made at a time. light: pictures are kept as they are."""
+    def at_a_time(self, tasks: Sequence[Task]) -> int:
+        """How many of them are best made at a time."""
         ...
 
     def make(self, tasks: Sequence[Task], target: Target, workers: int, keep: Keep, advance: Advance) -> None:
@@ -29,12 +29,13 @@ class Engine(Protocol):
         ...
 
 
-def write_all(tasks: Sequence[Task], target: Target, engine: Engine, workers: int, keep: Keep) -> None:
-    """With one progress bar in pictures and bytes. Raises TarnError."""
+def write_all(tasks: Sequence[Task], target: Target, engine: Engine, workers: int | None, keep: Keep) -> None:
+    """With one progress bar in pictures and bytes. workers: shards at a time; None: as the engine has it. Raises
+    TarnError."""
     bar = Bar(sum(len(task.pictures) for task in tasks))
     try:
         if tasks:
-            engine.make(tasks, target, min(workers, len(tasks)), keep, bar.advance)
+            engine.make(tasks, target, min(workers or engine.at_a_time(tasks), len(tasks)), keep, bar.advance)
     except OSError as error:
         raise TarnError(f"packing stopped ({error}): make room or check permissions.") from error
     finally:

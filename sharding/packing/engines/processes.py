@@ -23,6 +23,8 @@ from tarn.sharding.packing.publishing import Target, make_shard
 from tarn.sharding.packing.writer import Task, Written
 from tarn.sharding.storage.told import TOLD, Store
 
+PAYS = 8  # shards of pictures that are kept as they are, in whose time a process is started
+
 
 @dataclass(frozen=True, slots=True)
 class Processes:
@@ -31,9 +33,10 @@ class Processes:
     def ready(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def at_a_time(self, light: bool) -> int:
-        """As many as there are cores, one where the disk and the checksums take the time."""
-        return 1 if light else available_cores()
+    def at_a_time(self, tasks: Sequence[Task]) -> int:
+        """As many as there are cores, or as pay where pictures are kept as they are."""
+        pays = max(1, len(tasks) // PAYS) if all(task.preparation.light for task in tasks) else len(tasks)
+        return min(available_cores(), pays)
 
     def make(self, tasks: Sequence[Task], target: Target, workers: int, keep: Keep, advance: Advance) -> None:
         """An error in one stops the others, behind the shards that they are at."""

@@ -152,7 +152,10 @@ def test_what_is_missing_is_repaired_by_a_cluster(source: Path, alone: dict[str,
         (root / name).write_bytes(data)
     (root / "train/train-000001.tar").unlink()
     (root / "train/train-000003.tar").write_bytes(b"torn")
-    assert repair(str(root), source, engine=Cluster()) == ("train/train-000001.tar", "train/train-000003.tar")
+    assert repair(str(root), source, workers=None, engine=Cluster()) == (
+        "train/train-000001.tar",
+        "train/train-000003.tar",
+    )
     assert contents(root) == alone
 
 
