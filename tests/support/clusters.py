@@ -34,15 +34,15 @@ class LocalCluster:
             self.cluster.shutdown()
         stop_processes(self.folder)
 
-    def victim(self) -> list[Any]:
-        """The processes of a node."""
+    def processes_of_one(self) -> list[Any]:
+        """Of a node that the test process is not on."""
         import psutil
 
         node = next(iter(self.cluster.worker_nodes))
         started = [psutil.Process(it.process.pid) for kind in node.all_processes.values() for it in kind]
         return [process for first in started for process in (first, *first.children(recursive=True))]
 
-    def forget_killed(self) -> None:
+    def forget_it(self) -> None:
         self.cluster.remove_node(next(iter(self.cluster.worker_nodes)), allow_graceful=False)
 
 

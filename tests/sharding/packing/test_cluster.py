@@ -71,7 +71,7 @@ class Death:
 
     def come(self) -> None:
         self.wait_for(3)
-        node = self.cluster.victim()
+        node = self.cluster.processes_of_one()
         for process in node:
             process.suspend()
         self.wait_for(self.shards() + 3)
@@ -85,7 +85,7 @@ class Death:
 
     def __exit__(self, *error: object) -> None:
         self.thread.join()
-        self.cluster.forget_killed()
+        self.cluster.forget_it()
 
 
 def test_one_of_three_nodes_is_killed_and_the_bytes_are_the_same(
