@@ -1,12 +1,14 @@
 """A Ray cluster of several nodes on this machine, each with processes of its own, which can really be killed."""
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 NODES = 3
 STARTS = 3  # a busy machine may take longer for a node than the half minute that Ray allows
@@ -14,15 +16,16 @@ SMALL = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard":
 
 
 class LocalCluster:
-    """folder: of all logs."""
+    """folder: of all logs, and of the note by which Ray finds the cluster of a host: another one's stays."""
 
     def __init__(self, folder: Path) -> None:
         from ray.cluster_utils import Cluster
 
         self.folder = folder
-        self.cluster: Any = Cluster(initialize_head=True, head_node_args={**SMALL, "temp_dir": str(folder)})
-        self.address: str = self.cluster.address
-        self.complete()
+        with patch.dict(os.environ, RAY_TMPDIR=str(folder)):
+            self.cluster: Any = Cluster(initialize_head=True, head_node_args=SMALL)
+            self.address: str = self.cluster.address
+            self.complete()
 
     def complete(self) -> None:
         """Nodes in place of those that were killed. The test process is on the first, which stays."""
@@ -30,8 +33,8 @@ class LocalCluster:
             self.cluster.add_node(**SMALL)
 
     def stop(self) -> None:
-        with contextlib.suppress(Exception):  # of a node that did not come up
-            self.cluster.shutdown()
+        with patch.dict(os.environ, RAY_TMPDIR=str(self.folder)), contextlib.suppress(Exception):
+            self.cluster.shutdown()  # one of its nodes may not have come up
         stop_processes(self.folder)
 
     def processes_of_one(self) -> list[Any]:
