@@ -10,6 +10,8 @@ from types import FrameType
 
 from tarn.sharding.commands import describe, diff, extract, prune, show, stats, verify
 from tarn.sharding.errors import TarnError
+from tarn.sharding.packing.engines.words import add_words as add_engine_words
+from tarn.sharding.packing.engines.words import engine_of
 from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.sample import sample
 from tarn.sharding.sources.words import add_words as add_source_words
@@ -88,13 +90,15 @@ def build_parser() -> argparse.ArgumentParser:
     packing.add_argument("--subset", metavar="PART", help="of each split, drawn by the seed: 0.1, 10%% or a count")
     packing.add_argument("--limit", type=int, metavar="N", help="pictures of each split, from all classes in turn")
     describe.add_kinds(packing)
+    add_engine_words(packing)
     add_words(packing)
     packing.set_defaults(run=run_pack)
     mending = commands.add_parser("repair", help="make anew what is broken or missing of a packed dataset")
     mending.add_argument("root", metavar="ROOT", help="folder or URL of a packed dataset")
     mending.add_argument("source", metavar="SRC", help="the pictures that it was packed from")
-    mending.add_argument("--workers", type=int, default=1, help="processes (%(default)s)")
+    mending.add_argument("--workers", type=int, help="processes (1)")
     mending.add_argument("--check", default="sample", help="as it was packed: all, sample or off (%(default)s)")
+    add_engine_words(mending)
     add_words(mending)
     mending.set_defaults(run=run_repair)
     add_index(commands.add_parser("index", help="index tars that somebody else packed, to train from them in place"))
@@ -155,6 +159,7 @@ def run_pack(args: argparse.Namespace) -> int:
         source=args.source,
         expect=args.expect,
         selection=selection_of(args.classes, args.subset, args.limit),
+        engine=engine_of(args),
     )
     started = time.perf_counter()
     manifest, written = pack(args.given, args.root, config, print)
@@ -185,7 +190,8 @@ def run_pack(args: argparse.Namespace) -> int:
 def run_repair(args: argparse.Namespace) -> int:
     from tarn.sharding.packing.repair import repair
 
-    made = repair(args.root, args.source, args.workers, args.check)
+    workers = args.workers or (None if args.engine == "ray" else 1)
+    made = repair(args.root, args.source, workers, args.check, engine_of(args))
     for name in made:
         print(f"made anew: {name}")
     print(f"{args.root}: {f'{len(made)} made anew' if made else 'sound, nothing was to be made'}")

@@ -29,6 +29,9 @@ MAY_USE = {
     "sharding/sources": DISK | {"sharding/archives"},
     "sharding/foreign": DISK | {"sharding/sources"},
     "sharding/packing": DISK | {"sharding/archives", "sharding/sources", "sharding/foreign", "sharding/jpeg"},
+    "sharding/packing/engines": DISK | {"sharding/sources", "sharding/packing"},
+    "sharding/packing/pack": DISK | {"sharding/sources", "sharding/packing", "sharding/packing/engines"},
+    "sharding/packing/repair": DISK | {"sharding/sources", "sharding/packing", "sharding/packing/engines"},
     "sharding/sample": GROUND,
     "sharding/looking": DISK | {"sharding/foreign"},
     "sharding/interchange": DISK | {"sharding/foreign", "sharding/looking"},
@@ -44,7 +47,8 @@ MAY_USE = {
     | {"sharding/sources", "sharding/looking", "sharding/interchange", "sharding/showing", "sharding/statistics"}
     | {"sharding/verify", "sharding/diff", "sharding/prune"},
     "sharding/__main__": DISK
-    | {"sharding/sources", "sharding/jpeg", "sharding/foreign", "sharding/packing", "sharding/sample"}
+    | {"sharding/sources", "sharding/jpeg", "sharding/foreign", "sharding/packing", "sharding/packing/engines"}
+    | {"sharding/packing/pack", "sharding/packing/repair", "sharding/sample"}
     | {"sharding/interchange", "sharding/commands"},
     "training": GROUND | {"tarn"},
     "training/world": GROUND,

@@ -15,6 +15,8 @@ from tarn.sharding.format.lock import only_writer
 from tarn.sharding.format.manifest import Manifest, Split, read_manifest
 from tarn.sharding.format.publication import mend_gathered
 from tarn.sharding.packing.broken import Broken, find_broken, touches
+from tarn.sharding.packing.engines.engine import Engine, write_all
+from tarn.sharding.packing.engines.processes import LOCAL
 from tarn.sharding.packing.journal import settle
 from tarn.sharding.packing.naming import number_of
 from tarn.sharding.packing.plan import digest, plan_shards
@@ -22,7 +24,6 @@ from tarn.sharding.packing.preparation import Preparation
 from tarn.sharding.packing.publishing import Target
 from tarn.sharding.packing.skipping import report_of, told_of
 from tarn.sharding.packing.staging import staging_folder
-from tarn.sharding.packing.workers import write_all
 from tarn.sharding.packing.writer import Damage, Task, Written, write_shard
 from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.find import Sight, look_at, read_splits
@@ -31,27 +32,39 @@ from tarn.sharding.sources.selection import Selection, selected
 Plan = Sequence[tuple[Picture, ...]]
 
 
-def repair(root: str, source: str | os.PathLike[str], workers: int = 1, check: str = "sample") -> tuple[str, ...]:
-    """Names of what was made anew, in the order of the manifest; the bytes are those that it tells. check: as it was
-    packed, see Preparation.
+def repair(
+    root: str,
+    source: str | os.PathLike[str],
+    workers: int | None = 1,
+    check: str = "sample",
+    engine: Engine = LOCAL,
+) -> tuple[str, ...]:
+    """Names of what was made anew, in the order of the manifest; the bytes are those that it tells. workers: as in
+    PackConfig. check: as it was packed, see Preparation.
 
     Raises UsageError where the source is not the one that was packed, or the dataset was not packed from pictures;
     TarnError where something cannot be made as it was.
     """
-    seen = look_at(source)
-    with only_writer(root):
-        manifest = read_manifest(root)
-        if any(split.indexed for split in manifest.splits.values()):
-            raise UsageError(f"{root} holds the index of tars that were packed elsewhere: index them again.")
-        broken = find_broken(root, manifest)
-        plans = {
-            name: plan_again(root, seen, name, manifest, check)
-            for name, split in manifest.splits.items()
-            if touches(broken, split)
-        }
-        for name, planned in plans.items():
-            repair_split(root, seen.name, name, manifest.splits[name], planned, broken, workers)
-        mend_gathered(root, manifest, missing=True)
+    with engine.ready():
+        seen = look_at(source)
+        with only_writer(root):
+            return repair_alone(root, seen, workers, check, engine)
+
+
+def repair_alone(root: str, seen: Sight, workers: int | None, check: str, engine: Engine) -> tuple[str, ...]:
+    """For who has the lock."""
+    manifest = read_manifest(root)
+    if any(split.indexed for split in manifest.splits.values()):
+        raise UsageError(f"{root} holds the index of tars that were packed elsewhere: index them again.")
+    broken = find_broken(root, manifest)
+    plans = {
+        name: plan_again(root, seen, name, manifest, check)
+        for name, split in manifest.splits.items()
+        if touches(broken, split)
+    }
+    for name, planned in plans.items():
+        repair_split(root, seen.name, name, manifest.splits[name], planned, broken, engine, workers)
+    mend_gathered(root, manifest, missing=True)
     return broken.names
 
 
@@ -94,7 +107,14 @@ def preparation_of(packed: Mapping[str, Any], check: str) -> Preparation:
 
 
 def repair_split(
-    root: str, source: str, name: str, split: Split, planned: tuple[Plan, Preparation], broken: Broken, workers: int
+    root: str,
+    source: str,
+    name: str,
+    split: Split,
+    planned: tuple[Plan, Preparation],
+    broken: Broken,
+    engine: Engine,
+    workers: int | None,
 ) -> None:
     """Its shards, then its report. Raises TarnError."""
     plan, preparation = planned
@@ -105,7 +125,7 @@ def repair_split(
             for number, info in infos.items()
             if info.name in broken.shards
         ]
-        write_all(tasks, Target.at(root), workers, lambda task, written: settle_all(root, written))
+        write_all(tasks, Target.at(root), engine, workers, lambda task, written: settle_all(root, written))
         if split.report in broken.reports:
             damaged: list[Damage] = []
             for number, pictures in enumerate(plan):

@@ -32,6 +32,11 @@ class Task:
     skip: bool = False
     expected: ShardInfo | None = None
 
+    @property
+    def bytes(self) -> int:
+        """Of its pictures, at the source."""
+        return sum(picture.size for picture in self.pictures)
+
 
 @dataclass(frozen=True, slots=True)
 class Damage:
