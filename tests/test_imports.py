@@ -13,8 +13,7 @@ from support.checkout import ROOT
 
 # What stands: what it may use, of what stands above. A line is a folder, or a file that stands higher than its folder.
 GROUND = {"sharding"}  # errors, progress, cores, sizes, kernel
-TARS = {"sharding/foreign/headers", "sharding/foreign/tar"}  # the headers of any tar
-DISK = GROUND | {"sharding/storage", "sharding/format"} | TARS
+DISK = GROUND | {"sharding/storage", "sharding/format", "sharding/archives"}
 PIXELS = {"training/pixels", "training/pixels/jpeg", "training/pixels/resize"}
 STREAM = {"training/streaming", "training/streaming/randomness", "training/streaming/processes"}
 MAY_USE = {
@@ -23,12 +22,10 @@ MAY_USE = {
     "sharding/storage": GROUND,
     "sharding/jpeg": GROUND,
     "sharding/format": GROUND | {"sharding/storage"},
-    "sharding/foreign/headers": GROUND,
-    "sharding/foreign/tar": GROUND | {"sharding/format", "sharding/foreign/headers"},
-    "sharding/archives": DISK,
-    "sharding/sources": DISK | {"sharding/archives"},
+    "sharding/archives": GROUND | {"sharding/storage", "sharding/format"},
+    "sharding/sources": DISK,
     "sharding/foreign": DISK | {"sharding/sources"},
-    "sharding/packing": DISK | {"sharding/archives", "sharding/sources", "sharding/foreign", "sharding/jpeg"},
+    "sharding/packing": DISK | {"sharding/sources", "sharding/foreign", "sharding/jpeg"},
     "sharding/sample": GROUND,
     "sharding/looking": DISK | {"sharding/foreign"},
     "sharding/interchange": DISK | {"sharding/foreign", "sharding/looking"},

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tarn.sharding.archives.headers import shown
 from tarn.sharding.errors import UsageError
-from tarn.sharding.foreign.headers import shown
 from tarn.sharding.foreign.labels import CONFLICT, WNID, ClassName, Label, Names
 from tarn.sharding.foreign.samples import Samples
 from tarn.sharding.format.manifest import ClassInfo

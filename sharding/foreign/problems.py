@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tarn.sharding.foreign.headers import shown
+from tarn.sharding.archives.headers import shown
+from tarn.sharding.archives.tar import Member
 from tarn.sharding.foreign.labels import Label, label_in_value, read_json
 from tarn.sharding.foreign.reading import PICTURES, Reading, is_json
-from tarn.sharding.foreign.tar import Member
 
 PICTURE, LABEL = "picture", "label"
 TOLD_KEYS = 5  # of a json

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tarn.sharding.foreign.headers import shown
+from tarn.sharding.archives.headers import shown
+from tarn.sharding.archives.tar import Member
 from tarn.sharding.foreign.labels import Label, Names, label_of, read_json, text_of, wnid_of
 from tarn.sharding.foreign.problems import Problem, problem_of
 from tarn.sharding.foreign.reading import Reading, parted
-from tarn.sharding.foreign.tar import Member
 from tarn.sharding.format.manifest import RECORD
 
 
