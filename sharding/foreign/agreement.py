@@ -14,16 +14,17 @@ from tarn.sharding.sources import Problems
 
 
 def check(
-    layout: Layout, scans: Mapping[str, Scan], listed: Sequence[ClassInfo] | None, url: str
+    layout: Layout, scans: Mapping[str, Scan], listed: Sequence[ClassInfo] | None, url: str, doing: str = "indexed"
 ) -> tuple[tuple[ClassInfo, ...], tuple[str, ...]]:
-    """The classes, and what is worth a note. Raises one TarnError that counts and names all that does not fit."""
+    """The classes, and what is worth a note. doing: what is refused. Raises one TarnError that counts and names all
+    that does not fit."""
     problems = Problems()
     add_problems(scans, problems)
     tars = {name: scan.samples for name, scan in scans.items() if scan.samples is not None}
     splits = {split: [tar.name for tar in members if tar.name in tars] for split, members in layout.splits.items()}
     notes = [note for split, names in splits.items() for note in check_keys(split, names, tars, problems)]
     classes = classes_of(tars, listed, problems)
-    problems.raise_if_any(url, "indexed")
+    problems.raise_if_any(url, doing)
     members = {split: [tars[name] for name in names] for split, names in splits.items()}
     return classes, (*notes, *label_notes(members, numbers_of(classes)))
 

@@ -30,9 +30,9 @@ class Problem:
 
 
 def problem_of(
-    key: str, parts: Mapping[str, Member], label: Label | None, doubled: bool, reading: Reading
+    key: str, parts: Mapping[str, Member], label: Label | None, doubled: bool, reading: Reading, empty: bool = False
 ) -> Problem | None:
-    """doubled: two members of the sample have the same ending."""
+    """doubled: two members of the sample have the same ending. empty: a picture without a byte is none."""
     pictures, told = reading.pictures(parts), reading.label_member or "cls"
     lacks = (PICTURE,) * (not pictures) + (LABEL,) * (label is None and not holds_label(parts, told, reading.label_key))
     if doubled:
@@ -41,7 +41,7 @@ def problem_of(
         return Problem(kind_of(lacks, reading), shown(key), lacks, endings_of(parts))
     if len(pictures) > 1:
         return Problem("samples with several pictures", shown(key))
-    if parts[pictures[0]].size == 0:
+    if parts[pictures[0]].size == 0 and not empty:
         return Problem("empty pictures", shown(key))
     if label is None:
         return Problem(f"labels ({reading.label or told}) that are not a number, a wnid or a name", shown(key))
