@@ -13,6 +13,7 @@ from tarn.sharding.errors import TarnError
 from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.sample import sample
 from tarn.sharding.sources.words import add_words as add_source_words
+from tarn.sharding.sources.words import samples_of
 from tarn.sharding.storage.told import told
 from tarn.sharding.storage.words import add_words, store_of
 
@@ -155,6 +156,7 @@ def run_pack(args: argparse.Namespace) -> int:
         source=args.source,
         expect=args.expect,
         selection=selection_of(args.classes, args.subset, args.limit),
+        samples=samples_of(args),
     )
     started = time.perf_counter()
     manifest, written = pack(args.given, args.root, config, print)

@@ -14,6 +14,7 @@ from support.checkout import ROOT
 # What stands: what it may use, of what stands above. A line is a folder, or a file that stands higher than its folder.
 GROUND = {"sharding"}  # errors, progress, cores, sizes, kernel
 DISK = GROUND | {"sharding/storage", "sharding/format", "sharding/archives"}
+SOURCES = {"sharding/sources", "sharding/resharding", "sharding/sources/find"}
 PIXELS = {"training/pixels", "training/pixels/jpeg", "training/pixels/resize"}
 STREAM = {"training/streaming", "training/streaming/randomness", "training/streaming/processes"}
 MAY_USE = {
@@ -25,11 +26,14 @@ MAY_USE = {
     "sharding/archives": GROUND | {"sharding/storage", "sharding/format"},
     "sharding/sources": DISK,
     "sharding/foreign": DISK | {"sharding/sources"},
-    "sharding/packing": DISK | {"sharding/sources", "sharding/foreign", "sharding/jpeg"},
-    "sharding/sample": GROUND,
     "sharding/looking": DISK | {"sharding/foreign"},
+    "sharding/resharding": DISK | {"sharding/sources", "sharding/foreign", "sharding/looking"},
+    "sharding/sources/find": DISK | {"sharding/sources", "sharding/foreign", "sharding/resharding"},
+    "sharding/sources/words": DISK | {"sharding/sources", "sharding/resharding", "sharding/sources/find"},
+    "sharding/packing": DISK | SOURCES | {"sharding/foreign", "sharding/jpeg"},
+    "sharding/sample": GROUND,
     "sharding/interchange": DISK | {"sharding/foreign", "sharding/looking"},
-    "sharding/checking": DISK | {"sharding/sources", "sharding/foreign", "sharding/packing", "sharding/looking"},
+    "sharding/checking": DISK | SOURCES | {"sharding/foreign", "sharding/packing", "sharding/looking"},
     "sharding/showing": DISK
     | {"sharding/jpeg", "sharding/foreign", "sharding/packing", "sharding/looking", "sharding/interchange"},
     "sharding/statistics": DISK | {"sharding/foreign", "sharding/packing", "sharding/looking"},
@@ -41,8 +45,15 @@ MAY_USE = {
     | {"sharding/sources", "sharding/looking", "sharding/interchange", "sharding/showing", "sharding/statistics"}
     | {"sharding/verify", "sharding/diff", "sharding/prune"},
     "sharding/__main__": DISK
-    | {"sharding/sources", "sharding/jpeg", "sharding/foreign", "sharding/packing", "sharding/sample"}
-    | {"sharding/interchange", "sharding/commands"},
+    | {
+        "sharding/sources",
+        "sharding/sources/words",
+        "sharding/jpeg",
+        "sharding/foreign",
+        "sharding/packing",
+        "sharding/sample",
+    }
+    | {"sharding/sample", "sharding/interchange", "sharding/commands"},
     "training": GROUND | {"tarn"},
     "training/world": GROUND,
     "training/pixels/jpeg": GROUND | {"sharding/jpeg"},

@@ -25,8 +25,9 @@ from tarn.sharding.packing.staging import staging_folder
 from tarn.sharding.packing.workers import write_all
 from tarn.sharding.packing.writer import Damage, Task, Written, write_shard
 from tarn.sharding.sources import Picture, Source
-from tarn.sharding.sources.find import Sight, look_at, read_splits
+from tarn.sharding.sources.find import look_again_at_all, read_splits
 from tarn.sharding.sources.selection import Selection, selected
+from tarn.sharding.sources.sight import Sight
 
 Plan = Sequence[tuple[Picture, ...]]
 
@@ -38,19 +39,19 @@ def repair(root: str, source: str | os.PathLike[str], workers: int = 1, check: s
     Raises UsageError where the source is not the one that was packed, or the dataset was not packed from pictures;
     TarnError where something cannot be made as it was.
     """
-    seen = look_at(source)
     with only_writer(root):
         manifest = read_manifest(root)
         if any(split.indexed for split in manifest.splits.values()):
             raise UsageError(f"{root} holds the index of tars that were packed elsewhere: index them again.")
+        seen = look_again_at_all(source, {name: split.packed for name, split in manifest.splits.items()})
         broken = find_broken(root, manifest)
         plans = {
-            name: plan_again(root, seen, name, manifest, check)
+            name: plan_again(root, seen[name], name, manifest, check)
             for name, split in manifest.splits.items()
             if touches(broken, split)
         }
         for name, planned in plans.items():
-            repair_split(root, seen.name, name, manifest.splits[name], planned, broken, workers)
+            repair_split(root, seen[name].name, name, manifest.splits[name], planned, broken, workers)
         mend_gathered(root, manifest, missing=True)
     return broken.names
 
