@@ -141,7 +141,7 @@ def test_a_cut_zip_a_text_and_nothing_are_no_zips(given: Path, packing: Packing)
     given.unlink()
     code, _, error = packing(given)
     assert code == 2
-    assert "is not there: give a folder of pictures, a zip, or the tars of ILSVRC 2012" in error
+    assert "is not there: give a folder of pictures, a zip, ILSVRC's tars, or shards" in error
 
 
 def test_an_empty_zip_and_one_of_other_things_are_told(given: Path, packing: Packing) -> None:
@@ -293,11 +293,11 @@ def test_a_broken_kit_is_told(tars: Path, packing: Packing) -> None:
         assert "download" in error
 
 
-def test_other_tars_are_told_to_be_indexed(tars: Path, packing: Packing) -> None:
+def test_a_tar_of_pictures_without_labels_is_told(tars: Path, packing: Packing) -> None:
     (tars / VAL).rename(tars / "pictures.tar")
     code, _, error = packing(tars / "pictures.tar")
-    assert code == 2
-    assert "python -m tarn.sharding index" in error
+    assert code == 1
+    assert "40 samples without a label (cls, json or wnid), which have jpeg" in error
 
 
 def test_what_is_compressed_as_a_whole_is_told_to_be_unpacked(tars: Path, packing: Packing) -> None:
