@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from tarn.sharding.foreign.classes import CLASSES, classes_of, numbers_of
 from tarn.sharding.foreign.layout import Layout
 from tarn.sharding.foreign.notes import label_notes, repeat_note
-from tarn.sharding.foreign.problems import advice, which_have
+from tarn.sharding.foreign.problems import AGAIN, advice, which_have
 from tarn.sharding.foreign.repeats import repeats
 from tarn.sharding.foreign.samples import Samples
 from tarn.sharding.foreign.scan import Scan
@@ -51,6 +51,8 @@ def add_problems(scans: Mapping[str, Scan], problems: Problems) -> None:
         if scan.tar.told is not None and scan.tar.told != seen:
             problems.add("tars that _info.json counts otherwise", f"{name}: {scan.tar.told} there, {seen} found")
     problems.advise(advice(single))
+    if any(problem.kind == AGAIN for problem in single):
+        problems.advise("sort the members by name, for those of a sample must follow each other")
 
 
 def check_keys(split: str, names: Sequence[str], tars: Mapping[str, Samples], problems: Problems) -> list[str]:

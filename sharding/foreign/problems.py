@@ -10,6 +10,7 @@ from tarn.sharding.foreign.labels import Label, label_in_value, read_json
 from tarn.sharding.foreign.reading import PICTURES, Reading, is_json
 
 PICTURE, LABEL = "picture", "label"
+AGAIN = "keys that come again behind other samples"
 TOLD_KEYS = 5  # of a json
 LIKELY = ("cls", "class", "label", "category", "target", "txt", "text", "json:")  # within what tells a label
 

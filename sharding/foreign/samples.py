@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tarn.sharding.archives.headers import shown
 from tarn.sharding.archives.tar import Member
 from tarn.sharding.foreign.labels import Label, Names, label_of, read_json, text_of, wnid_of
-from tarn.sharding.foreign.problems import Problem, problem_of
+from tarn.sharding.foreign.problems import AGAIN, Problem, problem_of
 from tarn.sharding.foreign.reading import Reading, parted
 from tarn.sharding.format.manifest import RECORD
 
@@ -66,7 +66,7 @@ class Collector:
         label = label_of(key, parts, told, self.reading)
         problem = problem_of(key, parts, label, doubled, self.reading, self.empty)
         if key in self.seen:
-            problem = Problem("keys that come again behind other samples", shown(key))
+            problem = Problem(AGAIN, shown(key))
         self.seen.add(key)
         if problem is not None:
             self.problems.append(problem)

@@ -7,7 +7,7 @@ keys come again the pictures are compared before.
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -65,9 +65,10 @@ def headers_of(root: str, tar: Tar, reading: Reading) -> Headers:
 
 
 def sound(members: Iterator[Member], tar: str, passed: PassedOver) -> Iterator[Member]:
-    """Those whose names lead nowhere else, and belong to a sample."""
-    for member in members:
-        if not is_safe(member.name.removeprefix("./")):
+    """Those whose names lead nowhere else, and belong to a sample; without the `./` that tar puts before names."""
+    for found in members:
+        member = replace(found, name=found.name[2:]) if found.name.startswith("./") else found
+        if not is_safe(member.name):
             passed.add("names in a tar that lead out of it, or are none", shown(f"{tar}/{member.name}"))
         elif not parted(member.name)[1]:
             passed.add("hidden members, and members without an ending", shown(f"{tar}/{member.name}"))

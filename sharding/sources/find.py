@@ -49,7 +49,7 @@ def read_splits(seen: Sight, split: str) -> Source:
                     f"{seen.name} has no pictures of the split {name!r}: check the path or choose another --split."
                 )
     except TarnError:
-        if source is not None and source.is_dir() and not ilsvrc.tars_in(seen.name):
+        if source is not None and source.is_dir() and not (seen.shards or ilsvrc.tars_in(seen.name)):
             if not is_kaggle(DiskFolder(source)):
                 refuse_what_holds_a_zip(source)
             refuse_what_holds_tars(source)
