@@ -19,11 +19,10 @@ def add_words(parser: argparse.ArgumentParser) -> None:
         help="fail unless it holds train=1281167,val=50000,classes=1000, or some of them (%(default)s: of ImageNet-1k, "
         "what is missing is noted; none: it is not)",
     )
-    parser.add_argument("--picture", metavar="ENDING", help="of shards: which member is the picture, as for `index`")
-    parser.add_argument(
-        "--label", metavar="ENDING", help="of a shard's samples, what tells the class, as `index` has it"
-    )
-    parser.add_argument(CLASS_LIST, metavar="FILE", help="of shards: their classes, lines `wnid name`, or names alone")
+    shards = parser.add_argument_group("shards (WebDataset tars of others; datasets of our own need none of it)")
+    shards.add_argument("--picture", metavar="ENDING", help="which member of a sample is the picture, as for `index`")
+    shards.add_argument("--label", metavar="ENDING", help="which member tells the class, as for `index`")
+    shards.add_argument(CLASS_LIST, metavar="FILE", help="lines `wnid name`, or names alone, that number the classes")
 
 
 def samples_of(args: argparse.Namespace) -> SampleWords:

@@ -1,8 +1,10 @@
 """Which shards are meant, of which split they are, and what is told of them."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from support.datasets import contents, picture_tree
@@ -28,6 +30,14 @@ def tars(tree: Path, tmp_path: Path) -> Path:
 
 def counts(given: str | Path, split: str = "all", kind: str = "auto") -> dict[str, int]:
     return {name: len(found) for name, found in read_source(given, split, kind).splits.items()}
+
+
+def tars_of(root: Path) -> dict[str, bytes]:
+    return {name: data for name, data in contents(root).items() if name.endswith((".tar", ".idx"))}
+
+
+def pictures_of(root: Path) -> list[tuple[str, int, bytes]]:
+    return [(it.key, it.label, it.place.read()) for split in read_source(root, "all").splits.values() for it in split]
 
 
 def test_pack_sees_shards_and_tells_how_to_train_without_packing(
@@ -133,9 +143,28 @@ def test_shards_of_a_web_server_are_given_by_a_pattern(tree: Path, tars: Path, t
             look_at(f"{web.url}/tars")
         with pytest.raises(TarnError, match=r"x-train-0007\.tar"):
             read_source(f"{web.url}/tars/x-train-0007.tar", "all")
-    assert {name: raw for name, raw in contents(tmp_path / "one").items() if name.endswith((".tar", ".idx"))} == {
-        name: raw for name, raw in contents(tmp_path / "two").items() if name.endswith((".tar", ".idx"))
-    }
+    assert tars_of(tmp_path / "one") == tars_of(tmp_path / "two")
+
+
+@pytest.fixture
+def store() -> Iterator[str]:
+    yield "memory://resharded"
+    fsspec.filesystem("memory").rm("memory://resharded", recursive=True)
+
+
+def test_shards_of_a_store_are_packed_from_there_and_not_into_it(
+    tree: Path, tars: Path, store: str, tmp_path: Path
+) -> None:
+    fsspec.filesystem("memory").put(f"{tars}/", f"{store}/tars/", recursive=True)
+    pack(tree, f"{store}/ours", PackConfig(shard_size=20_000))
+    pack(tree, tmp_path / "wanted", PackConfig())
+    for given, out in (("tars", "a"), ("tars/x-*.tar", "b"), ("ours", "c")):
+        pack(f"{store}/{given}", tmp_path / out, PackConfig())
+        assert pictures_of(tmp_path / out) == pictures_of(tmp_path / "wanted")
+    assert look_at(f"{store}/tars").what == "4 WebDataset tars, read in place"
+    for given, out in (("tars", "tars"), ("tars", "tars/deeper"), ("tars/x-*.tar", ""), ("ours", "ours/again")):
+        with pytest.raises(UsageError, match="choose a folder beside it"):
+            pack(f"{store}/{given}", f"{store}/{out}", PackConfig(overwrite=True))
 
 
 def test_a_packed_dataset_of_a_web_server_is_found_by_its_manifest(tree: Path, tmp_path: Path) -> None:
