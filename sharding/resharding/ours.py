@@ -104,7 +104,12 @@ class Dataset:
             for part in parts:
                 if (place := places.pop(part.offset, None)) is not None:
                     offset, length, label, crc32 = place
-                    yield Found(key, shard.name, SummedMember(archive, part.name, offset, length, crc32), label)
+                    yield Found(
+                        key.removeprefix("./"),
+                        shard.name,
+                        SummedMember(archive, part.name, offset, length, crc32),
+                        label,
+                    )
         if places:
             raise NotToldError(
                 "indexes that are not those of their tars", f"{shard.index_name}: {len(places):,} pictures"

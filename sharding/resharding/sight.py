@@ -8,10 +8,10 @@ import json
 import os
 
 from tarn.sharding import storage
-from tarn.sharding.errors import TarnError
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.info import NAME as INFO
 from tarn.sharding.foreign.names import DEPTH, has_wildcards, is_pattern, is_web
-from tarn.sharding.foreign.tars import find_tars, tars_among
+from tarn.sharding.foreign.tars import Tars, find_tars, tars_among
 from tarn.sharding.format.manifest import FORMAT, read_manifest
 from tarn.sharding.resharding.ours import Dataset
 from tarn.sharding.resharding.theirs import TheirTars
@@ -31,8 +31,21 @@ def see_shards(url: str, words: SampleWords) -> Sight:
         folders = dict.fromkeys((url, dataset.manifest.shards_root(url)))
         return Sight(url, dataset.what, dataset.read, url, tuple(folders))
     tars = TheirTars(url, find_tars(url), words)
+    refuse_missing(tars.tars)
     is_found_again = not is_pattern(url) or has_wildcards(url.rpartition("/")[0])  # what is written in there
     return Sight(url, tars.what, tars.read, tars.tars.root if is_found_again else None, (tars.tars.root,))
+
+
+def refuse_missing(tars: Tars) -> None:
+    """Raises UsageError for local tars that were named and are not there; a store's tell it when they are asked for."""
+    if storage.local_path(tars.root) is None:
+        return
+    named = (name for name in tars.names or () if name not in tars.sizes)
+    missing = [name for name in named if not storage.exists(storage.join(tars.root, name))]
+    if missing:
+        verb = "are" if len(missing) > 1 else "is"
+        more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+        raise UsageError(f"{storage.join(tars.root, missing[0])}{more} {verb} not there: check the names of the tars.")
 
 
 def is_told(url: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from support.datasets import contents, picture_tree
 from support.web import served
-from support.webdataset_tars import webdataset_tars, write_tar
+from support.webdataset_tars import members, webdataset_tars, write_tar
 from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.index import IndexConfig, index
@@ -58,8 +58,8 @@ def test_a_pattern_wildcards_and_a_single_tar_name_those_that_are_meant(tars: Pa
     assert counts(tars / "x-val-0000.tar") == {"val": 6}
     with pytest.raises(TarnError, match="holds no tars"):
         counts(f"{tars}/y-*.tar")
-    with pytest.raises(TarnError, match=r"x-train-0003\.tar"):
-        counts(f"{tars}/x-train-{{0000..0003}}.tar")
+    with pytest.raises(UsageError, match=r"x-train-0003\.tar is not there: check"):
+        look_at(f"{tars}/x-train-{{0000..0003}}.tar")
 
 
 def test_a_wildcard_stands_for_no_slash(tars: Path) -> None:
@@ -125,6 +125,14 @@ def test_a_packed_dataset_and_an_indexed_one_are_seen(tree: Path, tars: Path, tm
             name: [(picture.key, picture.label) for picture in split] for name, split in wanted.splits.items()
         }
     assert look_at(tmp_path / "index").what.startswith("an indexed dataset of 4 tars")
+
+
+def test_names_as_tar_writes_them_of_a_folder_make_the_same_keys(tree: Path, tmp_path: Path) -> None:
+    found = read_source(tree, "val").splits["val"]
+    write_tar(tmp_path / "dots" / "val.tar", [(f"./{name}", data) for it in found for name, data in members(it)])
+    index(str(tmp_path / "dots"), IndexConfig(out=str(tmp_path / "index")))
+    for given in (tmp_path / "dots", tmp_path / "index"):
+        assert [it.key for it in read_source(given, "val").splits["val"]] == [it.key for it in found]
 
 
 def test_words_about_samples_are_refused_where_the_source_is_none_of_shards(tree: Path, tmp_path: Path) -> None:
