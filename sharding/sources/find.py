@@ -19,6 +19,7 @@ from tarn.sharding.sources.hints import (
     refuse_above_kaggle,
     refuse_file,
     refuse_inside_of_kaggle,
+    refuse_unreachable,
     refuse_what_holds_a_zip,
     refuse_what_holds_tars,
 )
@@ -65,6 +66,8 @@ def look_at(given: str | os.PathLike[str], kind: str = "auto", words: SampleWord
         raise UsageError(f"--source={kind} is unknown: choose one of {', '.join(KINDS)}.")
     path = storage.local_path(given)
     url, words = str(path) if path is not None else os.fspath(given).rstrip("/"), words or SampleWords()
+    if path is not None:
+        refuse_unreachable(path)
     if kind == SHARDS or (kind == "auto" and are_named(url, path)):
         return sight.see_shards(url, words)
     seen = look_at_folder(url, path, kind, words)

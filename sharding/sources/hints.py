@@ -3,7 +3,7 @@
 from itertools import islice
 from pathlib import Path
 
-from tarn.sharding.errors import UsageError
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.sources.disk import DiskFolder
 from tarn.sharding.sources.kaggle import PICTURES, ZIP, is_kaggle
 from tarn.sharding.sources.splits import split_called
@@ -53,6 +53,16 @@ def refuse_tars(folder: Path, name: str) -> None:
         f"{folder} holds tars ({name}): pack their samples by --source shards, or index them where they lie, by "
         f"`python -m tarn.sharding index {folder}`."
     )
+
+
+def refuse_unreachable(path: Path) -> None:
+    """Raises TarnError where nobody may look whether it is there."""
+    try:
+        path.stat()
+    except PermissionError as error:
+        raise TarnError(f"{path} cannot be looked at ({error.strerror}): check the permissions above it.") from error
+    except OSError:
+        return
 
 
 def refuse_file(path: Path) -> None:
