@@ -58,7 +58,8 @@ class TheirTars:
         for name in taken:
             for tar in splits[name]:
                 passed.take(found[tar.name].passed)
-        return Source(KIND, classes, taken, passed, (*notes, *self.notes(splits, taken, found)), self.words.packed())
+        notes = (*notes, *self.notes(splits, taken, found))
+        return Source(KIND, classes, taken, passed, self.words.packed(), notes)
 
     def headers(self, layout: Layout, tars: Sequence[Tar]) -> dict[str, Headers]:
         new = [tar for tar in tars if tar.name not in self.known]

@@ -26,16 +26,16 @@ class Picture:
 class Source:
     """A dataset as it lies. splits: name to pictures, sorted by key; passed: what lies there and is none of them.
 
-    notes: what somebody should know of it. told: what Split.packed says beside the kind, for the source to be read as
-    it was. held: what keeps its files where they are, as long as it is referred to.
+    told: what Split.packed says beside the kind, for the source to be read as it was. notes: what somebody should know
+    of it. held: what keeps its files where they are, as long as it is referred to.
     """
 
     kind: str
     classes: tuple[ClassInfo, ...]
     splits: Mapping[str, tuple[Picture, ...]]
     passed: PassedOver = field(default_factory=PassedOver)
-    notes: tuple[str, ...] = ()
     told: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     held: object = field(default=None, compare=False, repr=False)
 
 
