@@ -18,7 +18,7 @@ from tarn.sharding.archives.jumps import Jumps
 from tarn.sharding.archives.tar import MOST_BYTES, Member, walk
 from tarn.sharding.foreign.layout import Tar
 from tarn.sharding.foreign.reading import Reading, parted
-from tarn.sharding.foreign.samples import Samples, collect
+from tarn.sharding.foreign.samples import collect
 from tarn.sharding.foreign.scan import Scan
 from tarn.sharding.progress import progress_bar
 from tarn.sharding.sources.listed import is_safe
@@ -95,12 +95,3 @@ def sum_repeated(found: Mapping[str, Headers], names: Sequence[str]) -> None:
 
     with ThreadPoolExecutor(AT_A_TIME if tars and not tars[0][0].is_local else 1) as pool:
         list(pool.map(look, order[suspects].tolist()))
-
-
-def members_beside(samples: Sequence[Samples]) -> Mapping[str, int]:
-    """How many members of each ending are neither picture nor label."""
-    total: dict[str, int] = {}
-    for each in samples:
-        for ending, count in each.beside.items():
-            total[ending] = total.get(ending, 0) + count
-    return dict(sorted(total.items()))

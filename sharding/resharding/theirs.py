@@ -1,17 +1,18 @@
 """WebDataset tars that somebody else packed, as a source: read where they lie, by their headers."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tarn.sharding.archives.headers import shown
 from tarn.sharding.archives.jumps import TarMember
 from tarn.sharding.foreign.agreement import check
 from tarn.sharding.foreign.classes import numbers_of
 from tarn.sharding.foreign.labels import Label
 from tarn.sharding.foreign.layout import Layout, Tar, layout_of
 from tarn.sharding.foreign.tars import Tars
+from tarn.sharding.resharding.beside import note_of
 from tarn.sharding.resharding.keys import Found, pictures_of
-from tarn.sharding.resharding.scan import Headers, members_beside, read_headers, sum_repeated
+from tarn.sharding.resharding.scan import Headers, read_headers, sum_repeated
 from tarn.sharding.resharding.words import CLASS_LIST, KIND, SampleWords
 from tarn.sharding.sources import Problems, Source
 from tarn.sharding.sources.tree import PassedOver
@@ -70,11 +71,14 @@ class TheirTars:
         self, splits: Mapping[str, Sequence[Tar]], taken: Mapping[str, object], found: Mapping[str, Headers]
     ) -> tuple[str, ...]:
         """On what stays behind, and on what else may have been meant."""
-        scans = [found[tar.name].scan.samples for name in taken for tar in splits[name]]
-        beside = members_beside([samples for samples in scans if samples is not None])
-        told = ", ".join(f"{count:,} .{shown(ending)}" for ending, count in beside.items())
-        left = (f"members that are neither picture nor label stay behind: {told}",) if told else ()
-        return (*left, f"to train from these tars as they lie, `python -m tarn.sharding index {self.url}` does")
+        beside = Counter[str]()
+        for tar in (tar for name in taken for tar in splits[name]):
+            if (samples := found[tar.name].scan.samples) is not None:
+                beside.update(samples.beside)
+        return (
+            *note_of(beside),
+            f"to train from these tars as they lie, `python -m tarn.sharding index {self.url}` does",
+        )
 
 
 def samples_of(tar: Tar, headers: Headers, numbers: Mapping[Label, int]) -> list[Found]:

@@ -192,6 +192,15 @@ def test_two_pictures_of_one_sample_are_told_which_may_be_chosen(tars: Path, tre
     assert "neither picture nor label stay behind: 1 .png" in told
 
 
+def test_what_stays_behind_of_an_indexed_dataset_is_counted_too(tars: Path, tmp_path: Path) -> None:
+    rewritten(tars / FIRST, lambda found: [*found, (f"{found[-1][0][:-4]}.txt", b"a caption")])
+    index(str(tars), IndexConfig(out=str(tmp_path / "index")))
+    told = "members that are neither picture nor label stay behind: 1 .txt"
+    assert told in read_source(tmp_path / "index", "all").notes
+    assert told in read_source(tars, "all").notes
+    assert told not in read_source(tmp_path / "index", "val").notes
+
+
 def test_a_shard_without_labels_is_told(tars: Path, packing: Packing) -> None:
     rewritten(tars / FIRST, lambda found: [each for each in found if not each[0].endswith(".cls")])
     code, _, error = packing(tars)
