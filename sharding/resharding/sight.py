@@ -12,7 +12,7 @@ from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.info import NAME as INFO
 from tarn.sharding.foreign.names import DEPTH, has_wildcards, is_pattern, is_web
 from tarn.sharding.foreign.tars import Tars, find_tars, tars_among
-from tarn.sharding.format.manifest import FORMAT, read_manifest
+from tarn.sharding.format.manifest import FORMAT, PENDING, missing_manifest, read_manifest
 from tarn.sharding.resharding.ours import Dataset
 from tarn.sharding.resharding.theirs import TheirTars
 from tarn.sharding.resharding.words import SampleWords
@@ -24,12 +24,14 @@ MANIFEST = "manifest.json"
 
 
 def see_shards(url: str, words: SampleWords) -> Sight:
-    """Raises TarnError where they cannot be listed, or their manifest is none."""
+    """Raises TarnError where they cannot be listed, their manifest is none, or a packing is not at its end."""
     if is_dataset(url):
         words.refuse_beside("a dataset, whose manifest tells how it is read")
         dataset = Dataset(url, read_manifest(url))
         folders = dict.fromkeys((url, dataset.manifest.shards_root(url)))
         return Sight(url, dataset.what, dataset.read, url, tuple(folders))
+    if not is_pattern(url) and storage.exists(storage.join(url, PENDING)):
+        raise missing_manifest(url)
     tars = TheirTars(url, find_tars(url), words)
     refuse_missing(tars.tars)
     is_found_again = not is_pattern(url) or has_wildcards(url.rpartition("/")[0])  # what is written in there

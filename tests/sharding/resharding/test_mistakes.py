@@ -13,6 +13,7 @@ import pytest
 
 from support.datasets import contents, picture_tree
 from support.downloads import add
+from support.interrupting import interrupt_behind
 from support.webdataset_tars import Members, members, webdataset_tars, write_tar
 from tarn.sharding.__main__ import main
 from tarn.sharding.foreign.index import IndexConfig, index
@@ -358,3 +359,15 @@ def test_the_samples_of_a_source_are_the_members_of_its_tars(tree: Path, tmp_pat
     assert [(it.key, it.label, it.place.read()) for it in read_source(tar, "val").splits["val"]] == [
         (it.key, it.label, it.place.read()) for it in found
     ]
+
+
+def test_a_packing_that_is_not_at_its_end_is_no_source(
+    tree: Path, tmp_path: Path, packing: Packing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_behind(2, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        pack(tree, tmp_path / "in", PackConfig(shard_size=10_000))
+    monkeypatch.undo()
+    code, _, error = packing(tmp_path / "in", "--split=train")
+    assert code == 1
+    assert "only what a packing or indexing left that did not come to its end: start it again" in error
