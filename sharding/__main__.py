@@ -15,6 +15,7 @@ from tarn.sharding.packing.engines.words import engine_of
 from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.sample import sample
 from tarn.sharding.sources.words import add_words as add_source_words
+from tarn.sharding.sources.words import samples_of
 from tarn.sharding.storage.told import told
 from tarn.sharding.storage.words import add_words, store_of
 
@@ -59,8 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
     draw = commands.add_parser("sample", help="draw the sample dataset, laid out as the Kaggle ILSVRC download")
     sample.add_arguments(draw)
     draw.set_defaults(run=run_sample)
-    packing = commands.add_parser("pack", help="pack ImageNet as it is downloaded, or an ImageFolder")
-    packing.add_argument("given", metavar="SRC", help="folder, zip, or ILSVRC's tars; a path or a URL")
+    packing = commands.add_parser("pack", help="pack ImageNet as it is downloaded, an ImageFolder, or shards anew")
+    packing.add_argument("given", metavar="SRC", help="folder, zip, ILSVRC's tars, or shards; a path, URL or pattern")
     packing.add_argument("root", metavar="OUT", help="folder or URL of the packed dataset")
     packing.add_argument("--split", choices=("train", "val", "all"), default="all")
     packing.add_argument("--shard-size", default="100MB", help="of a tar, such as 100MB or 64MiB (%(default)s)")
@@ -108,9 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def add_index(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "url", metavar="URL", help="folder or store of tars, or a pattern http://host/x-{0000..0012}.tar"
-    )
+    parser.add_argument("url", metavar="URL", help="folder or store of tars, or a pattern: x-{0000..0012}.tar, x-*.tar")
     parser.add_argument("--out", metavar="FOLDER", help="of manifest and indexes (beside the tars)")
     parser.add_argument("--split", action="append", default=[], metavar="NAME=PATTERN", help="the tars of a split")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="lines `wnid name`, `id<TAB>name`, or names alone")
@@ -160,6 +159,7 @@ def run_pack(args: argparse.Namespace) -> int:
         expect=args.expect,
         selection=selection_of(args.classes, args.subset, args.limit),
         engine=engine_of(args),
+        samples=samples_of(args),
     )
     started = time.perf_counter()
     manifest, written = pack(args.given, args.root, config, print)

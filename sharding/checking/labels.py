@@ -10,7 +10,7 @@ from tarn.sharding.checking.shard import Checked, Task
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.samples import digest
 from tarn.sharding.format.manifest import Manifest, parse_index
-from tarn.sharding.sources.find import read_source
+from tarn.sharding.sources.find import look_again, read_splits
 from tarn.sharding.sources.selection import Selection, selected
 
 NAMED = 10  # keys of each kind
@@ -24,7 +24,11 @@ def check_labels(
     split = manifest.split(name)
     if split.indexed:
         raise UsageError(f"--source={source} is compared with what was packed of it: {root} holds indexed tars.")
-    found = selected(read_source(source, name), Selection.of(split.packed), int(split.packed.get("seed", 0)))
+    found = selected(
+        read_splits(look_again(source, split.packed), name),
+        Selection.of(split.packed),
+        int(split.packed.get("seed", 0)),
+    )
     wanted = {digest(picture.key): (picture.key, picture.label) for picture in found.splits[name]}
     there = [info.wnid for info in manifest.classes]
     here = [info.wnid for info in found.classes]

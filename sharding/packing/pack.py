@@ -53,6 +53,7 @@ from tarn.sharding.packing.skipping import CHOICES, refuse_damaged
 from tarn.sharding.packing.splits import split_of
 from tarn.sharding.packing.staging import split_folders, staging_folder
 from tarn.sharding.packing.writer import Task
+from tarn.sharding.resharding.words import SampleWords
 from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.counts import compare, parse_expect
 from tarn.sharding.sources.find import look_at, read_splits
@@ -81,6 +82,7 @@ class PackConfig:
     expect: str = "auto"
     selection: Selection = field(default_factory=Selection)
     engine: Engine = LOCAL
+    samples: SampleWords = field(default_factory=SampleWords)
 
     def __post_init__(self) -> None:
         parse_expect(self.expect)
@@ -117,12 +119,14 @@ def read(
 ) -> tuple[str, Source]:
     """The source's name and what it holds, looked at and counted. What was made for reading it is gone then: of two
     million members of a zip, a gigabyte."""
-    seen = look_at(source, config.source)
+    seen = look_at(source, config.source, config.samples)
     refuse_overlap(seen, root)
     tell(f"source: {seen.what}, {seen.name}")
     found = read_splits(seen, config.split)
     if found.passed.found:
         tell(f"passed over: {found.passed}")
+    for note in found.notes:
+        tell(f"note: {note}")
     for note in compare(found, config.expect, seen.name):
         tell(f"counts: {note}")
     return seen.name, selected(found, config.selection, config.seed)
@@ -213,6 +217,7 @@ def describe(found: Source, config: PackConfig, plan: list[tuple[Picture, ...]])
         "plan": digest(plan),
         **config.preparation.describe(),
         **config.selection.packed(),
+        **found.told,
     }
 
 

@@ -26,8 +26,9 @@ from tarn.sharding.packing.skipping import report_of, told_of
 from tarn.sharding.packing.staging import staging_folder
 from tarn.sharding.packing.writer import Damage, Task, Written, write_shard
 from tarn.sharding.sources import Picture, Source
-from tarn.sharding.sources.find import Sight, look_at, read_splits
+from tarn.sharding.sources.find import look_again_at_all, read_splits
 from tarn.sharding.sources.selection import Selection, selected
+from tarn.sharding.sources.sight import Sight
 
 Plan = Sequence[tuple[Picture, ...]]
 
@@ -45,25 +46,26 @@ def repair(
     Raises UsageError where the source is not the one that was packed, or the dataset was not packed from pictures;
     TarnError where something cannot be made as it was.
     """
-    with engine.ready():
-        seen = look_at(source)
-        with only_writer(root):
-            return repair_alone(root, seen, workers, check, engine)
+    with engine.ready(), only_writer(root):
+        return repair_alone(root, source, workers, check, engine)
 
 
-def repair_alone(root: str, seen: Sight, workers: int | None, check: str, engine: Engine) -> tuple[str, ...]:
+def repair_alone(
+    root: str, source: str | os.PathLike[str], workers: int | None, check: str, engine: Engine
+) -> tuple[str, ...]:
     """For who has the lock."""
     manifest = read_manifest(root)
     if any(split.indexed for split in manifest.splits.values()):
         raise UsageError(f"{root} holds the index of tars that were packed elsewhere: index them again.")
+    seen = look_again_at_all(source, {name: split.packed for name, split in manifest.splits.items()})
     broken = find_broken(root, manifest)
     plans = {
-        name: plan_again(root, seen, name, manifest, check)
+        name: plan_again(root, seen[name], name, manifest, check)
         for name, split in manifest.splits.items()
         if touches(broken, split)
     }
     for name, planned in plans.items():
-        repair_split(root, seen.name, name, manifest.splits[name], planned, broken, engine, workers)
+        repair_split(root, seen[name].name, name, manifest.splits[name], planned, broken, engine, workers)
     mend_gathered(root, manifest, missing=True)
     return broken.names
 

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterator
 
-from tarn.sharding.foreign.headers import shown
+from tarn.sharding.archives.headers import shown
 from tarn.sharding.foreign.reading import parted
 from tarn.sharding.jpeg.structure import Reason, look, tile
 from tarn.sharding.kernel import NoCompilerError

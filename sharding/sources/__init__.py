@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
@@ -23,12 +24,19 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A dataset as it lies. splits: name to pictures, sorted by key; passed: what lies there and is none of them."""
+    """A dataset as it lies. splits: name to pictures, sorted by key; passed: what lies there and is none of them.
+
+    told: what Split.packed says beside the kind, for the source to be read as it was. notes: what somebody should know
+    of it. held: what keeps its files where they are, as long as it is referred to.
+    """
 
     kind: str
     classes: tuple[ClassInfo, ...]
     splits: Mapping[str, tuple[Picture, ...]]
     passed: PassedOver = field(default_factory=PassedOver)
+    told: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    held: object = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True)
