@@ -12,6 +12,7 @@ from tarn.sharding.commands import describe, diff, extract, prune, show, stats, 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.sample import sample
+from tarn.sharding.sources.words import add_table_words, table_in
 from tarn.sharding.sources.words import add_words as add_source_words
 from tarn.sharding.storage.told import told
 from tarn.sharding.storage.words import add_words, store_of
@@ -57,8 +58,8 @@ def build_parser() -> argparse.ArgumentParser:
     draw = commands.add_parser("sample", help="draw the sample dataset, laid out as the Kaggle ILSVRC download")
     sample.add_arguments(draw)
     draw.set_defaults(run=run_sample)
-    packing = commands.add_parser("pack", help="pack ImageNet as it is downloaded, or an ImageFolder")
-    packing.add_argument("given", metavar="SRC", help="folder, zip, or ILSVRC's tars; a path or a URL")
+    packing = commands.add_parser("pack", help="pack ImageNet as it is downloaded, an ImageFolder, or a table")
+    packing.add_argument("given", metavar="SRC", help="folder, zip, ILSVRC's tars, parquet, listing; a path or a URL")
     packing.add_argument("root", metavar="OUT", help="folder or URL of the packed dataset")
     packing.add_argument("--split", choices=("train", "val", "all"), default="all")
     packing.add_argument("--shard-size", default="100MB", help="of a tar, such as 100MB or 64MiB (%(default)s)")
@@ -95,6 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     mending.add_argument("source", metavar="SRC", help="the pictures that it was packed from")
     mending.add_argument("--workers", type=int, default=1, help="processes (%(default)s)")
     mending.add_argument("--check", default="sample", help="as it was packed: all, sample or off (%(default)s)")
+    add_table_words(mending)
     add_words(mending)
     mending.set_defaults(run=run_repair)
     add_index(commands.add_parser("index", help="index tars that somebody else packed, to train from them in place"))
@@ -155,6 +157,7 @@ def run_pack(args: argparse.Namespace) -> int:
         source=args.source,
         expect=args.expect,
         selection=selection_of(args.classes, args.subset, args.limit),
+        table=table_in(args),
     )
     started = time.perf_counter()
     manifest, written = pack(args.given, args.root, config, print)
@@ -184,8 +187,9 @@ def run_pack(args: argparse.Namespace) -> int:
 
 def run_repair(args: argparse.Namespace) -> int:
     from tarn.sharding.packing.repair import repair
+    from tarn.sharding.sources.table import Table
 
-    made = repair(args.root, args.source, args.workers, args.check)
+    made = repair(args.root, args.source, args.workers, args.check, Table(base=args.base, class_list=args.class_list))
     for name in made:
         print(f"made anew: {name}")
     print(f"{args.root}: {f'{len(made)} made anew' if made else 'sound, nothing was to be made'}")

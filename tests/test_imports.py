@@ -36,7 +36,7 @@ MAY_USE = {
     "sharding/showing": DISK
     | {"sharding/jpeg", "sharding/foreign", "sharding/packing", "sharding/looking", "sharding/interchange"},
     "sharding/statistics": DISK | {"sharding/foreign", "sharding/packing", "sharding/looking"},
-    "sharding/verify": DISK | {"sharding/foreign", "sharding/interchange", "sharding/checking"},
+    "sharding/verify": DISK | {"sharding/sources", "sharding/foreign", "sharding/interchange", "sharding/checking"},
     "sharding/stats": DISK | {"sharding/statistics"},
     "sharding/diff": DISK | {"sharding/looking"},
     "sharding/prune": DISK,

@@ -7,7 +7,7 @@ goes on with them (see resuming.py); the dataset that was there stays whole and 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tarn.sharding import storage
@@ -57,6 +57,7 @@ from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.counts import compare, parse_expect
 from tarn.sharding.sources.find import look_at, read_splits
 from tarn.sharding.sources.selection import Selection, selected
+from tarn.sharding.sources.table import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,7 @@ class PackConfig:
     checksums then take the time. bad: what to do about unreadable pictures, fail as a whole or skip them. prune: remove
     earlier packings also where it cannot be known whether somebody still reads them. source: what it is, see
     sources/find.py. expect: how much it holds, see sources/counts.py. selection: the part that is packed.
+    table: of parquet and listings, how they are read.
     """
 
     split: str = "all"
@@ -80,6 +82,7 @@ class PackConfig:
     source: str = "auto"
     expect: str = "auto"
     selection: Selection = field(default_factory=Selection)
+    table: Table = field(default_factory=Table)
 
     def __post_init__(self) -> None:
         parse_expect(self.expect)
@@ -120,7 +123,7 @@ def read(
 ) -> tuple[str, Source]:
     """The source's name and what it holds, looked at and counted. What was made for reading it is gone then: of two
     million members of a zip, a gigabyte."""
-    seen = look_at(source, config.source)
+    seen = look_at(source, config.source, replace(config.table, skip=config.bad == "skip"))
     refuse_overlap(seen, root)
     tell(f"source: {seen.what}, {seen.name}")
     found = read_splits(seen, config.split)
@@ -216,6 +219,7 @@ def describe(found: Source, config: PackConfig, plan: list[tuple[Picture, ...]])
         "plan": digest(plan),
         **config.preparation.describe(),
         **config.selection.packed(),
+        **found.told,
     }
 
 

@@ -25,38 +25,45 @@ from tarn.sharding.packing.staging import staging_folder
 from tarn.sharding.packing.workers import write_all
 from tarn.sharding.packing.writer import Damage, Task, Written, write_shard
 from tarn.sharding.sources import Picture, Source
-from tarn.sharding.sources.find import Sight, look_at, read_splits
+from tarn.sharding.sources.find import PLAIN, Sight, look_at, read_splits
 from tarn.sharding.sources.selection import Selection, selected
+from tarn.sharding.sources.table import Table, kind_of_split
 
 Plan = Sequence[tuple[Picture, ...]]
 
 
-def repair(root: str, source: str | os.PathLike[str], workers: int = 1, check: str = "sample") -> tuple[str, ...]:
+def repair(
+    root: str, source: str | os.PathLike[str], workers: int = 1, check: str = "sample", table: Table = PLAIN
+) -> tuple[str, ...]:
     """Names of what was made anew, in the order of the manifest; the bytes are those that it tells. check: as it was
-    packed, see Preparation.
+    packed, see Preparation. table: where that of a listing lies which the manifest does not tell.
 
     Raises UsageError where the source is not the one that was packed, or the dataset was not packed from pictures;
     TarnError where something cannot be made as it was.
     """
-    seen = look_at(source)
     with only_writer(root):
         manifest = read_manifest(root)
         if any(split.indexed for split in manifest.splits.values()):
             raise UsageError(f"{root} holds the index of tars that were packed elsewhere: index them again.")
         broken = find_broken(root, manifest)
         plans = {
-            name: plan_again(root, seen, name, manifest, check)
+            name: plan_again(root, see_again(source, split.packed, table), name, manifest, check)
             for name, split in manifest.splits.items()
             if touches(broken, split)
         }
         for name, planned in plans.items():
-            repair_split(root, seen.name, name, manifest.splits[name], planned, broken, workers)
+            repair_split(root, name, manifest.splits[name], planned, broken, workers)
         mend_gathered(root, manifest, missing=True)
     return broken.names
 
 
-def plan_again(root: str, seen: Sight, name: str, manifest: Manifest, check: str) -> tuple[Plan, Preparation]:
-    """Raises UsageError where the source is another one, or this Tarn would make other bytes."""
+def see_again(source: str | os.PathLike[str], packed: Mapping[str, Any], table: Table) -> Sight:
+    """As the split was read that is to be mended."""
+    return look_at(source, kind_of_split(packed), table.of(packed))
+
+
+def plan_again(root: str, seen: Sight, name: str, manifest: Manifest, check: str) -> tuple[str, Plan, Preparation]:
+    """And the source's name. Raises UsageError where the source is another one, or this Tarn would make other bytes."""
     packed = manifest.splits[name].packed
     found = selected(read_splits(seen, name), Selection.of(packed), packed["seed"])
     plan = plan_shards(found.splits[name], packed["shard_size"], packed["seed"])
@@ -73,7 +80,7 @@ def plan_again(root: str, seen: Sight, name: str, manifest: Manifest, check: str
             f"{root} was packed with another {', '.join(other)} ({', '.join(str(packed.get(word)) for word in other)}) "
             "than is here, which would make other bytes: install that, or pack it anew by --overwrite."
         )
-    return plan, preparation
+    return seen.name, plan, preparation
 
 
 def difference(found: Source, name: str, manifest: Manifest) -> str:
@@ -94,10 +101,10 @@ def preparation_of(packed: Mapping[str, Any], check: str) -> Preparation:
 
 
 def repair_split(
-    root: str, source: str, name: str, split: Split, planned: tuple[Plan, Preparation], broken: Broken, workers: int
+    root: str, name: str, split: Split, planned: tuple[str, Plan, Preparation], broken: Broken, workers: int
 ) -> None:
     """Its shards, then its report. Raises TarnError."""
-    plan, preparation = planned
+    source, plan, preparation = planned
     infos, skip = {number_of(shard.name): shard for shard in split.shards}, split.skipped > 0
     with staging_folder(root) as staging:
         tasks = [

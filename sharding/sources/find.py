@@ -1,4 +1,4 @@
-"""Which source it is that somebody gave: a path or a URL of a folder, a zip, or one of ILSVRC's tars."""
+"""Which source it is that somebody gave: a path or a URL of a folder, a zip, one of ILSVRC's tars, or a table."""
 
 import os
 from collections.abc import Callable
@@ -20,10 +20,13 @@ from tarn.sharding.sources.hints import (
 )
 from tarn.sharding.sources.kaggle import PICTURES, is_kaggle, read_kaggle
 from tarn.sharding.sources.store import list_store
+from tarn.sharding.sources.table import TABLES, Table
+from tarn.sharding.sources.tables import see_file, see_folder
 from tarn.sharding.sources.tree import Folder
 from tarn.sharding.sources.zips import ZipTree
 
-KINDS = ("auto", "kaggle", "folder", "zip", "ilsvrc")
+KINDS = ("auto", "kaggle", "folder", "zip", "ilsvrc", *TABLES)
+PLAIN = Table()
 ZIP_BEGINS = (b"PK\3\4", b"PK\5\6")
 SPLITS = ("train", "val")
 
@@ -39,9 +42,9 @@ class Sight:
     home: Path | None = None
 
 
-def read_source(given: str | os.PathLike[str], split: str, kind: str = "auto") -> Source:
-    """split: train, val or all. Raises TarnError where the source, or the split asked for, is not there or is empty."""
-    return read_splits(look_at(given, kind), split)
+def read_source(given: str | os.PathLike[str], split: str, kind: str = "auto", how: Table = PLAIN) -> Source:
+    """split: train, val or all; how: of a table, see table.py. Raises TarnError where the source, or the split asked for, is not there or is empty."""
+    return read_splits(look_at(given, kind, how), split)
 
 
 def read_splits(seen: Sight, split: str) -> Source:
@@ -55,7 +58,7 @@ def read_splits(seen: Sight, split: str) -> Source:
                     f"{seen.name} has no pictures of the split {name!r}: check the path or choose another --split."
                 )
     except TarnError:
-        if source is not None and source.is_dir() and not ilsvrc.tars_in(seen.name):
+        if source is not None and seen.home is not None and not ilsvrc.tars_in(seen.name):
             if not is_kaggle(DiskFolder(source)):
                 refuse_what_holds_a_zip(source)
             refuse_what_holds_tars(source)
@@ -64,14 +67,18 @@ def read_splits(seen: Sight, split: str) -> Source:
     return found
 
 
-def look_at(given: str | os.PathLike[str], kind: str = "auto") -> Sight:
-    """kind: what it is, auto to see for oneself. Raises UsageError for what is no source, or not of that kind."""
+def look_at(given: str | os.PathLike[str], kind: str = "auto", how: Table = PLAIN) -> Sight:
+    """kind: what it is, auto to see for oneself; how: of a table, see table.py. Raises UsageError for what is no source, or not of that kind."""
     if kind not in KINDS:
         raise UsageError(f"--source={kind} is unknown: choose one of {', '.join(KINDS)}.")
     path = storage.local_path(given)
     url = str(path) if path is not None else os.fspath(given).rstrip("/")
     if path is not None and not path.exists():
-        raise UsageError(f"{url} is not there: give a folder of pictures, a zip, or the tars of ILSVRC 2012.")
+        raise UsageError(
+            f"{url} is not there: give a folder of pictures, a zip, the tars of ILSVRC 2012, parquet or a listing."
+        )
+    if (table := see_file(url, path, kind, how)) is not None:
+        return Sight(url, *table)
     folder, _, name = url.rpartition("/")
     if kind == "zip" or (kind != "ilsvrc" and is_zip(url, path)):
         return see_zip(url, kind)
@@ -84,11 +91,19 @@ def look_at(given: str | os.PathLike[str], kind: str = "auto") -> Sight:
             raise UsageError(
                 f"{url} is compressed as a whole and cannot be read at random: unpack it, and give the tree."
             )
-        raise UsageError(f"{url} is no zip and no folder: give a folder of pictures, a zip, or ILSVRC 2012's tars.")
+        raise UsageError(
+            f"{url} is no zip, no folder, no parquet and no listing (.csv, .tsv, .jsonl): give one of these, or ILSVRC "
+            "2012's tars."
+        )
     is_tree = path is not None and is_kaggle(DiskFolder(path))  # whatever else lies in it
     if kind == "ilsvrc" or (kind == "auto" and not is_tree and ilsvrc.tars_in(url)):
         return see_ilsvrc(url, url, kind)
-    return see_disk(path, kind) if path is not None else see_store(url, kind)
+    root = DiskFolder(path) if path is not None else list_store(url)
+    if (table := see_folder(root, kind, how)) is not None:
+        return Sight(url, *table)
+    if how.is_told:
+        raise UsageError(f"--column, --keep, --base and --class-list are of parquet and listings, {url} is none.")
+    return see_disk(path, kind) if path is not None else see_store(url, root, kind)
 
 
 def is_zip(url: str, path: Path | None) -> bool:
@@ -124,8 +139,7 @@ def see_disk(path: Path, kind: str) -> Sight:
     return Sight(str(path), named(as_kaggle), reader(root, as_kaggle), path / "ILSVRC" if as_kaggle else path)
 
 
-def see_store(url: str, kind: str) -> Sight:
-    root = list_store(url)
+def see_store(url: str, root: Folder, kind: str) -> Sight:
     as_kaggle = chosen(root, kind)
     return Sight(url, f"{named(as_kaggle)} in a store, each picture a request", reader(root, as_kaggle))
 

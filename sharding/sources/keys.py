@@ -1,7 +1,10 @@
 """Names of samples inside a tar: unique, ASCII, without dots (WebDataset cuts a name at its first dot), short."""
 
 import hashlib
+import os
 import re
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 MOST = 90  # a tar header holds 100 characters; an extension follows the key
 
@@ -26,3 +29,23 @@ def unique_keys(texts: list[str]) -> list[str]:
         key if taken[key] == 1 else f"{key[: MOST - 13]}_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         for key, text in zip(keys, texts, strict=True)
     ]
+
+
+def keys_of_paths(paths: Sequence[str], others: Callable[[int], str]) -> list[str]:
+    """Keys of files that lie anywhere: their names without endings, as in ImageNet's tree, where those are unique; else
+    with the folders below the one that holds all, and with the ending where that is not enough. others: a name of
+    each that no other has, for paths that are told again."""
+    stems = [stem(path.rpartition("/")[2]) for path in paths]
+    times = Counter(stems)
+    if len(times) == len(stems):
+        return unique_keys(stems)
+    above = os.path.commonprefix([path[: path.rfind("/") + 1] for path in paths]).rfind("/") + 1
+    texts = [text if times[text] == 1 else stem(path)[above:] for text, path in zip(stems, paths, strict=True)]
+    for again in (paths.__getitem__, others):
+        times = Counter(texts)
+        texts = [text if times[text] == 1 else again(number) for number, text in enumerate(texts)]
+    return unique_keys(texts)
+
+
+def stem(path: str) -> str:
+    return os.path.splitext(path)[0]  # noqa: PTH122  a million Path objects take half a gigabyte

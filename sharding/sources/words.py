@@ -4,10 +4,11 @@ import argparse
 
 from tarn.sharding.sources.counts import AUTO
 from tarn.sharding.sources.find import KINDS
+from tarn.sharding.sources.table import WHATS, Table, table_of
 
 
 def add_words(parser: argparse.ArgumentParser) -> None:
-    """--source and --expect."""
+    """--source, --expect, and those of parquet and listings."""
     parser.add_argument(
         "--source", choices=KINDS, default="auto", help="what SRC is (%(default)s: looks, and tells what it saw)"
     )
@@ -18,3 +19,28 @@ def add_words(parser: argparse.ArgumentParser) -> None:
         help="fail unless it holds train=1281167,val=50000,classes=1000, or some of them (%(default)s: of ImageNet-1k, "
         "what is missing is noted; none: it is not)",
     )
+    words = parser.add_argument_group("parquet and listings (CSV, TSV, JSONL: a path or URL and a label in each row)")
+    words.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="WHAT=NAME",
+        help=f"the column that holds it, for each of {', '.join(WHATS)} (by the names that are usual)",
+    )
+    words.add_argument("--keep", metavar="COLUMNS", help="put these, or all others, as .json beside the picture")
+    add_table_words(words)
+
+
+def add_table_words(parser: argparse._ActionsContainer) -> None:
+    """Those that what was packed cannot tell: what belongs to a listing and lies elsewhere."""
+    parser.add_argument(
+        "--base", metavar="FOLDER", help="of a listing's paths, which must lie below it (the listing's own folder)"
+    )
+    parser.add_argument(
+        "--class-list", metavar="FILE", help="lines `wnid name`, or names alone, that number a table's classes from 0"
+    )
+
+
+def table_in(args: argparse.Namespace) -> Table:
+    """As the words say. Raises UsageError."""
+    return table_of(args.column, args.keep, args.base, args.class_list)
