@@ -120,9 +120,8 @@ def opened(archive: Archive) -> Any:
     except Exception as error:
         if isinstance(error, TarnError) or not is_of_arrow(error):
             raise
-        raise TarnError(
-            f"{archive.url} is no whole parquet ({' '.join(str(error).split())}): copy it again."
-        ) from error
+        why = " ".join(str(error).split())[:200]
+        raise TarnError(f"{archive.url} is no whole parquet ({why}): copy it again.") from error
 
 
 @contextmanager

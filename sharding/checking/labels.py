@@ -27,7 +27,8 @@ def check_labels(
     table: Table = PLAIN,
 ) -> Iterator[str]:
     """A sentence for each kind of difference. tasks, checked: of the split, in order; a shard that is not sound is
-    left out, it is told already. table: where that of a listing lies which the manifest does not tell. Raises TarnError for a source that cannot be read."""
+    left out, it is told already. table: where that of a listing lies which the manifest does not tell. Raises TarnError
+    for a source that cannot be read."""
     split = manifest.split(name)
     if split.indexed:
         raise UsageError(f"--source={source} is compared with what was packed of it: {root} holds indexed tars.")

@@ -72,10 +72,8 @@ def find_columns(there: Sequence[str], how: Table, where: str, guess: dict[str, 
     keep = [known(name, there, f"--keep={name}", where) for name in how.keep if name != ALL]
     if ALL in how.keep:
         keep += [name for name in there if name and name not in taken and name not in keep]
-    if (several is not None or label.strip().lower() in SEVERAL) and LABELS in keep and label != LABELS:
-        raise UsageError(
-            f"{where}: the .json's labels are those of {shown(label)}, so labels cannot be kept: rename it."
-        )
+    if LABELS in keep:
+        raise UsageError(f"{where}: labels in the .json are class numbers, so no column {LABELS} is kept: rename it.")
     is_several = several is not None or (how.column(LABEL) is None and label.strip().lower() in SEVERAL)
     return Columns(picture, label, is_several, split, key, tuple(keep))
 

@@ -43,7 +43,8 @@ class Sight:
 
 
 def read_source(given: str | os.PathLike[str], split: str, kind: str = "auto", how: Table = PLAIN) -> Source:
-    """split: train, val or all; how: of a table, see table.py. Raises TarnError where the source, or the split asked for, is not there or is empty."""
+    """split: train, val or all; how: of a table, see table.py. Raises TarnError where the source, or the split asked
+    for, is not there or is empty."""
     return read_splits(look_at(given, kind, how), split)
 
 
@@ -68,7 +69,8 @@ def read_splits(seen: Sight, split: str) -> Source:
 
 
 def look_at(given: str | os.PathLike[str], kind: str = "auto", how: Table = PLAIN) -> Sight:
-    """kind: what it is, auto to see for oneself; how: of a table, see table.py. Raises UsageError for what is no source, or not of that kind."""
+    """kind: what it is, auto to see for oneself; how: of a table, see table.py. Raises UsageError for what is no
+    source, or not of that kind."""
     if kind not in KINDS:
         raise UsageError(f"--source={kind} is unknown: choose one of {', '.join(KINDS)}.")
     path = storage.local_path(given)

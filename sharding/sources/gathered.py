@@ -24,9 +24,9 @@ class Gathered:
 
     names: list[str] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
-    sizes: array[int] = field(default_factory=lambda: array("q"))
-    codes: array[int] = field(default_factory=lambda: array("i"))
-    numbers: array[int] = field(default_factory=lambda: array("q"))
+    sizes: "array[int]" = field(default_factory=lambda: array("q"))
+    codes: "array[int]" = field(default_factory=lambda: array("i"))
+    numbers: "array[int]" = field(default_factory=lambda: array("q"))
     several: dict[int, tuple[int, ...]] = field(default_factory=dict)
     fields: dict[int, str] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)

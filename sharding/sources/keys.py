@@ -39,7 +39,8 @@ def keys_of_paths(paths: Sequence[str], others: Callable[[int], str]) -> list[st
     times = Counter(stems)
     if len(times) == len(stems):
         return unique_keys(stems)
-    above = os.path.commonprefix([path[: path.rfind("/") + 1] for path in paths]).rfind("/") + 1
+    folders = [path[: path.rfind("/") + 1] for path in paths]
+    above = os.path.commonprefix(folders).rfind("/") + 1  # noqa: RUF071  cut at a slash; URLs are among them
     texts = [text if times[text] == 1 else stem(path)[above:] for text, path in zip(stems, paths, strict=True)]
     for again in (paths.__getitem__, others):
         times = Counter(texts)

@@ -56,9 +56,7 @@ def head_of(url: str, how: Table) -> Head:
     leaves = {file.schema.column(number).path: number for number in range(len(file.schema))}
     leaf = next((it for it in (f"{columns.picture}.bytes", columns.picture) if it in leaves), None)
     if leaf is None or file.schema.column(leaves[leaf]).physical_type != "BYTE_ARRAY":
-        raise UsageError(
-            f"{url}: its column {columns.picture} holds no pictures' bytes: say which by --column picture=."
-        )
+        raise UsageError(f"{url}: its column {columns.picture} holds no bytes of pictures: give --column picture=NAME.")
     groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
     sizes = (it.column(leaves[leaf]).total_uncompressed_size // max(1, it.num_rows) for it in groups)
     path = f"{columns.picture}.path"
@@ -85,10 +83,9 @@ def features_of(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
 def guess_of(schema: Any, features: Mapping[str, Any]) -> dict[str, str]:
     """The column of pictures and of labels, where there is just one that its type shows to be that."""
     kinds = {name: it.get("_type") if isinstance(it, dict) else None for name, it in features.items()}
+    structs = [field for field in schema if str(field.type).startswith("struct")]
     there = [name for name in schema.names if kinds.get(name) == "Image"] or [
-        field.name
-        for field in schema
-        if str(field.type).startswith("struct") and field.type.get_field_index("bytes") >= 0
+        field.name for field in structs if field.type.get_field_index("bytes") >= 0
     ]
     labels = [name for name in schema.names if kinds.get(name) == "ClassLabel"]
     return {what: names[0] for what, names in ((PICTURE, there), (LABEL, labels)) if len(names) == 1}
@@ -97,8 +94,9 @@ def guess_of(schema: Any, features: Mapping[str, Any]) -> dict[str, str]:
 def names_in(feature: Any) -> tuple[str, ...] | None:
     """Of a ClassLabel."""
     told = feature.get("names") if isinstance(feature, dict) else None
-    good = isinstance(told, list) and bool(told) and all(isinstance(name, str) and name.isprintable() for name in told)
-    return tuple(told) if good else None
+    if not isinstance(told, list) or not told:
+        return None
+    return tuple(told) if all(isinstance(name, str) and name.isprintable() for name in told) else None
 
 
 def read_parquet(files: Mapping[str, str | None], wanted: tuple[str, ...], how: Table, where: str) -> Source:

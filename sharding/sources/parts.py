@@ -14,6 +14,7 @@ from tarn.sharding.sources.splitting import split_in_cell, unnamed
 from tarn.sharding.sources.table import Table
 from tarn.sharding.sources.tree import PassedOver
 
+Classes = tuple[ClassInfo, ...]
 FILES = 2**40  # more than a file has rows
 
 
@@ -51,9 +52,7 @@ class Parts:
         file, row = divmod(number, FILES)
         return f"{shown(what)} in {self.unit} {row} of {self.files[file].rpartition('/')[2]}"
 
-    def source(
-        self, kind: str, where: str, renamed: Callable[[tuple[ClassInfo, ...]], tuple[ClassInfo, ...]]
-    ) -> Source:
+    def source(self, kind: str, where: str, renamed: Callable[[Classes], Classes]) -> Source:
         """renamed: gives classes better names. Raises TarnError that counts and names what does not fit together."""
         passed, splits, gone = PassedOver(), {}, 0
         parts = self.settled(passed)
@@ -79,5 +78,5 @@ class Parts:
         return found
 
 
-def class_list(how: Table) -> tuple[ClassInfo, ...] | None:
+def class_list(how: Table) -> Classes | None:
     return read_classes(Path(how.class_list).expanduser(), "--class-list") if how.class_list is not None else None

@@ -56,9 +56,8 @@ def see_folder(root: Folder, kind: str, how: Table) -> tuple[str, Read] | None:
 
 def has_classes(root: Folder) -> bool:
     splits = [entry.name for entry in root.entries() if entry.is_folder and split_called(entry.name)]
-    return any(
-        entry.is_folder and not is_hidden(entry.name) for name in splits for entry in root.folder(name).entries()
-    )
+    inner = (entry for name in splits for entry in root.folder(name).entries())
+    return any(entry.is_folder and not is_hidden(entry.name) for entry in inner)
 
 
 def files_in(folder: Folder, is_one: Callable[[str], bool], depth: int, above: str = "") -> list[str]:
@@ -85,9 +84,7 @@ def of_splits(root: Folder, names: list[str], kind: str, unasked: bool, passed: 
     elif kind == "listing" and (unasked or len(told) > 1):
         if unasked:
             return {}
-        raise UsageError(
-            f"{root} holds {', '.join(sorted(told)[:5])}, called like no split: give one of them, or rename."
-        )
+        raise UsageError(f"{root} holds {', '.join(sorted(told)[:5])}, called like no split: give one of them.")
     return {f"{str(root).rstrip('/')}/{name}": split for name, split in told.items()}
 
 
