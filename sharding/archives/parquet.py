@@ -4,6 +4,7 @@ A picture cannot be read alone: a row group (of the Hugging Face hub's copies of
 11 MB) is compressed as a whole. Whoever wants several reads them together (see `rows_of`).
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,10 +22,12 @@ MISSING = "a parquet is read by pyarrow, which is not here: install it by uv pip
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The pictures of a parquet. leaf: `image.bytes`, or the name of a column of bytes."""
+    """The pictures of a parquet. leaf: `image.bytes`, or the name of a column of bytes; starts: the first row of each
+    row group."""
 
     archive: Archive
     leaf: str
+    starts: tuple[int, ...]
 
     def rows_of(self, file: Any, group: int, rows: Sequence[int]) -> Iterator[tuple[int, bytes | None]]:
         """Pictures of a row group by their rows in it, in the order of the file, a few in memory at a time. file:
@@ -45,12 +48,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A place, see sources/place.py. group, row: of the file, and of the group; number: of the row in the file. ending:
-    of the name that the parquet tells."""
+    """A place, see sources/place.py. number: of the row in the file, from 0; ending: of the name that the parquet
+    tells."""
 
     column: Column
-    group: int
-    row: int
     number: int
     ending: str
 
@@ -65,6 +66,15 @@ class Row:
     def block(self) -> tuple[tuple[str, int], int]:
         """What is read together, and where it lies in it."""
         return (self.column.archive.url, self.group), self.row
+
+    @property
+    def group(self) -> int:
+        return bisect_right(self.column.starts, self.number) - 1
+
+    @property
+    def row(self) -> int:
+        """In its group."""
+        return self.number - self.column.starts[self.group]
 
     def read(self) -> bytes:
         """Raises DamagedMemberError where it holds no bytes, TarnError."""

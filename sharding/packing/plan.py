@@ -1,6 +1,7 @@
 """Which picture goes into which shard: a pure function of (pictures, shard size, seed)."""
 
 import hashlib
+from array import array
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -48,13 +49,14 @@ def filled(pictures: Sequence[Picture], order: Sequence[int], shard_size: int) -
 
 def by_blocks(pictures: Sequence[Picture], rank: Sequence[int]) -> list[int]:
     """A block stands where its first picture would; inside, its pictures stand as they lie."""
-    blocks: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    rows, blocks = array("q"), dict[tuple[str, int], list[int]]()
     for index, picture in enumerate(pictures):
         block, row = block_of(picture.place) or ((picture.key, -1), 0)
-        blocks.setdefault(block, []).append((row, index))
-    rows = [sorted(block) for block in blocks.values()]
-    rows.sort(key=lambda block: rank[block[0][1]])
-    return [index for block in rows for _, index in block]
+        blocks.setdefault(block, []).append(index)
+        rows.append(row)
+    for indexes in blocks.values():
+        indexes.sort(key=rows.__getitem__)
+    return [index for block in sorted(blocks.values(), key=lambda its: rank[its[0]]) for index in block]
 
 
 def tar_bytes(picture: Picture) -> int:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import PurePosixPath
 from sys import intern
 from typing import Any
@@ -127,18 +128,19 @@ class Reading:
 
     def take(self, first: int, head: Head, table: Any, split: str | None) -> None:
         self.compare(first, head)
-        columns, rows, picture = head.columns, self.rows(head, table), Column(head.archive, head.leaf)
-        for number, (group, row, (path, cell, its, key, *kept)) in enumerate(rows):
+        columns, rows = head.columns, self.rows(head, table)
+        picture = Column(head.archive, head.leaf, tuple(accumulate(head.rows[:-1], initial=0)))
+        for number, (group, (path, cell, its, key, *kept)) in enumerate(rows):
             of = self.parts.of_row(first + number, its, columns.split is not None, split)
             if of is None:
                 continue
             codes, several = codes_of(self.parts.labels, cell, columns.several)
             of[1].codes.update(codes)
+            self.note(codes[0], path)
             if not needs(of[0], self.parts.wanted):
                 continue
             name = path or f"{PurePosixPath(head.archive.url).stem}-{number:07d}"
-            place = Row(picture, group, row, number, intern(os.path.splitext(name)[1]))  # noqa: PTH122  of a million
-            self.note(codes[0], name)
+            place = Row(picture, number, intern(os.path.splitext(name)[1]))  # noqa: PTH122  of a million
             try:
                 fields = inside(dict(zip(columns.keep, kept, strict=True))) if kept else ""
             except (ValueError, TypeError):
@@ -155,28 +157,31 @@ class Reading:
         elif not self.listed and told != self.parts.labels.told:
             self.parts.problems.add("files that number other classes than the first", head.archive.url)
 
-    def rows(self, head: Head, table: Any) -> Iterator[tuple[int, int, list[Any]]]:
-        """Row group, place in it, and the cells of path, label, split, key and what is kept."""
+    def rows(self, head: Head, table: Any) -> Iterator[tuple[int, list[Any]]]:
+        """Row group, and the cells of path, label, split, key and what is kept."""
         names = head.columns.names[1:]
-        places = ((group, row) for group, count in enumerate(head.rows) for row in range(count))
+        groups = (group for group, count in enumerate(head.rows) for _ in range(count))
         for batch in table.to_batches(ROWS):
             paths = batch.column(head.columns.picture).field("path").to_pylist() if head.path else [None] * len(batch)
             cells = [batch.column(name).to_pylist() if name else [None] * len(batch) for name in names]
             for path, *others in zip(paths, *cells, strict=True):
-                yield *next(places), [path, *others]
+                yield next(groups), [path, *others]
 
-    def note(self, code: int, name: str) -> None:
-        """The wnid that a name holds, as those of the hub's ImageNet do: its classes are told by names alone."""
-        if self.parts.labels.told is not None and not self.listed and code >= 0:
-            match = IN_NAME.search(name)
-            self.wnids.setdefault(code, set()).add(match[0] if match else "")
+    def note(self, code: int, name: str | None) -> None:
+        """The wnid that a name holds, as those of the hub's ImageNet do: its classes are told by names alone. Of all
+        splits, so that classes are called the same whichever of them is asked for."""
+        if self.listed or self.parts.labels.told is None:
+            return
+        if (match := IN_NAME.search(name or "")) is not None:
+            self.wnids.setdefault(code, set()).add(match[0])
 
     def renamed(self, classes: Classes) -> Classes:
-        """By the wnids in the names of pictures, where all of a class tell the same and no other class does."""
-        told = {self.parts.labels.texts[code]: its for code, its in self.wnids.items()}
-        found = [told.get(str(number), {""}) for number in range(len(classes))]
-        wnids = [next(iter(its)) for its in found]
-        if self.listed or not all(len(its) == 1 for its in found) or "" in wnids or len(set(wnids)) < len(wnids):
+        """By the wnids in the names of pictures, where all of a class that tell one tell the same, and no other
+        class does."""
+        told = {self.parts.labels.texts[code]: its for code, its in self.wnids.items() if code >= 0}
+        found = [told.get(str(number), set()) for number in range(len(classes))]
+        wnids = [wnid for its in found if len(its) == 1 for wnid in its]
+        if self.listed or len(set(wnids)) != len(classes):
             return classes
         return tuple(ClassInfo(wnid, info.name) for wnid, info in zip(wnids, classes, strict=True))
 

@@ -101,4 +101,5 @@ def see(kind: str, where: str, files: Files, how: Table, passed: PassedOver) -> 
         found.passed.take(passed)
         return found
 
-    return f"{what}{f' ({len(files):,} files)' * (len(files) > 1)}, {columns}", read_all
+    count = f"{len(files):,} files, " if len(files) > 1 else ""
+    return f"{what} ({count}{columns})", read_all
