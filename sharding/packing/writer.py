@@ -115,7 +115,7 @@ def read_picture(picture: Picture, read: Callable[[], bytes], how: Preparation) 
 
 def sample_pieces(picture: Picture, data: bytes) -> tuple[list[bytes], list[bytes]]:
     """Of the tar: what holds the label, and the .json where there is one, and what holds the picture behind them."""
-    kind = ending(data, ending_of(picture.place))
+    kind = ending(data, ending_of(picture.place) or ".bin")
     label = entry(f"{picture.key}.cls", str(picture.label).encode())
     if picture.beside is not None:
         label += entry(f"{picture.key}.json", picture.beside.json())

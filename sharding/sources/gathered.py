@@ -12,6 +12,7 @@ from tarn.sharding.sources.labels import Cell, Labels
 from tarn.sharding.sources.place import Place
 
 NO_LABEL = "rows whose label is missing, or neither a number nor a word"
+FILES = 2**40  # more than a file has rows; a row's number is its own and its file's times so many
 SAME = "keys that come again"
 UNKNOWN = "labels that are no class"
 
@@ -19,7 +20,8 @@ UNKNOWN = "labels that are no class"
 @dataclass(slots=True)
 class Gathered:
     """names: of the pictures, as paths, which give the keys, unless keys are told; codes: of labels, see labels.py, the
-    first of each row; numbers: of rows, by which `at` names them; several: codes by row, of those with a list; fields:
+    first of each row; numbers: of rows, by which `at` names them; several: codes by row, of those with a list, and
+    where there are such, each picture's labels are kept; fields:
     JSON text by row."""
 
     names: list[str] = field(default_factory=list)
@@ -63,7 +65,7 @@ class Gathered:
         wrong: Problems,
     ) -> tuple[Picture, ...]:
         """By key. classes: the number of each code's class, -1 where it has none. at: says where a row stands."""
-        keys = self.told_keys(at, wrong) if self.keys else keys_of_paths(self.names, lambda row: str(self.places[row]))
+        keys = self.told_keys(at, wrong) if self.keys else keys_of_paths(self.names, self.place_of)
         pictures = []
         for row, key in enumerate(keys):
             codes = self.several.get(row, (self.codes[row],))
@@ -73,14 +75,19 @@ class Gathered:
                     text = labels.texts[code] if code >= 0 else self.names[row].rpartition("/")[2]
                     wrong.add(UNKNOWN if code >= 0 else NO_LABEL, at(self.numbers[row], text))
             beside = None
-            if row in self.several or row in self.fields:
-                beside = Beside(tuple(found) if row in self.several else None, self.fields.get(row, ""))
+            if self.several or row in self.fields:
+                beside = Beside(tuple(found) if self.several else None, self.fields.get(row, ""))
             pictures.append(Picture(key, self.places[row], found[0], self.sizes[row], beside))
         pictures.sort(key=lambda picture: picture.key)
         for one, other in pairwise(pictures):
             if one.key == other.key and not self.keys:
                 wrong.add(SAME, f"{one.place} and {other.place}")
         return tuple(pictures)
+
+    def place_of(self, row: int) -> str:
+        """Which file, and where in it."""
+        file, number = divmod(self.numbers[row], FILES)
+        return f"{file}-{number}"
 
     def told_keys(self, at: Callable[[int, str], str], wrong: Problems) -> list[str]:
         seen = set[str]()

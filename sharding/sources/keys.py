@@ -33,8 +33,8 @@ def unique_keys(texts: list[str]) -> list[str]:
 
 def keys_of_paths(paths: Sequence[str], others: Callable[[int], str]) -> list[str]:
     """Keys of files that lie anywhere: their names without endings, as in ImageNet's tree, where those are unique; else
-    with the folders below the one that holds all, and with the ending where that is not enough. others: a name of
-    each that no other has, for paths that are told again."""
+    with the folders below the one that holds all, and with the ending where that is not enough. others: what tells a
+    path apart that comes again. Where the whole lies makes no difference."""
     stems = [stem(path.rpartition("/")[2]) for path in paths]
     times = Counter(stems)
     if len(times) == len(stems):
@@ -42,9 +42,12 @@ def keys_of_paths(paths: Sequence[str], others: Callable[[int], str]) -> list[st
     folders = [path[: path.rfind("/") + 1] for path in paths]
     above = os.path.commonprefix(folders).rfind("/") + 1  # noqa: RUF071  cut at a slash; URLs are among them
     texts = [text if times[text] == 1 else stem(path)[above:] for text, path in zip(stems, paths, strict=True)]
-    for again in (paths.__getitem__, others):
+    for ending in ("", "", *"#" * (len(set(paths)) < len(paths))):
         times = Counter(texts)
-        texts = [text if times[text] == 1 else again(number) for number, text in enumerate(texts)]
+        texts = [
+            text if times[text] == 1 else path[above:] + (ending and f"{ending}{others(number)}")
+            for number, (text, path) in enumerate(zip(texts, paths, strict=True))
+        ]
     return unique_keys(texts)
 
 

@@ -21,6 +21,7 @@ class Labels:
 
     def __init__(self, told: Sequence[ClassInfo] | None) -> None:
         self.told, self.codes, self.texts = told, dict[Any, int](), list[str]()
+        self.mixed = False  # whether some are numbers and others are not, where no list says what is right
 
     def code(self, cell: Cell) -> int:
         """-1 for what is no label: nothing, an object, a text of several lines or without end."""
@@ -46,13 +47,16 @@ class Labels:
         Numbers count the list's lines, else they are as they are. Wnids are numbered in their sorted order, as in a
         tree; names as the list has them, else sorted.
         """
-        numeric = all(map(NUMBER.fullmatch, self.texts))
+        numbers = [NUMBER.fullmatch(text) is not None for text in self.texts]
+        numeric = all(numbers)
         if self.told is not None:
             return self.of_list(self.told, numeric)
         if not numeric:
-            names = sorted(text for code, text in enumerate(self.texts) if code in judge)
-            numbers = {name: number for number, name in enumerate(names)}
-            return tuple(ClassInfo(name, name) for name in names), [numbers.get(text, -1) for text in self.texts]
+            wrong = sum(numbers) > len(numbers) / 2  # numbers and names: the rarer kind is the mistake
+            self.mixed = any(numbers)
+            names = sorted(it for code, it in enumerate(self.texts) if code in judge and numbers[code] == wrong)
+            places = {name: number for number, name in enumerate(names)}
+            return tuple(ClassInfo(name, name) for name in names), [places.get(text, -1) for text in self.texts]
         found = [number_of(text, MOST_CLASSES) for text in self.texts]
         count = max((number for code, number in enumerate(found) if code in judge), default=-1) + 1
         classes = tuple(ClassInfo(str(number), str(number)) for number in range(count))

@@ -11,8 +11,8 @@ from tarn.sharding.sources import Source
 from tarn.sharding.sources.address import Address, path_of, sizes_of
 from tarn.sharding.sources.beside import inside
 from tarn.sharding.sources.columns import Columns, find_columns
-from tarn.sharding.sources.gathered import codes_of
-from tarn.sharding.sources.parts import FILES, Part, Parts
+from tarn.sharding.sources.gathered import FILES, codes_of
+from tarn.sharding.sources.parts import Part, Parts
 from tarn.sharding.sources.place import File
 from tarn.sharding.sources.rows import Row, Rows
 from tarn.sharding.sources.splitting import needs

@@ -24,8 +24,8 @@ from tarn.sharding.progress import progress_bar
 from tarn.sharding.sources import Source
 from tarn.sharding.sources.beside import inside
 from tarn.sharding.sources.columns import Columns, find_columns
-from tarn.sharding.sources.gathered import codes_of
-from tarn.sharding.sources.parts import FILES, Classes, Parts
+from tarn.sharding.sources.gathered import FILES, codes_of
+from tarn.sharding.sources.parts import Classes, Parts
 from tarn.sharding.sources.splitting import needs
 from tarn.sharding.sources.table import LABEL, PICTURE, Table
 

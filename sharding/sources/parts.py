@@ -8,14 +8,13 @@ from tarn.sharding.foreign.headers import shown
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources import Problems, Source
 from tarn.sharding.sources.class_list import read_classes
-from tarn.sharding.sources.gathered import Gathered
+from tarn.sharding.sources.gathered import FILES, Gathered
 from tarn.sharding.sources.labels import Labels
 from tarn.sharding.sources.splitting import split_in_cell, unnamed
 from tarn.sharding.sources.table import Table
 from tarn.sharding.sources.tree import PassedOver
 
 Classes = tuple[ClassInfo, ...]
-FILES = 2**40  # more than a file has rows
 
 
 @dataclass(slots=True)
@@ -64,6 +63,8 @@ class Parts:
                 passed.take(part.passed)
                 self.problems.take(part.problems)
                 splits[name] = part.gathered.pictures(self.labels, numbers, self.at, self.problems)
+        if self.labels.mixed:
+            self.problems.advise("let labels be all numbers or all names, or name the classes by --class-list")
         self.problems.raise_if_any(where)
         return Source(kind, renamed(classes), splits, passed, self.how.packed(gone))
 
