@@ -43,8 +43,8 @@ class Address:
         try:
             return storage.read_bytes(self.url)
         except RemoteError as error:
-            if error.final:
-                raise DamagedMemberError(self.url, cause(error.__cause__ or error)) from error
+            if error.missing:
+                raise DamagedMemberError(self.url, "it is not there any more") from error
             raise
 
 

@@ -239,7 +239,7 @@ def test_a_url_that_goes_while_it_is_packed_is_a_damaged_picture(home: Path, tmp
         rows = [{"url": f"{web.url}/train{number}.jpg", "label": 0} for number in range(3)]
         [*found] = read_source(write_csv(tmp_path / "x.csv", rows), "all").splits["train"]
         (home / "train1.jpg").unlink()
-        with pytest.raises(TarnError, match=r"train1\.jpg: it is not there"):
+        with pytest.raises(TarnError, match=r"train1\.jpg: it is not there any more"):
             found[1].place.read()
 
 
