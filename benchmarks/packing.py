@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.data import jpegs_below
 from benchmarks.machine import describe, memory, tree
-from benchmarks.pack import linked
+from benchmarks.pack import copied
 from benchmarks.report import Bar, keep, show
 from tarn.sharding.sizes import parse_size
 
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--shard-size", default="100MB")
     parser.add_argument("--json", type=Path, default=Path("build/bench/packing.json"), metavar="FILE")
     args = parser.parse_args()
-    source, _ = linked(jpegs_below(args.source.resolve()), args.pictures)
+    source, *_ = copied(jpegs_below(args.source.resolve()), args.pictures)
     with tempfile.TemporaryDirectory() as scratch:
         command = [sys.executable, "-m", "tarn.sharding", "pack", str(source.absolute()), args.out, "--split=train"]
         command += [f"--workers={args.workers}", f"--shard-size={args.shard_size}", "--overwrite"]

@@ -97,10 +97,10 @@ def kernel() -> ctypes.CDLL:
     return library
 
 
-def address(data: Bytes) -> int:
-    """Of the first byte. The caller keeps data alive."""
+def address(data: Bytes) -> int | bytes:
+    """Of the first byte, as C functions take it. The caller keeps data alive."""
     if isinstance(data, bytes):
-        return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
+        return data
     import numpy as np
 
     return int(np.frombuffer(data, np.uint8).ctypes.data)

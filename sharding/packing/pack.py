@@ -59,16 +59,17 @@ from tarn.sharding.sources.find import look_at, read_splits
 from tarn.sharding.sources.selection import Selection, selected
 from tarn.sharding.sources.table import Table
 
+PAYS = 8  # shards of pictures that are kept as they are, in whose time a process is started
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackConfig:
     """split: train, val or all. shard_size: bytes of the pictures as they are at the source.
 
-    workers: processes; None: as many as there are cores, one where pictures are kept as they are, for the disk and the
-    checksums then take the time. bad: what to do about unreadable pictures, fail as a whole or skip them. prune: remove
-    earlier packings also where it cannot be known whether somebody still reads them. source: what it is, see
-    sources/find.py. expect: how much it holds, see sources/counts.py. selection: the part that is packed.
-    table: of parquet and listings, how they are read.
+    workers: processes; None: as many as there are cores, or as pay where pictures are kept as they are. bad: what to do
+    about unreadable pictures, fail as a whole or skip them. prune: remove earlier packings also where it cannot be
+    known whether somebody still reads them. source: what it is, see sources/find.py. expect: how much it holds, see
+    sources/counts.py. selection: the part that is packed. table: of parquet and listings, how they are read.
     """
 
     split: str = "all"
@@ -91,10 +92,11 @@ class PackConfig:
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers={self.workers} must be at least 1.")
 
-    @property
-    def processes(self) -> int:
+    def processes(self, shards: int) -> int:
+        """For so many shards to make."""
         keeps = not (self.preparation.tile or self.preparation.encodes or self.preparation.normalise)
-        return self.workers or (1 if keeps else available_cores())
+        most = self.workers or available_cores()
+        return most if self.workers or not keeps else min(most, max(1, shards // PAYS))
 
 
 def pack(
@@ -195,7 +197,7 @@ def make(
                 tell(f"going on with an unfinished packing: {Progress(len(kept), len(tasks))}, and kept")
             with Journal(root, marks, kept) as journal:
                 rest = [task for task in tasks if task.name not in kept]
-                write_all(rest, Target.at(root), config.processes, journal.add)
+                write_all(rest, Target.at(root), config.processes(len(rest)), journal.add)
             written = journal.written
             refuse_damaged([written[task.name] for task in tasks], config.bad == "skip", source)
             splits = {name: split_of(root, name, split, written, source) for name, split in plan.splits.items()}

@@ -46,7 +46,10 @@ class DiskFolder:
         """Device and inode, the real path where a file system has none."""
         return identity(self.path)
 
-    def around(self) -> set[Identity]:
+    def around(self, home: set[Identity] | None = None) -> set[Identity]:
+        if home is not None and not self.path.is_symlink():
+            here = self.identity()
+            return home if here is None else {*home, here}
         paths = (self.path, *self.path.absolute().parents, *self.path.resolve().parents)
         return {found for path in paths if (found := identity(path))}
 

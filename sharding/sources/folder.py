@@ -76,8 +76,9 @@ def read_split(
         problems.add("class folders unknown to train", f"{home}/{name}")
     pass_over_loose(home, problems, passed)
     found: list[tuple[Found, int]] = []
+    above = home.around()
     for name, label in labels.items():
-        pictures = pictures_below(home, name, passed) if name in there else []
+        pictures = pictures_below(home, name, passed, above) if name in there else []
         if not pictures and complete:
             problems.add("classes without pictures", f"{home}/{name}")
         found += [(picture, label) for picture in pictures]

@@ -25,13 +25,13 @@ def read_train(
 ) -> tuple[Picture, ...]:
     """Folders called by their wnids. labels: of all wnids, as the file of that name tells."""
     found: list[tuple[Found, int]] = []
-    folders = folders_in(home, passed)
+    folders, above = folders_in(home, passed), home.around()
     pass_over_loose(home, problems, passed)
     for wnid in folders:
         if wnid not in labels:
             problems.add(f"wnids unknown to {file}", str(home.folder(wnid)))
             continue
-        pictures = pictures_below(home, wnid, passed)
+        pictures = pictures_below(home, wnid, passed, above)
         if not pictures:
             problems.add("class folders without pictures", str(home.folder(wnid)))
         found += [(picture, labels[wnid]) for picture in pictures]

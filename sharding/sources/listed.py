@@ -68,7 +68,7 @@ class ListedFolder:
     def identity(self) -> Identity:
         return self.title
 
-    def around(self) -> set[Identity]:
+    def around(self, home: set[Identity] | None = None) -> set[Identity]:
         return {self.title}
 
     def is_read_in(self, home: Folder) -> bool:

@@ -71,8 +71,9 @@ class Folder(Protocol):
         """The same whatever way leads to it."""
         ...
 
-    def around(self) -> set[Identity]:
-        """Identities of the folder and of all that hold it, by whatever way."""
+    def around(self, home: set[Identity] | None = None) -> set[Identity]:
+        """Identities of the folder and of all that hold it, by whatever way. home: the same of the folder above, where
+        it is known, for who asks for a thousand classes."""
         ...
 
     def is_read_in(self, home: "Folder") -> bool:
@@ -132,11 +133,11 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in SYSTEM
 
 
-def pictures_below(home: Folder, name: str, passed: PassedOver) -> list[Found]:
-    """Every file with a picture's ending in a folder of a split's home ("": in all of it), in subfolders too. Raises
-    TarnError naming a folder that cannot be listed."""
+def pictures_below(home: Folder, name: str, passed: PassedOver, above: set[Identity] | None = None) -> list[Found]:
+    """Every file with a picture's ending in a folder of a split's home ("": in all of it), in subfolders too. above:
+    home.around(), where it is known. Raises TarnError naming a folder that cannot be listed."""
     folder = home.folder(name) if name else home
-    around = folder.around()
+    around = folder.around(above)
     return list(walk(folder, name, set(around), around, passed, home))
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -31,18 +30,9 @@ def source(tmp_path: Path) -> Path:
     return picture_tree(tmp_path / "source")
 
 
-@pytest.fixture
-def store() -> Iterator[str]:
-    url = "memory://resumed"
-    yield url
-    files = fsspec.filesystem("memory")
-    if files.exists(url):
-        files.rm(url, recursive=True)
-
-
 def in_memory(url: str) -> dict[str, bytes]:
     files = fsspec.filesystem("memory")
-    return {name.partition("resumed/")[2]: files.cat_file(name) for name in files.find(url)}
+    return {name.partition("packed/")[2]: files.cat_file(name) for name in files.find(url)}
 
 
 def test_where_a_store_tells_no_version_the_digest_decides(

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -27,15 +26,6 @@ CONFIG = PackConfig(shard_size=10_000)
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     return picture_tree(tmp_path / "source")
-
-
-@pytest.fixture
-def store() -> Iterator[str]:
-    url = "memory://packers"
-    yield url
-    files = fsspec.filesystem("memory")
-    if files.exists(url):
-        files.rm(url, recursive=True)
 
 
 def test_the_second_packer_is_refused_until_the_first_one_is_dead(source: Path, tmp_path: Path) -> None:
@@ -79,7 +69,7 @@ def test_in_a_store_whoever_finds_another_mark_withdraws(source: Path, store: st
     files = fsspec.filesystem("memory")
     files.pipe_file(f"{store}/elsewhere-77-0123456789ab.packing", b"")
     with pytest.raises(
-        TarnError, match=r"by process 77 on elsewhere: .*if that one is dead, remove memory://packers/els"
+        TarnError, match=r"by process 77 on elsewhere: .*if that one is dead, remove memory://packed/els"
     ):
         pack(source, store, CONFIG)
     assert len(files.find(store)) == 1
@@ -108,7 +98,7 @@ def test_in_a_store_the_earlier_packing_stays_until_the_next_one_or_until_it_is_
     third = read_manifest_of(source, store, 2)
     assert not any(files.exists(f"{store}/{name}") for name in first)
     pack(source, store, PackConfig(shard_size=10_000, seed=2, prune=True))
-    assert {name.split("packers/")[1] for name in files.find(store) if name.endswith(".tar")} == third
+    assert {name.split("packed/")[1] for name in files.find(store) if name.endswith(".tar")} == third
 
 
 def read_manifest_of(source: Path, store: str, seed: int) -> set[str]:

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from support.loaders import shard_loader
+from support.processes import end_within
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.training.streaming import Batch, PictureConfig, ShardLoader
@@ -286,17 +287,7 @@ def test_nothing_is_left_of_a_script_that_is_ended(shards: Path, number: signal.
         process.send_signal(number)
     process.wait(30)
     process.stdout.close()
-    deadline = time.monotonic() + 10
-    while any(is_running(worker) for worker in workers) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not any(is_running(worker) for worker in workers)
-
-
-def is_running(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    assert end_within(10, workers)
 
 
 def test_workers_need_no_torch() -> None:

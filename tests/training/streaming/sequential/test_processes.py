@@ -4,10 +4,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
+from support.processes import end_within
 from support.sequential_tars import loader, seen
 from tarn.sharding.errors import TarnError
 
@@ -65,14 +65,4 @@ def test_nothing_is_left_of_a_script_that_is_ended(tars: str, number: signal.Sig
     process.send_signal(number)
     process.wait(30)
     process.stdout.close()
-    deadline = time.monotonic() + 10
-    while any(is_running(worker) for worker in workers) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not any(is_running(worker) for worker in workers)
-
-
-def is_running(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    assert end_within(10, workers)
