@@ -26,7 +26,7 @@ from tarn.sharding.sources.table import Table
 from tarn.sharding.verify import VerifyConfig, verify
 
 WHOLE = PackConfig(shard_size=100_000_000)
-SMALL = PackConfig(shard_size=100_000)
+SMALL = PackConfig(shard_size=300_000)
 
 Made = Callable[[Path, Path], Path]
 
@@ -96,7 +96,7 @@ def test_several_shards_by_several_processes_hold_the_same_samples(name: str, pi
     assert samples_of(tmp_path / "1") == samples_of(tmp_path / "tree")
 
 
-@pytest.mark.parametrize("name", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("name", ["jsonl", "parquet"])
 def test_an_interrupted_packing_goes_on_to_the_same_bytes(
     name: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +113,7 @@ def test_an_interrupted_packing_goes_on_to_the_same_bytes(
     assert pack(given, tmp_path / "out", config)[1] == []
 
 
-@pytest.mark.parametrize("name", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("name", ["jsonl", "parquet"])
 def test_what_is_broken_is_made_anew_and_labels_are_compared(name: str, pictures: Path, tmp_path: Path) -> None:
     given, how = MADE[name](pictures, tmp_path), base_of(pictures, name)
     pack(given, tmp_path / "out", replace(SMALL, table=how))
