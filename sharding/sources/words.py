@@ -27,7 +27,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT=NAME",
         help=f"the column that holds it, for each of {', '.join(WHATS)} (by the names that are usual)",
     )
-    words.add_argument("--keep", metavar="COLUMNS", help="put these, or all others, as .json beside the picture")
+    words.add_argument("--keep", metavar="COLUMNS", help="put these (all: every other one) as .json beside the picture")
     add_table_words(words)
 
 
