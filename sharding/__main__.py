@@ -14,8 +14,8 @@ from tarn.sharding.packing.engines.words import add_words as add_engine_words
 from tarn.sharding.packing.engines.words import engine_of
 from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.sample import sample
+from tarn.sharding.sources.words import add_table_words, samples_of, table_in
 from tarn.sharding.sources.words import add_words as add_source_words
-from tarn.sharding.sources.words import samples_of
 from tarn.sharding.storage.told import told
 from tarn.sharding.storage.words import add_words, store_of
 
@@ -60,8 +60,12 @@ def build_parser() -> argparse.ArgumentParser:
     draw = commands.add_parser("sample", help="draw the sample dataset, laid out as the Kaggle ILSVRC download")
     sample.add_arguments(draw)
     draw.set_defaults(run=run_sample)
-    packing = commands.add_parser("pack", help="pack ImageNet as it is downloaded, an ImageFolder, or shards anew")
-    packing.add_argument("given", metavar="SRC", help="folder, zip, ILSVRC's tars, or shards; a path, URL or pattern")
+    packing = commands.add_parser(
+        "pack", help="pack ImageNet as it is downloaded, an ImageFolder, a table, or shards anew"
+    )
+    packing.add_argument(
+        "given", metavar="SRC", help="folder, zip, ILSVRC's tars, parquet, listing, or shards; a path, URL or pattern"
+    )
     packing.add_argument("root", metavar="OUT", help="folder or URL of the packed dataset")
     packing.add_argument("--split", choices=("train", "val", "all"), default="all")
     packing.add_argument("--shard-size", default="100MB", help="of a tar, such as 100MB or 64MiB (%(default)s)")
@@ -100,6 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
     mending.add_argument("--workers", type=int, help="processes (1)")
     mending.add_argument("--check", default="sample", help="as it was packed: all, sample or off (%(default)s)")
     add_engine_words(mending)
+    add_table_words(mending)
     add_words(mending)
     mending.set_defaults(run=run_repair)
     add_index(commands.add_parser("index", help="index tars that somebody else packed, to train from them in place"))
@@ -160,6 +165,7 @@ def run_pack(args: argparse.Namespace) -> int:
         selection=selection_of(args.classes, args.subset, args.limit),
         engine=engine_of(args),
         samples=samples_of(args),
+        table=table_in(args),
     )
     started = time.perf_counter()
     manifest, written = pack(args.given, args.root, config, print)
@@ -189,9 +195,11 @@ def run_pack(args: argparse.Namespace) -> int:
 
 def run_repair(args: argparse.Namespace) -> int:
     from tarn.sharding.packing.repair import repair
+    from tarn.sharding.sources.table import Table
 
     workers = args.workers or (None if args.engine == "ray" else 1)
-    made = repair(args.root, args.source, workers, args.check, engine_of(args))
+    table = Table(base=args.base, class_list=args.class_list)
+    made = repair(args.root, args.source, workers, args.check, engine_of(args), table)
     for name in made:
         print(f"made anew: {name}")
     print(f"{args.root}: {f'{len(made)} made anew' if made else 'sound, nothing was to be made'}")

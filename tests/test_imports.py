@@ -40,12 +40,13 @@ MAY_USE = {
     "sharding/showing": DISK
     | {"sharding/jpeg", "sharding/foreign", "sharding/packing", "sharding/looking", "sharding/interchange"},
     "sharding/statistics": DISK | {"sharding/foreign", "sharding/packing", "sharding/looking"},
-    "sharding/verify": DISK | {"sharding/foreign", "sharding/interchange", "sharding/checking"},
+    "sharding/verify": DISK | SOURCES | {"sharding/foreign", "sharding/interchange", "sharding/checking"},
     "sharding/stats": DISK | {"sharding/statistics"},
     "sharding/diff": DISK | {"sharding/looking"},
     "sharding/prune": DISK,
     "sharding/commands": DISK
-    | {"sharding/sources", "sharding/looking", "sharding/interchange", "sharding/showing", "sharding/statistics"}
+    | SOURCES
+    | {"sharding/sources/words", "sharding/looking", "sharding/interchange", "sharding/showing", "sharding/statistics"}
     | {"sharding/verify", "sharding/diff", "sharding/prune"},
     "sharding/__main__": DISK
     | SOURCES

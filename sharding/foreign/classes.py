@@ -3,44 +3,19 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from pathlib import Path
 
 import numpy as np
 
 from tarn.sharding.archives.headers import shown
-from tarn.sharding.errors import UsageError
 from tarn.sharding.foreign.labels import CONFLICT, WNID, ClassName, Label, Names
 from tarn.sharding.foreign.samples import Samples
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources import Problems
+from tarn.sharding.sources.class_list import classes_called
 
 MOST_CLASSES = 1_000_000
 CLASSES = "--classes"  # by which `index` is given a list
 Tars = Mapping[str, Samples]  # by the tar's name
-
-
-def read_classes(path: Path, word: str = CLASSES) -> tuple[ClassInfo, ...]:
-    """Lines of `wnid name, other name`, in their order, or of names alone. word: by which the file was given. Raises
-    UsageError naming lines twice there.
-
-    Where some line begins with a wnid, the first word is the class's own. Else a line is a name as a whole, for of
-    "great white shark" "great" is none; an own word may then be told by a tab behind it.
-    """
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{word}={path} cannot be read ({error}): give a file of lines `wnid name`.") from error
-    separator = " " if any(WNID.fullmatch(line.strip().partition(" ")[0]) for line in lines) else "\t"
-    infos: dict[str, ClassInfo] = {}
-    for number, line in enumerate(lines, 1):
-        wnid, _, name = line.strip().partition(separator)
-        if wnid in infos:
-            raise UsageError(f"{word}={path} lists {wnid} again in line {number}: give each class one line.")
-        if wnid:
-            infos[wnid] = ClassInfo(wnid, name.strip() or wnid)
-    if not infos:
-        raise UsageError(f"{word}={path} is empty: give a file of lines `wnid name`.")
-    return tuple(infos.values())
 
 
 def classes_of(
@@ -90,15 +65,6 @@ def look_up(
         }
         complain(problems, "labels that name several classes", tars, lambda label: label in several, told)
         problems.advise(f"label those samples by wnid or number, or make the names in {word} differ")
-
-
-def classes_called(classes: Sequence[ClassInfo]) -> dict[str, list[int]]:
-    """Numbers of the classes that have a name: as own word, as the whole name, or as one of those between commas."""
-    called: dict[str, list[int]] = {}
-    for number, info in enumerate(classes):
-        for name in {info.wnid, info.name, *map(str.strip, info.name.split(","))} - {""}:
-            called.setdefault(name, []).append(number)
-    return called
 
 
 def numbers_of(classes: Sequence[ClassInfo]) -> dict[Label, int]:

@@ -7,7 +7,7 @@ goes on with them (see resuming.py); the dataset that was there stays whole and 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tarn.sharding import storage
@@ -58,6 +58,7 @@ from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.counts import compare, parse_expect
 from tarn.sharding.sources.find import look_at, read_splits
 from tarn.sharding.sources.selection import Selection, selected
+from tarn.sharding.sources.table import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,8 @@ class PackConfig:
     workers: shards made at a time; None: as many as the engine has cores for. bad: what to do about unreadable
     pictures, fail as a whole or skip them. prune: remove earlier packings also where it cannot be known whether
     somebody still reads them. source: what it is, see sources/find.py. expect: how much it holds, see
-    sources/counts.py. selection: the part that is packed. engine: who makes the shards.
+    sources/counts.py. selection: the part that is packed. engine: who makes the shards. table: of
+    parquet and listings, how they are read. samples: the same of shards.
     """
 
     split: str = "all"
@@ -83,6 +85,7 @@ class PackConfig:
     selection: Selection = field(default_factory=Selection)
     engine: Engine = LOCAL
     samples: SampleWords = field(default_factory=SampleWords)
+    table: Table = field(default_factory=Table)
 
     def __post_init__(self) -> None:
         parse_expect(self.expect)
@@ -119,7 +122,8 @@ def read(
 ) -> tuple[str, Source]:
     """The source's name and what it holds, looked at and counted. What was made for reading it is gone then: of two
     million members of a zip, a gigabyte."""
-    seen = look_at(source, config.source, config.samples)
+    how = replace(config.table, skip=config.bad == "skip")
+    seen = look_at(source, config.source, how, config.samples)
     refuse_overlap(seen, root)
     tell(f"source: {seen.what}, {seen.name}")
     found = read_splits(seen, config.split)

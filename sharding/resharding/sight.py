@@ -26,7 +26,7 @@ MANIFEST = "manifest.json"
 def see_shards(url: str, words: SampleWords) -> Sight:
     """Raises TarnError where they cannot be listed, their manifest is none, or a packing is not at its end."""
     if is_dataset(url):
-        words.refuse_beside("a dataset, whose manifest tells how it is read")
+        words.refuse_beside_manifest()
         dataset = Dataset(url, read_manifest(url))
         folders = dict.fromkeys((url, dataset.manifest.shards_root(url)))
         return Sight(url, dataset.what, dataset.read, url, tuple(folders))

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tarn.sharding.errors import UsageError
-from tarn.sharding.foreign.classes import read_classes
 from tarn.sharding.foreign.reading import Reading
 from tarn.sharding.format.manifest import ClassInfo
+from tarn.sharding.sources.class_list import read_classes
 
 KIND = "shards"  # of source; in Split.packed also the name of what was said of it
 CLASS_LIST = "--class-list"  # by which `pack` is given a list of classes
@@ -29,10 +29,6 @@ class SampleWords:
             read_classes(Path(class_list).expanduser(), CLASS_LIST) if class_list is not None else None,
         )
 
-    @property
-    def are_usual(self) -> bool:
-        return self == SampleWords()
-
     def packed(self) -> dict[str, Any]:
         """What Split.packed tells of it, the list of classes too, for the source is read by it again; nothing where
         nothing was said."""
@@ -47,7 +43,15 @@ class SampleWords:
         listed = told.get("classes")
         return cls(Reading.of(told), tuple(ClassInfo(*each) for each in listed) if listed is not None else None)
 
-    def refuse_beside(self, what: str) -> None:
-        """Raises UsageError where something is said of a source that is none of shards."""
-        if not self.are_usual:
-            raise UsageError(f"--picture, --label and {CLASS_LIST} are about samples of shards, the source is {what}.")
+    def refuse_endings(self, what: str) -> None:
+        """Raises UsageError where endings are said of a source that is none of shards."""
+        if self.reading != Reading():
+            raise UsageError(f"--picture and --label are about samples of shards, the source is {what}.")
+
+    def refuse_beside_manifest(self) -> None:
+        """Raises UsageError where something is said of a dataset of our own."""
+        if self != SampleWords():
+            raise UsageError(
+                f"--picture, --label and {CLASS_LIST} are about tars of others: a dataset's own manifest tells how it "
+                "is read."
+            )

@@ -1,4 +1,4 @@
-"""Which source it is that somebody gave: a path or a URL of a folder, a zip, or one of ILSVRC's tars."""
+"""Which source it is that somebody gave: a path or a URL of a folder, a zip, one of ILSVRC's tars, or a table."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -26,17 +26,21 @@ from tarn.sharding.sources.hints import (
 from tarn.sharding.sources.kaggle import PICTURES, is_kaggle, read_kaggle
 from tarn.sharding.sources.sight import Sight
 from tarn.sharding.sources.store import list_store
+from tarn.sharding.sources.table import TABLES, Table, kind_of_split
+from tarn.sharding.sources.tables import see_file, see_folder
 from tarn.sharding.sources.tree import Folder
 from tarn.sharding.sources.zips import ZipTree
 
-KINDS = ("auto", "kaggle", "folder", "zip", "ilsvrc", SHARDS)
+KINDS = ("auto", "kaggle", "folder", "zip", "ilsvrc", *TABLES, SHARDS)
+PLAIN = Table()
 ZIP_BEGINS = (b"PK\3\4", b"PK\5\6")
 SPLITS = ("train", "val")
 
 
-def read_source(given: str | os.PathLike[str], split: str, kind: str = "auto") -> Source:
-    """split: train, val or all. Raises TarnError where the source, or the split asked for, is not there or is empty."""
-    return read_splits(look_at(given, kind), split)
+def read_source(given: str | os.PathLike[str], split: str, kind: str = "auto", how: Table = PLAIN) -> Source:
+    """split: train, val or all; how: of a table, see table.py. Raises TarnError where the source, or the split asked
+    for, is not there or is empty."""
+    return read_splits(look_at(given, kind, how), split)
 
 
 def read_splits(seen: Sight, split: str) -> Source:
@@ -50,7 +54,7 @@ def read_splits(seen: Sight, split: str) -> Source:
                     f"{seen.name} has no pictures of the split {name!r}: check the path or choose another --split."
                 )
     except TarnError:
-        if source is not None and source.is_dir() and not (seen.shards or ilsvrc.tars_in(seen.name)):
+        if source is not None and seen.home is not None and not (seen.shards or ilsvrc.tars_in(seen.name)):
             if not is_kaggle(DiskFolder(source)):
                 refuse_what_holds_a_zip(source)
             refuse_what_holds_tars(source)
@@ -59,9 +63,11 @@ def read_splits(seen: Sight, split: str) -> Source:
     return found
 
 
-def look_at(given: str | os.PathLike[str], kind: str = "auto", words: SampleWords | None = None) -> Sight:
-    """kind: what it is, auto to see for oneself; words: how samples of shards are read. Raises UsageError for what is
-    no source, or not of that kind."""
+def look_at(
+    given: str | os.PathLike[str], kind: str = "auto", how: Table = PLAIN, words: SampleWords | None = None
+) -> Sight:
+    """kind: what it is, auto to see for oneself; how: of a table, see table.py; words: how samples of shards are read.
+    Raises UsageError for what is no source, or not of that kind."""
     if kind not in KINDS:
         raise UsageError(f"--source={kind} is unknown: choose one of {', '.join(KINDS)}.")
     path = storage.local_path(given)
@@ -70,27 +76,31 @@ def look_at(given: str | os.PathLike[str], kind: str = "auto", words: SampleWord
         refuse_unreachable(path)
     if kind == SHARDS or (kind == "auto" and are_named(url, path)):
         return sight.see_shards(url, words)
-    seen = look_at_folder(url, path, kind, words)
+    seen = look_at_folder(url, path, kind, how, words)
     if not seen.shards:
-        words.refuse_beside(seen.what)
+        words.refuse_endings(seen.what)
     return seen
 
 
-def look_again(given: str | os.PathLike[str], packed: Mapping[str, Any]) -> Sight:
-    """At what a split was packed from, as it was read then. packed: Split.packed."""
+def look_again(given: str | os.PathLike[str], packed: Mapping[str, Any], table: Table = PLAIN) -> Sight:
+    """At what a split was packed from, as it was read then. packed: Split.packed; table: where that of a table lies
+    which is not told there."""
     if packed.get("source") == SHARDS and sight.may_be_shards(given):
-        return look_at(given, SHARDS, SampleWords.of(packed))
-    return look_at(given)
+        return look_at(given, SHARDS, words=SampleWords.of(packed))
+    return look_at(given, kind_of_split(packed), table.of(packed))
 
 
-def look_again_at_all(given: str | os.PathLike[str], splits: Mapping[str, Mapping[str, Any]]) -> dict[str, Sight]:
+def look_again_at_all(
+    given: str | os.PathLike[str], splits: Mapping[str, Mapping[str, Any]], table: Table = PLAIN
+) -> dict[str, Sight]:
     """By split; once where several were read alike."""
     seen: dict[str, Sight] = {}
-    how = {name: repr((packed.get("source") == SHARDS, packed.get(SHARDS))) for name, packed in splits.items()}
-    for name, told in how.items():
-        if told not in seen:
-            seen[told] = look_again(given, splits[name])
-    return {name: seen[told] for name, told in how.items()}
+    told = ("source", SHARDS, "table")
+    how = {name: repr([packed.get(word) for word in told]) for name, packed in splits.items()}
+    for name, way in how.items():
+        if way not in seen:
+            seen[way] = look_again(given, splits[name], table)
+    return {name: seen[way] for name, way in how.items()}
 
 
 def are_named(url: str, path: Path | None) -> bool:
@@ -98,10 +108,14 @@ def are_named(url: str, path: Path | None) -> bool:
     return not is_zip(url, path) and url.rpartition("/")[2] not in (ilsvrc.TRAIN, ilsvrc.VAL) and is_pattern(url)
 
 
-def look_at_folder(url: str, path: Path | None, kind: str, words: SampleWords) -> Sight:
+def look_at_folder(url: str, path: Path | None, kind: str, how: Table, words: SampleWords) -> Sight:
     """Or at one file."""
     if path is not None and not path.exists():
-        raise UsageError(f"{url} is not there: give a folder of pictures, a zip, ILSVRC's tars, or shards.")
+        raise UsageError(
+            f"{url} is not there: give a folder of pictures, a zip, ILSVRC's tars, parquet, a listing, or shards."
+        )
+    if (table := see_file(url, path, kind, how)) is not None:
+        return Sight(url, *table)
     folder, _, name = url.rpartition("/")
     if kind == "zip" or (kind != "ilsvrc" and is_zip(url, path)):
         return see_zip(url, kind)
@@ -117,6 +131,10 @@ def look_at_folder(url: str, path: Path | None, kind: str, words: SampleWords) -
     root = DiskFolder(path) if path is not None else list_store(url)
     if kind == "auto" and not is_kaggle(root) and sight.are_in(root):
         return sight.see_shards(url, words)
+    if (table := see_folder(root, kind, how)) is not None:
+        return Sight(url, *table)
+    if how.is_told:
+        raise UsageError(f"--column, --keep, --base and --class-list are of tables and shards, {url} is none.")
     return see_disk(path, kind) if path is not None else see_store(root, kind)
 
 

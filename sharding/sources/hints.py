@@ -75,5 +75,6 @@ def refuse_file(path: Path) -> None:
             "of samples."
         )
     raise UsageError(
-        f"{path} is no zip and no folder: give a folder of pictures, a zip, ILSVRC 2012's tars, or shards."
+        f"{path} is no zip, no folder, no parquet and no listing (.csv, .tsv, .jsonl): give one of these, ILSVRC's "
+        "tars, or shards."
     )

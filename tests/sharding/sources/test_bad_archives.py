@@ -169,7 +169,7 @@ def test_a_cut_zip_a_text_and_nothing_are_no_zips(given: Path, packing: Packing)
     given.unlink()
     code, _, error = packing(given)
     assert code == 2
-    assert "is not there: give a folder of pictures, a zip, ILSVRC's tars, or shards" in error
+    assert "is not there: give a folder of pictures, a zip, ILSVRC's tars, parquet, a listing, or shards" in error
 
 
 def test_an_empty_zip_and_one_of_other_things_are_told(given: Path, packing: Packing) -> None:
