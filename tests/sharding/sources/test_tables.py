@@ -209,7 +209,7 @@ def test_pack_tells_what_it_saw_and_a_kind_may_be_forced(
         look_at(text, "parquet")
     with pytest.raises(UsageError, match="holds no listing: give a file of it"):
         look_at(hub, "listing")
-    with pytest.raises(UsageError, match=r"are of parquet and listings, .* is none"):
+    with pytest.raises(UsageError, match=r"are of tables and shards, .* is none"):
         look_at(pictures, "auto", Table(keep=("x",)))
 
 
