@@ -200,6 +200,14 @@ def test_a_run_that_stopped_early_reports_exports_and_does_not_go_on_until_told_
     assert state(run, len(scores) * STEPS + 1)["early_stop"] == {"best": stop.best, "worse": 2}
 
 
+def test_a_run_that_exports_the_average_is_stopped_by_the_averages_score(shards: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    fit(shards, run, *AVERAGED, "--export=averaged", f"--optim.max_steps={STEPS + 1}")
+    first = epochs(run)[0]
+    assert first["val_ema_top1"] != first["val_top1"]
+    assert state(run, STEPS + 1)["early_stop"] == {"best": first["val_ema_top1"], "worse": 0}
+
+
 @pytest.mark.parametrize(("word", "told"), [("--optim.early_stop=2", "early_stop=2"), ("--export=best", "'best'")])
 def test_what_follows_the_validation_is_refused_where_there_is_none(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str, told: str
