@@ -68,5 +68,6 @@ def unvalidated(trainer: Trainer, manifest: Manifest) -> str | None:
     some = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
     return (
         f"Warning: no picture is held out of {len(names)} of {len(manifest.classes)} classes ({some}): "
-        f"data.val_fraction={trainer.config.data.val_fraction} draws by picture, not by class; a larger one reaches more."
+        f"data.val_fraction={trainer.config.data.val_fraction} draws by picture, not by class; a larger "
+        "one reaches more."
     )

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from tarn.training.__main__ import main
-from tarn.training.forecast.outlook import ROWS, plot
+from tarn.training.forecast.curve import ROWS, plot
 
 
 def test_a_dry_run_prints_the_recipe_its_schedule_and_its_cost_and_leaves_nothing(
@@ -20,7 +20,7 @@ def test_a_dry_run_prints_the_recipe_its_schedule_and_its_cost_and_leaves_nothin
 
 
 def test_a_plot_rises_and_falls_with_its_values() -> None:
-    lines = plot([0.0, 0.5, 1.0, 0.5, 0.0]).splitlines()
+    lines = plot([0.0, 0.5, 1.0, 0.5, 0.0], 1.0).splitlines()
     assert len(lines) == ROWS
     bars = [line.split("|")[1].ljust(5) for line in lines]
     heights = [sum(line[at] != " " for line in bars) for at in range(5)]
