@@ -112,21 +112,15 @@ def test_a_complete_run_says_so_and_changes_nothing(shards: Path, whole: Path) -
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*.pt")} == before
 
 
-def test_another_splits_score_stands_beside_the_runs_own(shards: Path, whole: Path) -> None:
+@pytest.mark.parametrize(("split", "samples"), [("train", 120), ("val", 40)])
+def test_what_evaluate_scores_stands_beside_the_runs_own(shards: Path, whole: Path, split: str, samples: int) -> None:
     before = (whole / "evaluation.json").read_bytes()
-    run(
-        1,
-        "training",
-        "evaluate",
-        f"--model={whole / 'model.pt'}",
-        f"--shards={shards}",
-        "--split=train",
-        "--device=cpu",
-    )
+    words = (f"--model={whole / 'model.pt'}", f"--shards={shards}", f"--split={split}", "--device=cpu")
+    run(1, "training", "evaluate", *words)
     assert (whole / "evaluation.json").read_bytes() == before
-    told = json.loads((whole / "evaluation-train.json").read_text())
-    assert (told["split"], told["samples"]) == ("train", 120)
-    assert (whole / "evaluation-train-per-class.csv").exists()
+    told = json.loads((whole / f"evaluation-{split}.json").read_text())
+    assert (told["split"], told["samples"]) == (split, samples)
+    assert (whole / f"evaluation-{split}-per-class.csv").exists()
 
 
 def test_evaluation_on_one_two_and_three_ranks_counts_the_same_as_the_last_validation(

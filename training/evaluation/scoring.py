@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,10 @@ def score_model(
         held_out = chosen(args, manifest, provenance)
         split, subset = held_out.split if held_out else args.split, None
         if held_out:
-            _, subset = hold_out(args.shards, manifest, held_out, access)
+            left, subset = hold_out(args.shards, manifest, held_out, access)
         plan = eval_plan(args.shards, manifest, split, crop, world, args.batch_size, access, subset)
+        if held_out and world.is_main:
+            warn_of_others(replace(plan, subset=left).fingerprint(manifest, split), provenance, args)
         model = model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         dtype = dtype_on(world.device)
         pin = world.device.type == "cuda"
@@ -78,10 +81,30 @@ def score_model(
     if args.flip:
         context["flip"] = True
     # a run's own evaluation.json tells of its validation split, seen as in training: all else stands beside it
-    others = ("" if args.split == "val" else args.split, sizes, "flip" if args.flip else "")
+    has_own = is_of_a_run(args.model.parent / "evaluation.json")
+    others = (args.split if has_own or args.split != "val" else "", sizes, "flip" if args.flip else "")
     name = "evaluation" if args.out else "-".join(filter(None, ("evaluation", *others)))
     path = write_report(args.out or args.model.parent, score, classes, context, name)
     return dict(json.loads(Path(path).read_text("utf-8")))
+
+
+def is_of_a_run(report: Path) -> bool:
+    """Whether it is what a run wrote at its end, which tells the checkpoint."""
+    try:
+        return "checkpoint" in json.loads(report.read_text("utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def warn_of_others(fingerprint: str, provenance: Mapping[str, Any], args: argparse.Namespace) -> None:
+    """Where other bytes are drawn from than those that the run left to train on."""
+    if provenance.get("dataset") not in (None, fingerprint):
+        print(
+            f"warning: {args.model} was not trained on these shards, {args.shards}: where they were packed with other "
+            "options (--no-tile, --max-side and the like), other pictures are held out, and the model may have seen "
+            "some of those that are scored here.",
+            file=sys.stderr,
+        )
 
 
 def chosen(args: argparse.Namespace, manifest: Manifest, provenance: Mapping[str, Any]) -> Holdout | None:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from tarn.sharding import storage
 from tarn.sharding.errors import UsageError
+from tarn.training.model.blurpool import BlurConv2d
 from tarn.training.model.head import head_of
 from tarn.training.model.weights import read_weights
 
@@ -22,7 +23,12 @@ def begin_from(model: nn.Module, url: str, options: storage.Options = storage.NO
     cannot be read.
     """
     own = model.state_dict()
-    theirs = read_weights(url, options, set(own))
+    theirs, is_blurred = read_weights(url, options, set(own))
+    if is_blurred is not None and is_blurred != any(isinstance(module, BlurConv2d) for module in model.modules()):
+        raise UsageError(
+            f"model.init={url} holds weights of a network with model.blurpool={str(is_blurred).lower()}, which answer "
+            "wrongly in any other: set the same."
+        )
     head = tuple(f"{name}." for name in head_of(model))
     fitting = {name for name in own if name in theirs and fits(theirs[name], own[name])}
     new = [name for name in own if name not in fitting and not name.endswith(COUNTER)]
@@ -36,6 +42,12 @@ def begin_from(model: nn.Module, url: str, options: storage.Options = storage.NO
     if lost:
         raise UsageError(
             f"model.init={url} holds numbers that are not finite ({few(sorted(lost))}): take other weights."
+        )
+    negative = [name for name in fitting if name.endswith("running_var") and bool((theirs[name] < 0).any())]
+    if negative:
+        raise UsageError(
+            f"model.init={url} holds variances below zero ({few(sorted(negative))}): the file is damaged, take other "
+            "weights."
         )
     with torch.no_grad():
         model.load_state_dict({**own, **{name: theirs[name] for name in fitting}})

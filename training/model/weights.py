@@ -27,8 +27,9 @@ PLACES = (
 WRAPPERS = ("module.", "model.", "ema_model.", "network.")  # DDP's and averages', Lightning's
 
 
-def read_weights(url: str, options: storage.Options, names: set[str]) -> dict[str, Tensor]:
-    """Name to tensor, on the CPU, without the names of wrappers around the network that has these names.
+def read_weights(url: str, options: storage.Options, names: set[str]) -> tuple[dict[str, Tensor], bool | None]:
+    """Name to tensor, on the CPU, without the names of wrappers around the network that has these names; and whether
+    their network blurs what it strides over, None where the file does not say: no name and no shape tells.
 
     Raises TarnError for a file that cannot be read, UsageError for one that holds no weights.
     """
@@ -36,8 +37,16 @@ def read_weights(url: str, options: storage.Options, names: set[str]) -> dict[st
     for place in PLACES:
         state = follow(told, place)
         if state:
-            return unwrapped(state, names)
+            return unwrapped(state, names), blurs(told)
     raise UsageError(f"model.init={url} holds no weights by name: give a state dict, a checkpoint or a model.pt.")
+
+
+def blurs(told: Any) -> bool | None:
+    """Our checkpoints and models say so, of a network with blurs at least; other people's do not."""
+    if not isinstance(told, Mapping) or not {"arch", "classes", "preprocessing"} <= told.keys():
+        return None
+    network = told.get("model")
+    return bool(told.get("blurpool") or (isinstance(network, Mapping) and network.get("blurpool")))
 
 
 def follow(told: Any, place: tuple[str, ...]) -> dict[str, Tensor]:

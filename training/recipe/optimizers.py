@@ -9,6 +9,8 @@ from torch import nn
 from tarn.training.recipe.lamb import Lamb
 from tarn.training.recipe.optim import OptimConfig
 
+EMBEDDINGS = {"class_token", "pos_embedding", "relative_position_bias_table"}  # torchvision's
+
 
 def build_optimizer(model: nn.Module, config: OptimConfig, head: Collection[str] = ()) -> torch.optim.Optimizer:
     """SGD with momentum (Sutskever et al. 2013), AdamW (Loshchilov and Hutter 2017, arXiv 1711.05101) or LAMB, of the
@@ -27,16 +29,19 @@ def build_optimizer(model: nn.Module, config: OptimConfig, head: Collection[str]
 
 
 def parameter_groups(model: nn.Module, config: OptimConfig, head: Collection[str] = ()) -> list[dict[str, Any]]:
-    """What is decayed, then what is not: norms and biases (He et al. 2018, arXiv 1812.01187, section 3.1). Where the
-    backbone has a rate of its own, its two come before the head's two. None of them is empty.
+    """What is decayed, then what is not: norms and biases (He et al. 2018, arXiv 1812.01187, section 3.1), and what a
+    network's authors leave alone too, such as a transformer's embeddings of places (timm's no_weight_decay(); the
+    options of torchvision's recipes for its ViT and Swin). Where the backbone has a rate of its own, its two come
+    before the head's two. None of them is empty.
 
     A group's rate_factor is what set_rate() multiplies the rate by; its parameters have their names beside them.
     """
     groups: dict[tuple[bool, bool], list[tuple[str, nn.Parameter]]] = {}
+    spared = left_alone(model)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             is_own = config.backbone_lr == 1 or name in head
-            is_decayed = parameter.ndim > 1 or config.decay_norms
+            is_decayed = config.decay_norms or (parameter.ndim > 1 and name not in spared)
             groups.setdefault((is_own, not is_decayed), []).append((name, parameter))
     return [
         {
@@ -46,6 +51,13 @@ def parameter_groups(model: nn.Module, config: OptimConfig, head: Collection[str
         }
         for is_own, is_free in sorted(groups)
     ]
+
+
+def left_alone(model: nn.Module) -> set[str]:
+    """Names of parameters of several dimensions that are not decayed."""
+    told = getattr(model, "no_weight_decay", None)
+    named = set(told()) if callable(told) else set[str]()
+    return named | {name for name, _ in model.named_parameters() if name.rpartition(".")[2] in EMBEDDINGS}
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

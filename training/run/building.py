@@ -1,6 +1,5 @@
 """A run's trainer, put together: learner, plans, loaders."""
 
-from functools import partial
 from pathlib import Path
 
 from torch import nn
@@ -12,13 +11,13 @@ from tarn.training.run import checkpoint
 from tarn.training.run.class_counts import class_counts
 from tarn.training.run.config import RunConfig
 from tarn.training.run.learner import Learner
-from tarn.training.run.memory import told_of_memory
+from tarn.training.run.memory import Room, told_of_memory
 from tarn.training.run.network import build_network
 from tarn.training.run.saving import main_finds
 from tarn.training.run.trainer import Trainer
 from tarn.training.streaming.config import DataConfig
 from tarn.training.streaming.holdout import hold_out
-from tarn.training.streaming.plan import eval_plan, train_plan
+from tarn.training.streaming.plan import StreamPlan, eval_plan, train_plan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
 from tarn.training.world.world import World
 
@@ -32,26 +31,43 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest, model: nn
     learner = Learner(config, world, model, len(manifest.classes), counts)
     is_validated = held is not None or has_validation(config, manifest)  # told before anything is compiled
     share = world.largest_share(optim.global_batch)
-    known = main_finds(world, lambda: checkpoint.known_part(Path(config.out, "checkpoints")))  # for all ranks alike
+    known = main_finds(world, lambda: known_room(Path(config.out, "checkpoints")))  # for all ranks alike
     with told_of_memory(optim.micro_batch):
         part = learner.part_size(share, data.image_size, known)
         train = train_plan(data, manifest, world, config.seed, optim.global_batch, part, config.journal.keys, left)
         learner.prepare(part, data.image_size, -(-share // part))
     val = None
-    val_split = data.train_split if held else data.val_split
     if is_validated:
-        crop = data.preprocessing
-        val = eval_plan(data.shards, manifest, val_split, crop, world, config.eval_batch, access, held)
-    workers, pin = worker_count(data, world), world.device.type == "cuda"
-    loader_of = partial(PlannedLoader, pin_memory=pin, device=world.device if pin else None)
+        split, crop = validated_split(data), data.preprocessing
+        val = eval_plan(data.shards, manifest, split, crop, world, config.eval_batch, access, held)
     return Trainer(
         config,
         world,
         learner,
-        loader_of(train, manifest, data.train_split, start_crew(workers), ledger=ledger_path(config, world)),
-        loader_of(val, manifest, val_split, start_crew(workers)) if val else None,
+        loader_of(train, manifest, data.train_split, config, world, ledger_path(config, world)),
+        loader_of(val, manifest, validated_split(data), config, world) if val else None,
         len(manifest.classes),
     )
+
+
+def validated_split(data: DataConfig) -> str:
+    """Of the manifest: what is held out is a part of another one."""
+    return data.train_split if data.holdout else data.val_split
+
+
+def loader_of(
+    plan: StreamPlan, manifest: Manifest, split: str, config: RunConfig, world: World, ledger: Path | None = None
+) -> PlannedLoader:
+    pin = world.device.type == "cuda"
+    device, crew = world.device if pin else None, start_crew(worker_count(config.data, world))
+    return PlannedLoader(plan, manifest, split, crew, pin_memory=pin, device=device, ledger=ledger)
+
+
+def known_room(folder: Path) -> Room | None:
+    """Of the run so far, for optim.micro_batch=auto; None where it was not asked for, or by an older Tarn."""
+    found = checkpoint.markers(folder)
+    told = found[-1].get("room") if found else None
+    return Room(*told) if told else None
 
 
 def buildable(config: RunConfig, classes: int, manifest: Manifest | None) -> nn.Module:

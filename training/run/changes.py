@@ -15,6 +15,8 @@ from tarn.training.recipe.schedule import learning_rate
 from tarn.training.run.config import RunConfig
 from tarn.training.run.journal import Journal
 
+OF_THE_END = ("export=", "eval_flip=", "data.val_split=")  # a complete run is scored and exported as it is told now
+
 
 def keep_config(config: RunConfig, journal: Journal, is_complete: bool) -> None:
     """config.yaml, the merged configuration; what changed since an earlier start of the run is told. That of a complete
@@ -23,7 +25,7 @@ def keep_config(config: RunConfig, journal: Journal, is_complete: bool) -> None:
     before = earlier(path)
     if before:
         told = changes(flat(before), flat(yaml.safe_load(text)))
-        changed = "; ".join(word for word in told if not (is_complete and word.startswith("export=")))  # that is used
+        changed = "; ".join(word for word in told if not (is_complete and word.startswith(OF_THE_END)))
         if changed and is_complete:
             journal.say(f"The run is complete with the configuration in {path}: it stays, not used is {changed}.")
         elif changed:

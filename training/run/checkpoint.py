@@ -85,12 +85,6 @@ def markers(folder: Path) -> list[dict[str, Any]]:
     return sorted(found, key=lambda marker: marker["step"])
 
 
-def known_part(folder: Path) -> int | None:
-    """The most samples of a part in the run so far, for optim.micro_batch=auto."""
-    found = markers(folder)
-    return found[-1].get("part") if found else None
-
-
 def newest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """The newest sound checkpoint with its marker under "marker", None where there is none, and one sentence for each
     that is damaged or diverged.
@@ -145,9 +139,12 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def best_of(found: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The marker of the best validation top-1, of equals the latest; None where none has one."""
+    """The marker of the best validation top-1, of equals the latest, among those that were scored like the last one: a
+    score at another size of pictures, or of other pictures, does not compare. None where none has a score."""
     scored = [marker for marker in found if marker.get("top1") is not None]
-    return max(scored, key=lambda marker: (marker["top1"], marker["step"]), default=None)
+    view = max(scored, key=lambda marker: marker["step"]).get("view") if scored else None
+    alike = [marker for marker in scored if marker.get("view") in (None, view)]
+    return max(alike, key=lambda marker: (marker["top1"], marker["step"]), default=None)
 
 
 def retain(folder: Path, keep_last: int, step: int) -> None:

@@ -1,6 +1,7 @@
 """The end of a run: the report and the export of the chosen weights, each made once for their very checkpoint."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import Manifest
 from tarn.sharding.storage.local import write_whole
 from tarn.training.evaluation.evaluate import write_report
+from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.run import checkpoint
-from tarn.training.run.chosen import choose, model_of
+from tarn.training.run.building import loader_of, validated_split
+from tarn.training.run.chosen import Chosen, choose, model_of
 from tarn.training.run.interruption import Interruption
 from tarn.training.run.journal import Journal
 from tarn.training.run.saving import main_does, main_finds
@@ -37,6 +40,7 @@ def report_once(trainer: Trainer, manifest: Manifest, journal: Journal, stop: In
     if not world.any(world.is_main and not tells(run / "evaluation.json", seen)):
         return
     model = model_of(chosen, trainer)
+    see_as(chosen, trainer, manifest)
     score = trainer.scores.get(model) or trainer.validate(journal, stop.leave_if_any_asked, model)
 
     def write() -> None:
@@ -50,6 +54,20 @@ def report_once(trainer: Trainer, manifest: Manifest, journal: Journal, stop: In
         )
 
     main_does(world, write)
+
+
+def see_as(chosen: Chosen, trainer: Trainer, manifest: Manifest) -> None:
+    """Pictures are scored as the exported model will see them: as they were when its checkpoint was validated."""
+    loader, told = trainer.val_loader, chosen.marker.get("view")
+    if loader is None or told is None:
+        return
+    crop = Preprocessing.from_dict(told, str(chosen.path))
+    if crop == loader.plan.preprocessing:
+        return
+    plan = replace(loader.plan, preprocessing=crop, image_size=crop.crop)
+    split = validated_split(trainer.config.data)
+    trainer.scores, trainer.val_loader = {}, loader_of(plan, manifest, split, trainer.config, trainer.world)
+    loader.close()
 
 
 def export_once(trainer: Trainer, journal: Journal, stop: Interruption) -> None:

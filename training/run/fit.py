@@ -55,6 +55,9 @@ def fit(config: RunConfig) -> int:
         for sentence in (*said, *complaints):
             journal.say(sentence)
         introduce(trainer, manifest, journal, told, keeper)
+        if told is not None and not keeper.is_complete and told["trainer"].get("view", trainer.view) != trainer.view:
+            keeper.measure_anew()
+            journal.say("Validation sees other pictures than before, or sees them otherwise: scores are measured anew.")
         if world.is_main:
             with told_of(config.out):
                 keep_config(config, journal, keeper.is_complete)
@@ -104,11 +107,15 @@ def told_of(folder: str | Path) -> Iterator[None]:
 
 def check_same_network(config: RunConfig, told: dict[str, Any]) -> None:
     """Raises UsageError where the run has begun with another one."""
-    if told["arch"] != config.model.arch:
-        raise UsageError(
-            f"model.arch={config.model.arch!r}, and {config.out} was begun with {told['arch']!r}: give that, or "
-            "another run folder by --out."
-        )
+    for key, now, before in (
+        ("arch", config.model.arch, told["arch"]),
+        ("blurpool", config.model.blurpool, told.get("blurpool", False)),  # it changes no name and no shape
+    ):
+        if now != before:
+            raise UsageError(
+                f"model.{key}={now!r}, and {config.out} was begun with {before!r}: give that, or another run folder by "
+                "--out."
+            )
 
 
 def check_same_checkpoint(world: World, told: dict[str, Any] | None, run: str) -> None:

@@ -15,6 +15,7 @@ from tarn.sharding.errors import TarnError, UsageError
 from tarn.training.evaluation.evaluate import hits
 from tarn.training.model.freezing import freeze
 from tarn.training.model.head import head_parameters
+from tarn.training.model.synchrony import synchronised
 from tarn.training.pixels.normalisation import Normalisation
 from tarn.training.recipe.amp import build_scaler, choose_dtype
 from tarn.training.recipe.augmentation import DeviceAugmentation
@@ -25,7 +26,7 @@ from tarn.training.recipe.moment import NOWHERE, Moment
 from tarn.training.recipe.momentum import restore_momentum
 from tarn.training.recipe.optimizers import build_optimizer, rate_of, set_rate
 from tarn.training.run.config import RunConfig
-from tarn.training.run.memory import Memory
+from tarn.training.run.memory import Memory, Room
 from tarn.training.run.rehearsal import largest_part, rehearse
 from tarn.training.run.speed import by_itself, compiled, distributed, many_sizes
 from tarn.training.streaming.iteration import Batch
@@ -50,7 +51,7 @@ class Learner:
         self.config, self.world = config, world
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         if config.speed.sync_batchnorm:
-            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+            model = synchronised(model)
         self.model = model.to(device=world.device, memory_format=layout)  # type: ignore[call-overload]
         self.frozen = freeze(self.model, config.model.freeze)
         self.average: Average | None = None
@@ -76,14 +77,18 @@ class Learner:
         """Of the last step."""
         return rate_of(self.optimizer)
 
-    def part_size(self, share: int, side: int, known: int | None) -> int:
+    def part_size(self, share: int, side: int, known: Room | None) -> int:
         """The most samples of a part, of a rank's share of a step. micro_batch=auto: what a GPU's memory holds, the
-        same on all ranks; known: what an earlier start of the run found. Elsewhere no more than 256."""
+        same on all ranks; known: what an earlier start of the run found, at this size of pictures. Elsewhere no more
+        than 256."""
         told, device = self.config.optim.micro_batch, self.world.device
         if told != "auto":
             return min(share, told or share)
-        if known is not None:
-            return min(share, known)
+        if known is not None and known.side >= side:
+            if self.memory.halves:
+                self.memory.pieces = known.pieces  # of the parts, which random choices were drawn for
+                return min(share, known.part)
+            return min(share, -(-known.part // known.pieces))
         if device.type != "cuda":
             return min(share, 256)
         copies = 3 if self.config.optim.optimizer == "sgd" else 5  # moments and the like come with the first step
@@ -97,7 +102,7 @@ class Learner:
         problem: one sentence where it could not be compiled, and is trained as it is.
         """
         speed, network = self.config.speed, self.model
-        speed.check(self.world, parts)
+        speed.check(self.world, parts, -(-self.world.smallest_share(self.config.optim.global_batch) // samples))
         if speed.compiles_on(self.world.device):
             network = compiled(self.model, speed)
             self.normalisation.compile(dynamic=False, **many_sizes())  # one pass over the memory in place of four

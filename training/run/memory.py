@@ -2,13 +2,23 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from tarn.sharding.errors import TarnError
 from tarn.training.streaming.iteration import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What an earlier start of a run found to fit: parts of at most so many samples, taken in so many pieces, at so
+    many px of a side."""
+
+    part: int
+    pieces: int
+    side: int
 
 
 class Memory:

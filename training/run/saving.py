@@ -49,8 +49,14 @@ class Keeper:
         self.saved_step = trainer.step if told else -1
         self.saved_at = time.monotonic()
         self.figures: Figures | None = None  # of the validation of the step where the trainer stands
+        self.sees_alike = True  # as that validation did
         if told:
             self.figures = told["marker"].get("figures") or told.get("metrics") or None
+
+    def measure_anew(self) -> None:
+        """Where validation sees otherwise than before the start: earlier scores are no measure for those to come."""
+        self.sees_alike = False
+        self.trainer.measure_anew()
 
     @property
     def is_pending(self) -> bool:
@@ -97,13 +103,14 @@ class Keeper:
             self.save()
         if self.figures is None:
             figures = trainer.epoch_figures(self.journal, self.stop.leave_if_any_asked)
-            told = {"top1": figures.get("val_top1"), "figures": figures}
+            told = {"top1": figures.get("val_top1"), "figures": figures, "view": trainer.view}
             main_does(
                 trainer.world, lambda: checkpoint.add_to_marker(checkpoint.path_of(self.folder, trainer.step), told)
             )
             self.figures = figures
         self.journal.end_epoch(trainer.step, self.figures)
-        trainer.turn(self.figures)
+        trainer.turn(self.figures if self.sees_alike else None)
+        self.sees_alike = True
 
     def save(self) -> None:
         """Rank 0 writes, all ranks wait. Raises TarnError where the disk refuses, or what was learnt has diverged."""
@@ -125,8 +132,10 @@ class Keeper:
                 "optim.warmup_epochs, or see to the data."
             )
         payload = {"trainer": state, **describe(trainer, self.manifest)}
-        part = -(-trainer.train_loader.plan.part_size // trainer.learner.memory.pieces)
-        told = {"epoch": trainer.stream.epoch, "top1": None, "part": part}
+        told: dict[str, Any] = {"epoch": trainer.stream.epoch, "top1": None}
+        if trainer.config.optim.micro_batch == "auto":
+            plan = trainer.train_loader.plan
+            told["room"] = [plan.part_size, trainer.learner.memory.pieces, trainer.config.data.image_size]
         checkpoint.save(self.folder, trainer.step, payload, told)
         checkpoint.retain(self.folder, trainer.config.checkpoint.keep_last, trainer.step)
 

@@ -36,10 +36,16 @@ class SpeedConfig:
         if self.exchange not in EXCHANGE:
             raise UsageError(f"speed.exchange={self.exchange!r} is unknown: choose one of {', '.join(EXCHANGE)}.")
 
-    def check(self, world: "World", parts: int) -> None:
-        """Raises UsageError for what this world, or a step of so many parts, cannot do."""
+    def check(self, world: "World", parts: int, fewest: int) -> None:
+        """Raises UsageError for what this world, or a step of so many parts, cannot do. fewest: of any rank."""
         if self.sync_batchnorm and world.device.type != "cuda":
             raise UsageError(f"speed.sync_batchnorm=true needs NVIDIA's GPUs, device is {world.device.type}.")
+        if self.sync_batchnorm and fewest != parts:
+            raise UsageError(
+                f"speed.sync_batchnorm=true: some of the {world.size} ranks take a step in {fewest} parts, others in "
+                f"{parts}, and would wait for each other for ever: choose an optim.global_batch that the ranks divide, "
+                "or another optim.micro_batch."
+            )
         if self.compile == "graphs" and (world.device.type != "cuda" or world.size > 1 or parts > 1):
             raise UsageError(
                 f"speed.compile='graphs' is for one NVIDIA GPU and steps of one part; here are {world.size} x "

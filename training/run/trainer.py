@@ -204,12 +204,26 @@ class Trainer:
         told = {"loss": score.loss, "top1": score.top1, "top5": score.top5}
         return {f"{prefix}{name}": value if score.is_finite else None for name, value in told.items()}
 
-    def turn(self, figures: Figures) -> None:
-        """To the next epoch, where this one is at its end, of which the figures are."""
+    @property
+    def view(self) -> dict[str, object] | None:
+        """What validation sees, as plain values: scores of different views do not compare."""
+        if self.val_loader is None:
+            return None
+        plan, pictures = self.val_loader.plan, self.val_loader.state.fingerprint
+        return {**plan.preprocessing.to_dict(), "flip": self.config.eval_flip, "pictures": pictures}
+
+    def measure_anew(self) -> None:
+        """What the best score before was no longer counts; how far the rate fell, and epochs without a gain, do."""
+        self.plateau = replace(self.plateau, best=math.inf)
+        self.early_stop = replace(self.early_stop, best=-math.inf)
+
+    def turn(self, figures: Figures | None) -> None:
+        """To the next epoch, where this one is at its end, of which the figures are; None: they measure nothing."""
         if self.stream.samples >= self.train_loader.plan.samples:
-            if (val_loss := figures.get("val_loss")) is not None:
-                self.plateau.observe(val_loss)
-            self.early_stop = self.early_stop.observed(figures.get(self.early_stop.figure))
+            if figures is not None:
+                if (val_loss := figures.get("val_loss")) is not None:
+                    self.plateau.observe(val_loss)
+                self.early_stop = self.early_stop.observed(figures.get(self.early_stop.figure))
             self.stream = self.stream.next_epoch()
             self.epoch_tally = new_tally()
 
@@ -222,6 +236,7 @@ class Trainer:
             **self.learner.state_dict(),
             "plateau": {name: getattr(self.plateau, name) for name in ("best", "worse", "multiplier")},
             "early_stop": {name: getattr(self.early_stop, name) for name in ("best", "worse")},
+            "view": self.view,
             "stream": self.stream.to_dict(),
             "tally": [self.epoch_tally.sums.tolist(), self.epoch_tally.seconds, self.epoch_tally.waited],
             "rng": self.world.gather(rng),

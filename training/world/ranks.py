@@ -37,6 +37,10 @@ class Ranks:
         """The most that any rank serves of `count` or fewer positions."""
         return -(-count // self.size)
 
+    def smallest_share(self, count: int) -> int:
+        """The least that any rank serves of `count` positions."""
+        return count // self.size
+
     def has_whole_lanes(self, count: int, lanes: int) -> bool:
         return lanes % self.size == 0 and count % lanes == 0
 

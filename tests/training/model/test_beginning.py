@@ -187,3 +187,24 @@ def test_what_is_no_file_of_this_networks_weights_is_told_in_one_sentence_and_ru
     with pytest.raises(UsageError, match=r"nowhere\.pt is not there"):
         begin_from(build_model("resnet18", 5), str(tmp_path / "nowhere.pt"))
     assert not (tmp_path / "ran").exists()
+
+
+def test_weights_of_a_network_that_blurs_begin_no_other_one(theirs: dict[str, Tensor], tmp_path: Path) -> None:
+    blurred = {**in_our_export(theirs), "model": {"num_classes": 20, "small_stem": False, "blurpool": True}}
+    saved = {"blurred": blurred, "plain": in_our_export(theirs), "theirs": theirs}
+    for name, payload in saved.items():
+        torch.save(payload, tmp_path / f"{name}.pt")
+    plain = build_model("resnet18", 20, seed=1)
+    with pytest.raises(UsageError, match=r"blurred\.pt holds weights of a network with model\.blurpool=true"):
+        begin_from(plain, str(tmp_path / "blurred.pt"))
+    blurs = build_model("resnet18", 20, seed=1, blurpool=True)
+    with pytest.raises(UsageError, match=r"plain\.pt holds weights of a network with model\.blurpool=false"):
+        begin_from(blurs, str(tmp_path / "plain.pt"))
+    for network, name in ((blurs, "blurred"), (plain, "plain"), (blurs, "theirs")):  # others' files say nothing
+        assert "122 of 122" in begin_from(network, str(tmp_path / f"{name}.pt"))[0]
+
+
+def test_variances_below_zero_are_refused(theirs: dict[str, Tensor], tmp_path: Path) -> None:
+    torch.save({**theirs, "bn1.running_var": -theirs["bn1.running_var"]}, tmp_path / "odd.pt")
+    with pytest.raises(UsageError, match=r"variances below zero \(bn1\.running_var\)"):
+        begin_from(build_model("resnet18", 20, seed=1), str(tmp_path / "odd.pt"))

@@ -2,6 +2,7 @@ import warnings
 
 import pytest
 import torch
+import torchvision
 
 from tarn.training.model.resnet import build_model
 from tarn.training.recipe.lamb import Lamb
@@ -88,3 +89,28 @@ def test_plateau_drops_exactly_where_torch_does() -> None:
         ours.observe(loss)
         assert ours.multiplier == pytest.approx(optimizer.param_groups[0]["lr"], abs=2e-8)  # torch stops at 1e-8
     assert ours.multiplier < 0.1
+
+
+def test_embeddings_of_places_and_biases_of_several_dimensions_are_not_decayed() -> None:
+    models = torchvision.models
+    networks = (
+        (models.VisionTransformer(32, 16, 1, 2, 16, 16, num_classes=5), {"class_token", "encoder.pos_embedding"}),
+        (
+            models.SwinTransformer([4, 4], 8, [1], [1], [2, 2], num_classes=5),
+            {"features.1.0.attn.relative_position_bias_table"},
+        ),
+    )
+    for network, spared in networks:
+        decayed, others = build_optimizer(network, OptimConfig(weight_decay=0.1)).param_groups
+        assert spared <= set(others["param_names"])
+        assert all(network.get_parameter(name).ndim == 1 for name in set(others["param_names"]) - spared)
+        assert all(network.get_parameter(name).ndim > 1 for name in decayed["param_names"])
+
+
+def test_what_timm_says_is_not_decayed_is_not() -> None:
+    timm = pytest.importorskip("timm", reason="timm is not installed")
+    network = timm.create_model("test_vit", num_classes=5)
+    decayed, others = build_optimizer(network, OptimConfig(weight_decay=0.1)).param_groups
+    assert network.no_weight_decay() & dict(network.named_parameters()).keys() <= set(others["param_names"])
+    assert "pos_embed" in others["param_names"]
+    assert "patch_embed.proj.weight" in decayed["param_names"]

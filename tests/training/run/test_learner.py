@@ -24,7 +24,7 @@ from tarn.training.recipe.optim import OptimConfig
 from tarn.training.recipe.policy_space import POLICIES, magnitudes
 from tarn.training.run.config import RunConfig
 from tarn.training.run.learner import Learner
-from tarn.training.run.memory import Memory, told_of_memory
+from tarn.training.run.memory import Memory, Room, told_of_memory
 from tarn.training.run.rehearsal import largest_part, rehearse
 from tarn.training.run.speed_config import SpeedConfig
 from tarn.training.streaming.iteration import Batch
@@ -212,9 +212,9 @@ def test_ranks_go_on_together_where_one_of_them_cannot_compile(tmp_path: Path) -
 
 def test_what_speed_asks_of_another_machine_is_refused() -> None:
     with pytest.raises(UsageError, match="NVIDIA"):
-        SpeedConfig(sync_batchnorm=True).check(World(), parts=1)
+        SpeedConfig(sync_batchnorm=True).check(World(), parts=1, fewest=1)
     with pytest.raises(UsageError, match="one NVIDIA GPU and steps of one part"):
-        SpeedConfig(compile="graphs").check(World(device=torch.device("cuda")), parts=2)
+        SpeedConfig(compile="graphs").check(World(device=torch.device("cuda")), parts=2, fewest=2)
 
 
 def test_a_rehearsal_leaves_no_trace() -> None:
@@ -272,3 +272,23 @@ def test_batch_statistics_of_a_step_begun_again_are_counted_once() -> None:
     learner.memory = Memory(halves=True)
     learner.step(iter([batch(2, last=False), batch(6)]), lr=0.1)
     assert learner.model.state_dict()["inner.1.num_batches_tracked"] == 4  # two pieces of each part
+
+
+def test_a_restart_cuts_the_parts_that_were_found_not_to_fit_as_before() -> None:
+    """Mixtures are drawn for a whole part, of which pieces are taken."""
+    auto = replace(CONFIG, optim=OptimConfig(global_batch=64, micro_batch="auto"))
+    learner = Learner(auto, World(), tiny())
+    learner.memory = Memory(halves=True)
+    assert learner.part_size(64, 16, Room(part=32, pieces=2, side=16)) == 32
+    assert learner.memory.pieces == 2
+    several = Learner(auto, World(), tiny())  # ranks that wait for each other cut nothing: parts are smaller
+    assert several.part_size(64, 16, Room(part=32, pieces=2, side=16)) == 16
+    assert several.part_size(64, 32, Room(part=2, pieces=1, side=16)) == 64  # larger pictures: looked for anew
+
+
+def test_ranks_of_unlike_parts_take_no_statistics_together() -> None:
+    world = World(2, 3, device=torch.device("cuda"))
+    with pytest.raises(UsageError, match=r"some of the 3 ranks take a step in 1 parts, others in 2"):
+        SpeedConfig(sync_batchnorm=True).check(world, parts=2, fewest=1)
+    SpeedConfig(sync_batchnorm=True).check(world, parts=2, fewest=2)
+    assert (world.smallest_share(1000), world.largest_share(1000)) == (333, 334)

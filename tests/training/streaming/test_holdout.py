@@ -11,6 +11,7 @@ from support.web import served
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import RECORD, Manifest, read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
+from tarn.sharding.packing.preparation import Preparation
 from tarn.training.__main__ import main
 from tarn.training.streaming.access import AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
@@ -143,7 +144,7 @@ def test_states_of_the_parts_and_of_the_whole_split_are_told_apart(alone: Path) 
 
 
 def test_a_run_validates_on_what_is_held_out_and_evaluate_scores_the_same_pictures(
-    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    alone: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["fit", f"--data.shards={alone}", f"--out={tmp_path}", *WORDS]
     assert main([*words, "--optim.epochs=1"]) == 0
@@ -156,13 +157,17 @@ def test_a_run_validates_on_what_is_held_out_and_evaluate_scores_the_same_pictur
     assert told["samples"] == held.sizes.sum()
     assert told["split"] == "0.2 of train"
     capsys.readouterr()
-    assert (
-        main(["evaluate", f"--model={tmp_path}/model.pt", f"--shards={alone}", "--device=cpu", f"--out={tmp_path}/e"])
-        == 0
-    )
-    again = json.loads(capsys.readouterr().out)
+    evaluate = ["evaluate", f"--model={tmp_path}/model.pt", "--device=cpu", f"--out={tmp_path}/e"]
+    assert main([*evaluate, f"--shards={alone}"]) == 0
+    said = capsys.readouterr()
+    again = json.loads(said.out)
+    assert said.err == ""
     for name in ("samples", "top1_count", "top5_count", "split", "fingerprint"):
         assert again[name] == told[name]
+    other = tmp_path / "other"  # other bytes of the same pictures: others are held out
+    pack(pictures, str(other), PackConfig(split="train", preparation=Preparation(tile=0)))
+    assert main([*evaluate, f"--shards={other}"]) == 0
+    assert "model.pt was not trained on these shards" in capsys.readouterr().err
     more = ["--device=cpu", "--workers=0", "--val-fraction=0.4", f"--out={tmp_path}/f"]
     assert main(["evaluate", f"--model={tmp_path}/model.pt", f"--shards={alone}", *more]) == 0
     assert json.loads(capsys.readouterr().out)["samples"] == parts(alone, Holdout(0.4))[2].sizes.sum()
