@@ -69,12 +69,17 @@ def lines(config: RunConfig, epoch: Epoch, told: Assumptions, pace: Pace) -> lis
         f"the run takes at least {in_words(total)}{on_gpus}: {last:,} steps in {last / epoch.steps:g} epochs; start, "
         "validation and checkpoints come on top",
         "assumed, unless --ranks --hosts --compute --cores --decode --bandwidth --latency say otherwise:",
-        f"  {counted(told.ranks, 'rank')} on {counted(told.hosts, 'host')}, {pace.device}"
-        f"{' (--device=cuda: GPUs of another machine)' if pace.device == 'cpu' else ''}",
+        f"  {counted(told.ranks, 'rank')} on {counted(told.hosts, 'host')}, {pace.device}{where(pace)}",
         f"  a rank trains {pace.words}",
         f"  a host has {counted(pace.cores, 'core')}, each of which decodes {told.decode:,g} images/s, "
         f"{told.bandwidth:g} MB/s and {told.latency:g} ms a request",
     ]
+
+
+def where(pace: Pace) -> str:
+    if pace.device == "cpu":
+        return " (--device=cuda tells of another machine's GPUs)"
+    return "" if pace.is_here else ", another machine's"
 
 
 def in_words(seconds: float, unit: str = "") -> str:

@@ -39,12 +39,14 @@ CORE_FLOAT32 = Reference("ResNet-18 with BlurPool at 64 px, float32, on a core o
 @dataclass(frozen=True, slots=True)
 class Pace:
     """rates: images/s of a rank, by px of a picture's side; empty where nothing is known. words: where they come from.
-    device: cpu, cuda or mps; cores: of a host, which decode, and train where device is cpu."""
+    device: cpu, cuda or mps; cores: of a host, which decode, and train where device is cpu;
+    is_here: whether this machine has the device."""
 
     rates: dict[int, float]
     words: str
     device: str
     cores: int
+    is_here: bool = True
 
 
 def pace_of(config: RunConfig, model: nn.Module, told: Assumptions) -> Pace:
@@ -56,10 +58,10 @@ def pace_of(config: RunConfig, model: nn.Module, told: Assumptions) -> Pace:
     epochs = range(config.optim.epochs)
     sides = sorted({data.growth.size(epoch) for epoch in epochs} if data.growth else {data.image_size})
     if told.compute is not None:
-        return Pace(dict.fromkeys(sides, told.compute), f"{told.compute:g} images/s", device, cores)
+        return Pace(dict.fromkeys(sides, told.compute), f"{told.compute:g} images/s", device, cores, is_here)
     reference = reference_of(config, device)
     if reference is None:
-        return Pace({}, f"nothing, for no {device} was measured: tell images/s by --compute", device, cores)
+        return Pace({}, f"nothing, for no {device} was measured: tell images/s by --compute", device, cores, is_here)
     many = cores / told.ranks_of_host if device == "cpu" else 1
     scale = reference.rate * reference.multiply_adds * many
     rates = {side: scale / multiply_adds(model, side, config.model.freeze) for side in sides}
@@ -68,7 +70,7 @@ def pace_of(config: RunConfig, model: nn.Module, told: Assumptions) -> Pace:
     by = "multiply-adds and cores" if device == "cpu" else "multiply-adds"
     rest = "; float32 takes longer" if device == "cuda" and config.amp == "off" else ""
     words = f"{span} images/s, scaled by {by} from {reference.rate:,g} of {reference.words}{rest}"
-    return Pace(rates, words, device, cores)
+    return Pace(rates, words, device, cores, is_here)
 
 
 def device_here() -> str:

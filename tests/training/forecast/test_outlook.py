@@ -37,11 +37,9 @@ def test_what_is_assumed_can_be_told_and_only_to_a_dry_run(
     assert "decoding              5.7 s" in told
     assert main(["fit", *base, f"--out={tmp_path / 'run'}", "--cores=3"]) == 2
     assert "--cores=3 is for the forecast of --dry-run" in capsys.readouterr().err
-    for words, sentence in (
-        (["--cores=0"], "--cores=0 must be above 0"),
-        (["--ranks=3", "--hosts=2"], "a multiple of"),
-    ):
-        assert main(["fit", "--dry-run", *base, *words]) == 2
+    refused = {"--cores=0": "--cores=0 must be above 0", "--hosts=2": "--ranks=1 must be a multiple of --hosts=2"}
+    for word, sentence in refused.items():
+        assert main(["fit", "--dry-run", *base, word]) == 2
         assert sentence in capsys.readouterr().err
 
 
@@ -52,15 +50,13 @@ def test_a_recipe_whose_data_are_not_there_is_told_with_the_numbers_of_its_datas
     path = ROOT / "configs" / f"{config}.yaml"
     monkeypatch.chdir(tmp_path)
     told = dry(capsys, "--config", str(path))
-    shards, batch = (yaml.safe_load(told.split("\n\n")[0])[part][key] for part, key in PLACES)
+    recipe = yaml.safe_load(told.split("\n\n")[0])
+    shards, batch, epochs = recipe["data"]["shards"], recipe["optim"]["global_batch"], recipe["optim"]["epochs"]
     pictures = {"build/imagenet": 1_281_167, "build/cifar10": 50_000}[shards]
     assert f"`make shards DATA=path/to/pictures SHARDS={shards}` does so, --data.shards names another" in told
     assert f"assumed below are the {pictures:,} training pictures" in told
-    assert f"{pictures // batch * yaml.safe_load(path.read_text())['optim']['epochs']:,} steps" in told
+    assert f"{pictures // batch * epochs:,} steps" in told
     assert "the run takes at least" in told
-
-
-PLACES = (("data", "shards"), ("optim", "global_batch"))
 
 
 def test_data_that_are_not_there_and_not_known_leave_recipe_and_schedule(

@@ -68,6 +68,7 @@ def test_cores_are_those_of_this_machine_unless_its_device_is_not_here(monkeypat
     monkeypatch.setattr("tarn.training.forecast.pace.available_cores", lambda: 3)
     cpu, gpu = RunConfig(device="auto"), RunConfig(device="cuda")
     assert pace_of(cpu, network("resnet18"), Assumptions()).cores == 3
+    assert not pace_of(gpu, network("resnet18"), Assumptions()).is_here
     assert pace_of(gpu, network("resnet18"), Assumptions(ranks=4, hosts=2)).cores == 2 * CORES
     assert pace_of(gpu, network("resnet18"), Assumptions(ranks=4, cores=9)).cores == 9
 
