@@ -40,7 +40,8 @@ def main() -> None:
         ImageFolder(args.folder / "train", TRAIN), BATCH, shuffle=True, num_workers=args.workers, drop_last=True
     )
     test = DataLoader(ImageFolder(args.folder / "test", TEST), 500, num_workers=args.workers)
-    model = torchvision.models.resnet18(num_classes=10).to(memory_format=torch.channels_last)
+    model = torchvision.models.resnet18(num_classes=10, zero_init_residual=True)  # as ours are by default
+    model = model.to(memory_format=torch.channels_last)
     decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in model.parameters() if parameter.ndim == 1]
     groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": DECAY}, {"params": others}]
