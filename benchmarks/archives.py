@@ -1,4 +1,5 @@
-"""Packing the training pictures of a Kaggle tree from the tree, from a zip (stored, deflated) and from nested tars.
+"""Packing the training pictures of a Kaggle tree from the tree, from a zip (stored, deflated), from nested tars and
+from WebDataset shards, those of others and our own.
 
     python -m benchmarks.archives DATA [--rounds 5] [--tile]
 
@@ -8,6 +9,7 @@ alone, listing included. The archives are made once, under build/bench, and have
 
 import argparse
 import io
+import random
 import shutil
 import statistics
 import tarfile
@@ -19,6 +21,7 @@ from benchmarks.machine import describe, pin
 from benchmarks.rounds import ratio
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.sharding.packing.preparation import Preparation
+from tarn.sharding.sources.find import read_source
 from tarn.sharding.sources.ilsvrc import TRAIN
 from tarn.sharding.sources.kaggle import PICTURES, SYNSETS
 
@@ -78,7 +81,26 @@ def prepared(source: Path) -> dict[str, Path]:
             member = tarfile.TarInfo(f"{folder.name}.tar")
             member.size = len(inner.getvalue())
             train.addfile(member, io.BytesIO(inner.getvalue()))
+    given["shards of others"] = sharded(source, HOME / "shards")
+    given["our own shards"] = HOME / "packed"
+    shutil.rmtree(HOME / "packed", ignore_errors=True)
+    pack(source, HOME / "packed", PackConfig(split="train", expect="none", preparation=Preparation(tile=0)))
     return given
+
+
+def sharded(source: Path, folder: Path) -> Path:
+    """The training pictures shuffled, 250 a tar."""
+    folder.mkdir(exist_ok=True)
+    pictures = list(read_source(source, "train").splits["train"])
+    random.Random(0).shuffle(pictures)
+    for start in range(0, len(pictures), 250):
+        with tarfile.open(folder / f"train-{start // 250:04d}.tar", "w") as tar:
+            for picture in pictures[start : start + 250]:
+                for ending, data in (("jpg", picture.place.read()), ("cls", b"%d" % picture.label)):
+                    member = tarfile.TarInfo(f"{picture.key}.{ending}")
+                    member.size = len(data)
+                    tar.addfile(member, io.BytesIO(data))
+    return folder
 
 
 if __name__ == "__main__":

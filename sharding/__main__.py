@@ -10,8 +10,11 @@ from types import FrameType
 
 from tarn.sharding.commands import describe, diff, extract, prune, show, stats, verify
 from tarn.sharding.errors import TarnError
+from tarn.sharding.packing.engines.words import add_words as add_engine_words
+from tarn.sharding.packing.engines.words import engine_of
 from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.sample import sample
+from tarn.sharding.sources.words import add_table_words, samples_of, table_in
 from tarn.sharding.sources.words import add_words as add_source_words
 from tarn.sharding.storage.told import told
 from tarn.sharding.storage.words import add_words, store_of
@@ -57,8 +60,12 @@ def build_parser() -> argparse.ArgumentParser:
     draw = commands.add_parser("sample", help="draw the sample dataset, laid out as the Kaggle ILSVRC download")
     sample.add_arguments(draw)
     draw.set_defaults(run=run_sample)
-    packing = commands.add_parser("pack", help="pack ImageNet as it is downloaded, or an ImageFolder")
-    packing.add_argument("given", metavar="SRC", help="folder, zip, or ILSVRC's tars; a path or a URL")
+    packing = commands.add_parser(
+        "pack", help="pack ImageNet as it is downloaded, an ImageFolder, a table, or shards anew"
+    )
+    packing.add_argument(
+        "given", metavar="SRC", help="folder, zip, ILSVRC's tars, parquet, listing, or shards; a path, URL or pattern"
+    )
     packing.add_argument("root", metavar="OUT", help="folder or URL of the packed dataset")
     packing.add_argument("--split", choices=("train", "val", "all"), default="all")
     packing.add_argument("--shard-size", default="100MB", help="of a tar, such as 100MB or 64MiB (%(default)s)")
@@ -88,13 +95,16 @@ def build_parser() -> argparse.ArgumentParser:
     packing.add_argument("--subset", metavar="PART", help="of each split, drawn by the seed: 0.1, 10%% or a count")
     packing.add_argument("--limit", type=int, metavar="N", help="pictures of each split, from all classes in turn")
     describe.add_kinds(packing)
+    add_engine_words(packing)
     add_words(packing)
     packing.set_defaults(run=run_pack)
     mending = commands.add_parser("repair", help="make anew what is broken or missing of a packed dataset")
     mending.add_argument("root", metavar="ROOT", help="folder or URL of a packed dataset")
     mending.add_argument("source", metavar="SRC", help="the pictures that it was packed from")
-    mending.add_argument("--workers", type=int, default=1, help="processes (%(default)s)")
+    mending.add_argument("--workers", type=int, help="processes (1)")
     mending.add_argument("--check", default="sample", help="as it was packed: all, sample or off (%(default)s)")
+    add_engine_words(mending)
+    add_table_words(mending)
     add_words(mending)
     mending.set_defaults(run=run_repair)
     add_index(commands.add_parser("index", help="index tars that somebody else packed, to train from them in place"))
@@ -104,9 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def add_index(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "url", metavar="URL", help="folder or store of tars, or a pattern http://host/x-{0000..0012}.tar"
-    )
+    parser.add_argument("url", metavar="URL", help="folder or store of tars, or a pattern: x-{0000..0012}.tar, x-*.tar")
     parser.add_argument("--out", metavar="FOLDER", help="of manifest and indexes (beside the tars)")
     parser.add_argument("--split", action="append", default=[], metavar="NAME=PATTERN", help="the tars of a split")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="lines `wnid name`, `id<TAB>name`, or names alone")
@@ -155,6 +163,9 @@ def run_pack(args: argparse.Namespace) -> int:
         source=args.source,
         expect=args.expect,
         selection=selection_of(args.classes, args.subset, args.limit),
+        engine=engine_of(args),
+        samples=samples_of(args),
+        table=table_in(args),
     )
     started = time.perf_counter()
     manifest, written = pack(args.given, args.root, config, print)
@@ -184,8 +195,11 @@ def run_pack(args: argparse.Namespace) -> int:
 
 def run_repair(args: argparse.Namespace) -> int:
     from tarn.sharding.packing.repair import repair
+    from tarn.sharding.sources.table import Table
 
-    made = repair(args.root, args.source, args.workers, args.check)
+    workers = args.workers or (None if args.engine == "ray" else 1)
+    table = Table(base=args.base, class_list=args.class_list)
+    made = repair(args.root, args.source, workers, args.check, engine_of(args), table)
     for name in made:
         print(f"made anew: {name}")
     print(f"{args.root}: {f'{len(made)} made anew' if made else 'sound, nothing was to be made'}")

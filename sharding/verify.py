@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from tarn.sharding import storage
 from tarn.sharding.checking.fast import check_fast
@@ -20,20 +19,24 @@ from tarn.sharding.format.gathered import check_gathered
 from tarn.sharding.format.litter import litter, stray_tars
 from tarn.sharding.format.manifest import Manifest, Split
 from tarn.sharding.interchange.described import check_described
+from tarn.sharding.sources.find import PLAIN
+from tarn.sharding.sources.table import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyConfig:
     """fast: sizes, presence and the digests of indexes, no tar is read. decode: every picture. source: what was packed,
     whose labels are compared by key. workers: processes; None: as many as there are cores and work for.
+    table: where that of a listing lies which the manifest does not tell.
 
     Raises UsageError.
     """
 
     fast: bool = False
     decode: bool = False
-    source: Path | None = None
+    source: str | os.PathLike[str] | None = None
     workers: int | None = None
+    table: Table = PLAIN
 
     def __post_init__(self) -> None:
         if self.fast and (self.decode or self.source is not None):
@@ -67,7 +70,7 @@ def check_deep(root: str, manifest: Manifest, config: VerifyConfig) -> Iterator[
             yield from part.problems
         yield from check_repeats_of(split, theirs, parts)
         if config.source is not None:
-            yield from check_labels(root, manifest, name, theirs, parts, config.source)
+            yield from check_labels(root, manifest, name, theirs, parts, config.source, config.table)
 
 
 def check_repeats_of(split: Split, tasks: list[Task], checked: list[Checked]) -> Iterator[str]:

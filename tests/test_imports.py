@@ -13,8 +13,8 @@ from support.checkout import ROOT
 
 # What stands: what it may use, of what stands above. A line is a folder, or a file that stands higher than its folder.
 GROUND = {"sharding"}  # errors, progress, cores, sizes, kernel
-TARS = {"sharding/foreign/headers", "sharding/foreign/tar"}  # the headers of any tar
-DISK = GROUND | {"sharding/storage", "sharding/format"} | TARS
+DISK = GROUND | {"sharding/storage", "sharding/format", "sharding/archives"}
+SOURCES = {"sharding/sources", "sharding/resharding", "sharding/sources/find"}
 PIXELS = {"training/pixels", "training/pixels/jpeg", "training/pixels/resize"}
 STREAM = {"training/streaming", "training/streaming/randomness", "training/streaming/processes"}
 MAY_USE = {
@@ -23,28 +23,35 @@ MAY_USE = {
     "sharding/storage": GROUND,
     "sharding/jpeg": GROUND,
     "sharding/format": GROUND | {"sharding/storage"},
-    "sharding/foreign/headers": GROUND,
-    "sharding/foreign/tar": GROUND | {"sharding/format", "sharding/foreign/headers"},
-    "sharding/archives": DISK,
-    "sharding/sources": DISK | {"sharding/archives"},
+    "sharding/archives": GROUND | {"sharding/storage", "sharding/format"},
+    "sharding/sources": DISK,
     "sharding/foreign": DISK | {"sharding/sources"},
-    "sharding/packing": DISK | {"sharding/archives", "sharding/sources", "sharding/foreign", "sharding/jpeg"},
-    "sharding/sample": GROUND,
     "sharding/looking": DISK | {"sharding/foreign"},
+    "sharding/resharding": DISK | {"sharding/sources", "sharding/foreign", "sharding/looking"},
+    "sharding/sources/find": DISK | {"sharding/sources", "sharding/foreign", "sharding/resharding"},
+    "sharding/sources/words": DISK | {"sharding/sources", "sharding/resharding", "sharding/sources/find"},
+    "sharding/packing": DISK | SOURCES | {"sharding/foreign", "sharding/jpeg"},
+    "sharding/packing/engines": DISK | SOURCES | {"sharding/packing"},
+    "sharding/packing/pack": DISK | SOURCES | {"sharding/packing", "sharding/packing/engines"},
+    "sharding/packing/repair": DISK | SOURCES | {"sharding/packing", "sharding/packing/engines"},
+    "sharding/sample": GROUND,
     "sharding/interchange": DISK | {"sharding/foreign", "sharding/looking"},
-    "sharding/checking": DISK | {"sharding/sources", "sharding/foreign", "sharding/packing", "sharding/looking"},
+    "sharding/checking": DISK | SOURCES | {"sharding/foreign", "sharding/packing", "sharding/looking"},
     "sharding/showing": DISK
     | {"sharding/jpeg", "sharding/foreign", "sharding/packing", "sharding/looking", "sharding/interchange"},
     "sharding/statistics": DISK | {"sharding/foreign", "sharding/packing", "sharding/looking"},
-    "sharding/verify": DISK | {"sharding/foreign", "sharding/interchange", "sharding/checking"},
+    "sharding/verify": DISK | SOURCES | {"sharding/foreign", "sharding/interchange", "sharding/checking"},
     "sharding/stats": DISK | {"sharding/statistics"},
     "sharding/diff": DISK | {"sharding/looking"},
     "sharding/prune": DISK,
     "sharding/commands": DISK
-    | {"sharding/sources", "sharding/looking", "sharding/interchange", "sharding/showing", "sharding/statistics"}
+    | SOURCES
+    | {"sharding/sources/words", "sharding/looking", "sharding/interchange", "sharding/showing", "sharding/statistics"}
     | {"sharding/verify", "sharding/diff", "sharding/prune"},
     "sharding/__main__": DISK
-    | {"sharding/sources", "sharding/jpeg", "sharding/foreign", "sharding/packing", "sharding/sample"}
+    | SOURCES
+    | {"sharding/sources/words", "sharding/jpeg", "sharding/foreign", "sharding/packing", "sharding/packing/engines"}
+    | {"sharding/packing/pack", "sharding/packing/repair", "sharding/sample"}
     | {"sharding/interchange", "sharding/commands"},
     "training": GROUND | {"tarn"},
     "training/world": GROUND,

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tarn.sharding.archives.archive import Archive
+from tarn.sharding.archives.headers import DamageError
+from tarn.sharding.archives.tar import Member, Stream, walk
 from tarn.sharding.archives.within import Within
 from tarn.sharding.errors import TarnError
-from tarn.sharding.foreign.headers import DamageError
-from tarn.sharding.foreign.tar import Member, Stream, walk
 
 WINDOW = 4096  # bytes that are read at a header: it, and those of a long name
 

@@ -1,8 +1,8 @@
 """Keys and labels of a split against those of the source that it was packed from."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from tarn.sharding import storage
 from tarn.sharding.checking.repeated import key_at
@@ -10,21 +10,30 @@ from tarn.sharding.checking.shard import Checked, Task
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.samples import digest
 from tarn.sharding.format.manifest import Manifest, parse_index
-from tarn.sharding.sources.find import read_source
+from tarn.sharding.sources.find import PLAIN, look_again, read_splits
 from tarn.sharding.sources.selection import Selection, selected
+from tarn.sharding.sources.table import Table
 
 NAMED = 10  # keys of each kind
 
 
 def check_labels(
-    root: str, manifest: Manifest, name: str, tasks: Sequence[Task], checked: Sequence[Checked], source: Path
+    root: str,
+    manifest: Manifest,
+    name: str,
+    tasks: Sequence[Task],
+    checked: Sequence[Checked],
+    source: str | os.PathLike[str],
+    table: Table = PLAIN,
 ) -> Iterator[str]:
     """A sentence for each kind of difference. tasks, checked: of the split, in order; a shard that is not sound is
-    left out, it is told already. Raises TarnError for a source that cannot be read."""
+    left out, it is told already. table: where that of a listing lies which the manifest does not tell. Raises TarnError
+    for a source that cannot be read."""
     split = manifest.split(name)
     if split.indexed:
         raise UsageError(f"--source={source} is compared with what was packed of it: {root} holds indexed tars.")
-    found = selected(read_source(source, name), Selection.of(split.packed), int(split.packed.get("seed", 0)))
+    read = read_splits(look_again(source, split.packed, table), name)
+    found = selected(read, Selection.of(split.packed), int(split.packed.get("seed", 0)))
     wanted = {digest(picture.key): (picture.key, picture.label) for picture in found.splits[name]}
     there = [info.wnid for info in manifest.classes]
     here = [info.wnid for info in found.classes]

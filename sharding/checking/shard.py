@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarn.sharding import storage
+from tarn.sharding.archives.headers import DamageError, shown
+from tarn.sharding.archives.tar import Member, Stream, walk
 from tarn.sharding.checking.watching import watched
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.check import check_tar
-from tarn.sharding.foreign.headers import DamageError, shown
 from tarn.sharding.foreign.labels import Label
 from tarn.sharding.foreign.layout import Tar, size_of
 from tarn.sharding.foreign.reading import Reading
 from tarn.sharding.foreign.samples import Samples, digest
 from tarn.sharding.foreign.scan import pieces, reader_of
-from tarn.sharding.foreign.tar import Member, Stream, walk
 from tarn.sharding.format.manifest import ShardInfo, parse_index
 from tarn.sharding.packing.inspection import damage
 

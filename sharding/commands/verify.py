@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from tarn.sharding.commands.words import dataset_command
+from tarn.sharding.sources.words import add_table_words
 
 
 def add(commands: Any) -> None:
@@ -13,15 +14,18 @@ def add(commands: Any) -> None:
     command.add_argument("--decode", action="store_true", help="decode every picture, too")
     command.add_argument("--source", metavar="SRC", help="compare keys and labels with what was packed")
     command.add_argument("--workers", type=int, help="processes (as many as there are cores and work for)")
+    add_table_words(command)
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from tarn.sharding.format.litter import notes
     from tarn.sharding.format.manifest import read_manifest
+    from tarn.sharding.sources.table import Table
     from tarn.sharding.verify import VerifyConfig, verify
 
-    config = VerifyConfig(fast=args.fast, decode=args.decode, source=args.source, workers=args.workers)
+    table = Table(base=args.base, class_list=args.class_list)
+    config = VerifyConfig(fast=args.fast, decode=args.decode, source=args.source, workers=args.workers, table=table)
     manifest = read_manifest(args.root)
     problems = verify(args.root, manifest, config)
     for problem in problems:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from tarn.sharding.foreign.classes import classes_of, numbers_of
+from tarn.sharding.foreign.classes import CLASSES, classes_of, numbers_of
 from tarn.sharding.foreign.layout import Layout
 from tarn.sharding.foreign.notes import label_notes, repeat_note
-from tarn.sharding.foreign.problems import advice, which_have
+from tarn.sharding.foreign.problems import AGAIN, advice, which_have
 from tarn.sharding.foreign.repeats import repeats
 from tarn.sharding.foreign.samples import Samples
 from tarn.sharding.foreign.scan import Scan
@@ -14,16 +14,23 @@ from tarn.sharding.sources import Problems
 
 
 def check(
-    layout: Layout, scans: Mapping[str, Scan], listed: Sequence[ClassInfo] | None, url: str
+    layout: Layout,
+    scans: Mapping[str, Scan],
+    listed: Sequence[ClassInfo] | None,
+    url: str,
+    doing: str = "indexed",
+    word: str = CLASSES,
 ) -> tuple[tuple[ClassInfo, ...], tuple[str, ...]]:
-    """The classes, and what is worth a note. Raises one TarnError that counts and names all that does not fit."""
+    """The classes, and what is worth a note. doing: what is refused; word: by which the
+    list of classes is given. Raises one TarnError that counts and names all
+    that does not fit."""
     problems = Problems()
     add_problems(scans, problems)
     tars = {name: scan.samples for name, scan in scans.items() if scan.samples is not None}
     splits = {split: [tar.name for tar in members if tar.name in tars] for split, members in layout.splits.items()}
     notes = [note for split, names in splits.items() for note in check_keys(split, names, tars, problems)]
-    classes = classes_of(tars, listed, problems)
-    problems.raise_if_any(url, "indexed")
+    classes = classes_of(tars, listed, problems, word)
+    problems.raise_if_any(url, doing)
     members = {split: [tars[name] for name in names] for split, names in splits.items()}
     return classes, (*notes, *label_notes(members, numbers_of(classes)))
 
@@ -44,6 +51,8 @@ def add_problems(scans: Mapping[str, Scan], problems: Problems) -> None:
         if scan.tar.told is not None and scan.tar.told != seen:
             problems.add("tars that _info.json counts otherwise", f"{name}: {scan.tar.told} there, {seen} found")
     problems.advise(advice(single))
+    if any(problem.kind == AGAIN for problem in single):
+        problems.advise("sort the members by name, for those of a sample must follow each other")
 
 
 def check_keys(split: str, names: Sequence[str], tars: Mapping[str, Samples], problems: Problems) -> list[str]:

@@ -3,46 +3,25 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from pathlib import Path
 
 import numpy as np
 
-from tarn.sharding.errors import UsageError
-from tarn.sharding.foreign.headers import shown
+from tarn.sharding.archives.headers import shown
 from tarn.sharding.foreign.labels import CONFLICT, WNID, ClassName, Label, Names
 from tarn.sharding.foreign.samples import Samples
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources import Problems
+from tarn.sharding.sources.class_list import classes_called
 
 MOST_CLASSES = 1_000_000
+CLASSES = "--classes"  # by which `index` is given a list
 Tars = Mapping[str, Samples]  # by the tar's name
 
 
-def read_classes(path: Path) -> tuple[ClassInfo, ...]:
-    """Lines of `wnid name, other name`, in their order, or of names alone. Raises UsageError naming lines twice there.
-
-    Where some line begins with a wnid, the first word is the class's own. Else a line is a name as a whole, for of
-    "great white shark" "great" is none; an own word may then be told by a tab behind it.
-    """
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--classes={path} cannot be read ({error}): give a file of lines `wnid name`.") from error
-    separator = " " if any(WNID.fullmatch(line.strip().partition(" ")[0]) for line in lines) else "\t"
-    infos: dict[str, ClassInfo] = {}
-    for number, line in enumerate(lines, 1):
-        wnid, _, name = line.strip().partition(separator)
-        if wnid in infos:
-            raise UsageError(f"--classes={path} lists {wnid} again in line {number}: give each class one line.")
-        if wnid:
-            infos[wnid] = ClassInfo(wnid, name.strip() or wnid)
-    if not infos:
-        raise UsageError(f"--classes={path} is empty: give a file of lines `wnid name`.")
-    return tuple(infos.values())
-
-
-def classes_of(tars: Tars, listed: Sequence[ClassInfo] | None, problems: Problems) -> tuple[ClassInfo, ...]:
-    """In the order of their numbers; what does not fit is added to the problems.
+def classes_of(
+    tars: Tars, listed: Sequence[ClassInfo] | None, problems: Problems, word: str = CLASSES
+) -> tuple[ClassInfo, ...]:
+    """In the order of their numbers; what does not fit is added to the problems. word: by which the list is given.
 
     Numbers count the lines of the list, where there is one. Wnids are numbered in their sorted order: all of the list,
     else all that were found. Names are looked up in the list; of a list without wnids the order is that of its lines.
@@ -55,46 +34,37 @@ def classes_of(tars: Tars, listed: Sequence[ClassInfo] | None, problems: Problem
     wnids = {label for label in labels if isinstance(label, str)}
     words = {label for label in labels if isinstance(label, ClassName)}
     if len(numbers) == len(labels):
-        return numbered(numbers, names, tars, listed, problems)
+        return numbered(numbers, names, tars, listed, problems, word)
     if numbers and (wnids or listed is not None):
         others = "wnid" if wnids else "name"
         complain(problems, f"samples labelled by number, others by {others}", tars, lambda label: label in numbers)
     if listed is None:
         complain(problems, "labels that are neither a number nor a wnid", tars, lambda label: label in words)
-        problems.advise("give --classes FILE, whose lines name the classes" if words else None)
+        problems.advise(f"give {word} FILE, whose lines name the classes" if words else None)
         return tuple(ClassInfo(wnid, names.texts.get(wnid) or wnid) for wnid in sorted(wnids))
     known = {info.wnid: info for info in listed}
-    complain(
-        problems, "samples of a wnid that --classes does not list", tars, lambda label: label in wnids - set(known)
-    )
-    look_up(words, tars, listed, problems)
+    complain(problems, f"samples of a wnid that {word} does not list", tars, lambda label: label in wnids - set(known))
+    look_up(words, tars, listed, problems, word)
     is_sorted = bool(wnids) or all(WNID.fullmatch(wnid) for wnid in known)
     return tuple(known[wnid] for wnid in (sorted(known) if is_sorted else known))
 
 
-def look_up(words: AbstractSet[ClassName], tars: Tars, listed: Sequence[ClassInfo], problems: Problems) -> None:
+def look_up(
+    words: AbstractSet[ClassName], tars: Tars, listed: Sequence[ClassInfo], problems: Problems, word: str
+) -> None:
     """Complains of names that the list does not have, and of those that it gives to several classes."""
     called = classes_called(listed)
     if unknown := {label for label in words if label.text not in called}:
-        complain(problems, "samples of a class that --classes does not list", tars, lambda label: label in unknown)
-        problems.advise("add the class to --classes, or label the samples by a name that stands there")
-    several: dict[Label, list[int]] = {word: called[word.text] for word in words if len(called.get(word.text, ())) > 1}
+        complain(problems, f"samples of a class that {word} does not list", tars, lambda label: label in unknown)
+        problems.advise(f"add the class to {word}, or label the samples by a name that stands there")
+    several: dict[Label, list[int]] = {it: called[it.text] for it in words if len(called.get(it.text, ())) > 1}
     if several:
         told = {
             label: f"{label}, a name of {' and '.join(listed[place].wnid for place in places)}"
             for label, places in several.items()
         }
         complain(problems, "labels that name several classes", tars, lambda label: label in several, told)
-        problems.advise("label those samples by wnid or number, or make the names in --classes differ")
-
-
-def classes_called(classes: Sequence[ClassInfo]) -> dict[str, list[int]]:
-    """Numbers of the classes that have a name: as own word, as the whole name, or as one of those between commas."""
-    called: dict[str, list[int]] = {}
-    for number, info in enumerate(classes):
-        for name in {info.wnid, info.name, *map(str.strip, info.name.split(","))} - {""}:
-            called.setdefault(name, []).append(number)
-    return called
+        problems.advise(f"label those samples by wnid or number, or make the names in {word} differ")
 
 
 def numbers_of(classes: Sequence[ClassInfo]) -> dict[Label, int]:
@@ -105,7 +75,7 @@ def numbers_of(classes: Sequence[ClassInfo]) -> dict[Label, int]:
 
 
 def numbered(
-    numbers: set[int], names: Names, tars: Tars, listed: Sequence[ClassInfo] | None, problems: Problems
+    numbers: set[int], names: Names, tars: Tars, listed: Sequence[ClassInfo] | None, problems: Problems, word: str
 ) -> tuple[ClassInfo, ...]:
     """Of labels that are numbers already."""
     count = len(listed) if listed is not None else MOST_CLASSES
@@ -117,7 +87,7 @@ def numbered(
     for number in sorted(numbers - outside):
         wnid = names.wnids.get(number, "")
         if places.get(wnid, number) != number:  # a list in another order would give the classes each other's names
-            problems.add("classes that --classes numbers otherwise", f"{wnid}: {places[wnid]} there, {number} in tars")
+            problems.add(f"classes that {word} numbers otherwise", f"{wnid}: {places[wnid]} there, {number} in tars")
     return tuple(listed)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.foreign.agreement import check
-from tarn.sharding.foreign.classes import numbers_of, read_classes
+from tarn.sharding.foreign.classes import numbers_of
 from tarn.sharding.foreign.labels import Label
 from tarn.sharding.foreign.layout import find_layout
 from tarn.sharding.foreign.publishing import index_names, mend, publish, tidy
@@ -22,6 +22,7 @@ from tarn.sharding.foreign.target import find_target, is_current, read_earlier, 
 from tarn.sharding.format.leftovers import refuse_changed
 from tarn.sharding.format.lock import only_writer
 from tarn.sharding.format.manifest import INDEXED, Manifest, ShardInfo, Split, index_bytes
+from tarn.sharding.sources.class_list import read_classes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tarn.sharding.archives.tar import Member
 from tarn.sharding.foreign.reading import Reading, is_json
-from tarn.sharding.foreign.tar import Member
 
 NUMBERS, SYNSETS, TEXTS = ("label", "cls", "class_id"), ("wnid", "synset"), ("text", "class_name")  # keys of the json
 NAMES = (*NUMBERS, "class_name")  # keys that may hold a class's name as the label

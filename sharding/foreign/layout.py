@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
-from tarn.sharding.foreign.info import Info, read_info
-from tarn.sharding.foreign.names import COMPRESSED, chosen, from_pattern, is_pattern, is_web, listing, split_of
+from tarn.sharding.foreign.names import COMPRESSED, chosen, split_of
+from tarn.sharding.foreign.tars import Tars, find_tars
 from tarn.sharding.format.manifest import index_name_of
 from tarn.sharding.storage.persistence import Patience, patiently
 
 ASKING = 16  # sizes asked for at a time
+BY_PATTERN = "say it by --split train='<pattern>' --split val='<pattern>'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +43,33 @@ class Layout:
 
 def find_layout(url: str, patterns: Sequence[str]) -> Layout:
     """patterns: of --split, none to go by _info.json or by names. Raises TarnError where it does not fit together."""
-    sizes: dict[str, int] = {}
-    names: list[str] | None = None
-    if is_pattern(url):
-        root, names = from_pattern(url)
-    else:
-        root = url.rstrip("/") or "/"
-        if not is_web(root):
-            sizes = listing(root)
-            names = [name for name in sizes if name.endswith(".tar") or COMPRESSED.search(name)]
-    info = read_info(root)
-    splits = chosen(patterns, names, root) if patterns else told_splits(root, names, info, bool(sizes))
+    return layout_of(find_tars(url), patterns)
+
+
+def layout_of(tars: Tars, patterns: Sequence[str], whole: str | None = None, advice: str = BY_PATTERN) -> Layout:
+    """whole: the split of which all are, where no name tells any. Raises TarnError, with advice where it is names that
+    tell no split."""
+    root, names, info = tars.root, tars.names, tars.info
+    splits = chosen(patterns, names, root) if patterns else told_splits(tars, whole, advice)
     if "test" in splits and "val" not in splits and not patterns:
         splits["val"] = splits.pop("test")
     refuse_names([name for found in splits.values() for name in found], root)
-    asked = sizes_of(root, [name for found in splits.values() for name in found if name not in sizes])
+    asked = sizes_of(root, [name for found in splits.values() for name in found if name not in tars.sizes])
+    sizes = {**tars.sizes, **asked}
     counts = info.counts if info is not None else {}
     return Layout(
         absolute(root),
         {
-            split: tuple(Tar(name, (sizes | asked)[name], counts.get(name)) for name in sorted(found))
+            split: tuple(Tar(name, sizes[name], counts.get(name)) for name in sorted(found))
             for split, found in sorted(splits.items())
         },
     )
 
 
-def told_splits(root: str, names: Sequence[str] | None, info: Info | None, listed: bool) -> dict[str, list[str]]:
-    """By _info.json, else by what the names tell. listed: the names are all that lie there, not those of a pattern."""
-    if info is not None and (names is None or listed):
+def told_splits(tars: Tars, whole: str | None, advice: str) -> dict[str, list[str]]:
+    """By _info.json, else by what the names tell."""
+    root, names, info = tars.root, tars.names, tars.info
+    if info is not None and (names is None or tars.complete):
         if names is not None:
             info.compare(names, root)
         return {split: list(found) for split, found in info.splits.items()}
@@ -83,11 +83,12 @@ def told_splits(root: str, names: Sequence[str] | None, info: Info | None, liste
             nameless.append(name)
         else:
             splits.setdefault(split, []).append(name)
+    if nameless and not splits and whole is not None:
+        return {whole: nameless}
     if nameless:
         more = f" and {len(nameless) - 10} more" if len(nameless) > 10 else ""
         raise TarnError(
-            f"{root} holds {len(nameless)} tars whose names tell no split ({', '.join(nameless[:10])}{more}): "
-            "say it by --split train='<pattern>' --split val='<pattern>'."
+            f"{root} holds {len(nameless)} tars whose names tell no split ({', '.join(nameless[:10])}{more}): {advice}."
         )
     return splits
 

@@ -14,12 +14,20 @@ DEPTH = 3  # folders and file: <root>/a/b/x.tar
 MOST_NAMES = 1_000_000
 COMPRESSED = re.compile(r"\.(tgz|tbz2?|txz|tar\.(gz|bz2|xz|zst|zstd|lz4))$", re.IGNORECASE)
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
+WILDCARD = re.compile(r"[*?\[]")
 
 
 def is_pattern(url: str) -> bool:
     """Whether it names tars, and not the folder in which they lie."""
     path = storage.local_path(url)
-    return ("{" in url or url.endswith(".tar")) and not (path is not None and path.is_dir())
+    return ("{" in url or url.endswith(".tar") or has_wildcards(url)) and not (path is not None and path.is_dir())
+
+
+def has_wildcards(url: str) -> bool:
+    """Whether it names files by `*`, `?` or `[`; not where a file is called so, nor in the address of a web server, of
+    whom nothing is listed."""
+    path = storage.local_path(url)
+    return WILDCARD.search(url) is not None and not is_web(url) and not (path is not None and path.exists())
 
 
 def is_web(url: str) -> bool:
@@ -67,13 +75,19 @@ def numbers(span: re.Match[str]) -> list[str]:
 
 
 def from_pattern(url: str) -> tuple[str, list[str]]:
-    """The folder of a pattern, and the names below it. Raises UsageError where the braces leave no folder."""
-    head = url.split("{")[0]
+    """The folder of a pattern, and what its braces stand for below it. Raises UsageError where they leave no folder."""
+    head = re.split(r"[{*?\[]" if has_wildcards(url) else "{", url, maxsplit=1)[0]
     root, slash, _ = head.rpartition("/")
     if root.endswith(":/") or ("://" in url and "://" not in root):
         raise UsageError(f"{url} has braces before its first folder: give one bucket or host at a time.")
     names = [found[len(root) + 1 if slash else 0 :] for found in expand(url)]
     return root or ("/" if slash else "."), names
+
+
+def is_matched(name: str, pattern: str) -> bool:
+    """Folder by folder, as a shell does: `*` stands for no slash."""
+    parts, patterns = name.split("/"), pattern.split("/")
+    return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
 
 
 def listing(root: str) -> dict[str, int]:

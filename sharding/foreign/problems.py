@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tarn.sharding.foreign.headers import shown
+from tarn.sharding.archives.headers import shown
+from tarn.sharding.archives.tar import Member
 from tarn.sharding.foreign.labels import Label, label_in_value, read_json
 from tarn.sharding.foreign.reading import PICTURES, Reading, is_json
-from tarn.sharding.foreign.tar import Member
 
 PICTURE, LABEL = "picture", "label"
+AGAIN = "keys that come again behind other samples"
 TOLD_KEYS = 5  # of a json
 LIKELY = ("cls", "class", "label", "category", "target", "txt", "text", "json:")  # within what tells a label
 
@@ -30,9 +31,9 @@ class Problem:
 
 
 def problem_of(
-    key: str, parts: Mapping[str, Member], label: Label | None, doubled: bool, reading: Reading
+    key: str, parts: Mapping[str, Member], label: Label | None, doubled: bool, reading: Reading, empty: bool = False
 ) -> Problem | None:
-    """doubled: two members of the sample have the same ending."""
+    """doubled: two members of the sample have the same ending. empty: a picture without a byte is none."""
     pictures, told = reading.pictures(parts), reading.label_member or "cls"
     lacks = (PICTURE,) * (not pictures) + (LABEL,) * (label is None and not holds_label(parts, told, reading.label_key))
     if doubled:
@@ -41,7 +42,7 @@ def problem_of(
         return Problem(kind_of(lacks, reading), shown(key), lacks, endings_of(parts))
     if len(pictures) > 1:
         return Problem("samples with several pictures", shown(key))
-    if parts[pictures[0]].size == 0:
+    if parts[pictures[0]].size == 0 and not empty:
         return Problem("empty pictures", shown(key))
     if label is None:
         return Problem(f"labels ({reading.label or told}) that are not a number, a wnid or a name", shown(key))

@@ -59,6 +59,10 @@ class Reading:
         known = name.lower().endswith((".cls", ".json"))
         return size <= MOST_BYTES and (known or parted(name)[1] == self.label_member)
 
+    def tells_label(self, ending: str) -> bool:
+        """Whether a member of that ending holds the label and nothing else."""
+        return ending == (self.label_member or "cls") and not is_json(ending)
+
     def endings(self) -> frozenset[str]:
         """Of all members that may be needed."""
         pictures = PICTURES if self.picture is None else (self.picture,)

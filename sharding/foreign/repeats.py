@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tarn.sharding.foreign.headers import shown
+from tarn.sharding.archives.headers import shown
 from tarn.sharding.foreign.samples import Samples
 
 NAMED = 10  # pairs of tars

@@ -1,17 +1,18 @@
 """From the members of a tar to its samples: adjacent members of one key, a picture and a label among them."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tarn.sharding.foreign.headers import shown
+from tarn.sharding.archives.headers import shown
+from tarn.sharding.archives.tar import Member
 from tarn.sharding.foreign.labels import Label, Names, label_of, read_json, text_of, wnid_of
-from tarn.sharding.foreign.problems import Problem, problem_of
+from tarn.sharding.foreign.problems import AGAIN, Problem, problem_of
 from tarn.sharding.foreign.reading import Reading, parted
-from tarn.sharding.foreign.tar import Member
 from tarn.sharding.format.manifest import RECORD
 
 
@@ -20,7 +21,8 @@ class Samples:
     """Those of one tar, in its order, held small: a split may have millions.
 
     records: as in the index, but labels are places in `labels`; joined: the keys, with zero characters between;
-    digests: eight bytes of each key, to compare those of a whole split.
+    digests: eight bytes of each key, to compare those of a whole split; endings: of each picture, as it is written,
+    with the dot; beside: how many members of other endings the samples have, which are neither picture nor label.
     """
 
     records: NDArray[np.void]
@@ -29,6 +31,8 @@ class Samples:
     joined: str
     digests: NDArray[np.uint64]
     problems: tuple[Problem, ...]
+    endings: tuple[str, ...] = ()
+    beside: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def keys(self) -> list[str]:
@@ -42,32 +46,39 @@ class Samples:
 
 
 class Collector:
-    """Takes samples one by one and says what is wrong with them."""
+    """Takes samples one by one and says what is wrong with them. empty: pictures without a byte are taken too."""
 
-    def __init__(self, reading: Reading) -> None:
-        self.reading = reading
+    def __init__(self, reading: Reading, empty: bool = False) -> None:
+        self.reading, self.empty = reading, empty
         self.rows: list[tuple[int, int, int, int]] = []
         self.keys: list[str] = []
         self.seen: set[str] = set()
         self.labels: dict[Label, int] = {}
         self.names = Names()
         self.problems: list[Problem] = []
+        self.endings: list[str] = []
+        self.known: dict[str, str] = {}  # endings, each once in memory
+        self.beside = Counter[str]()
 
     def add(self, key: str, parts: Mapping[str, Member], doubled: bool) -> None:
         """doubled: two members of the sample have the same ending."""
         told = read_json(parts["json"].data) if "json" in parts else {}
         label = label_of(key, parts, told, self.reading)
-        problem = problem_of(key, parts, label, doubled, self.reading)
+        problem = problem_of(key, parts, label, doubled, self.reading, self.empty)
         if key in self.seen:
-            problem = Problem("keys that come again behind other samples", shown(key))
+            problem = Problem(AGAIN, shown(key))
         self.seen.add(key)
         if problem is not None:
             self.problems.append(problem)
             return
         assert label is not None
-        picture, number = parts[self.reading.pictures(parts)[0]], self.labels.setdefault(label, len(self.labels))
+        ending = self.reading.pictures(parts)[0]
+        picture, number = parts[ending], self.labels.setdefault(label, len(self.labels))
         self.rows.append((picture.offset, picture.size, number, picture.crc32))
         self.keys.append(key)
+        written = picture.name[-len(ending) - 1 :]
+        self.endings.append(self.known.setdefault(written, written))
+        self.beside.update(each for each in parts if each != ending and not self.reading.tells_label(each))
         self.names.add(label, wnid_of(key, told), text_of(told))
 
     def samples(self) -> Samples:
@@ -78,12 +89,15 @@ class Collector:
             "\0".join(self.keys),
             np.array([digest(key) for key in self.keys], np.uint64),
             tuple(self.problems),
+            tuple(self.endings),
+            self.beside,
         )
 
 
-def collect(members: Iterable[Member], reading: Reading) -> Samples:
-    """Members of no key (hidden ones, those without a dot) are passed over, as the webdataset library does."""
-    collector, current, doubled = Collector(reading), "", False
+def collect(members: Iterable[Member], reading: Reading, empty: bool = False) -> Samples:
+    """Members of no key (hidden ones, those without a dot) are passed over, as the webdataset library does. empty: see
+    Collector."""
+    collector, current, doubled = Collector(reading, empty), "", False
     parts: dict[str, Member] = {}
     for member in members:
         key, ending = parted(member.name)

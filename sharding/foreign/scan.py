@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarn.sharding import storage
+from tarn.sharding.archives.headers import DamageError
+from tarn.sharding.archives.tar import Stream, walk
 from tarn.sharding.errors import TarnError
-from tarn.sharding.foreign.headers import DamageError
 from tarn.sharding.foreign.layout import Tar
 from tarn.sharding.foreign.reading import Reading
 from tarn.sharding.foreign.samples import Samples, collect
-from tarn.sharding.foreign.tar import Stream, walk
 from tarn.sharding.progress import progress_bar
 from tarn.sharding.storage.clients import build_client
 from tarn.sharding.storage.persistence import Reader

@@ -10,10 +10,10 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from tarn.sharding.archives.headers import DamageError, parse, pax_records, text
+from tarn.sharding.archives.tar import REGULAR, ZEROS
 from tarn.sharding.errors import TarnError
-from tarn.sharding.foreign.headers import DamageError, parse, pax_records, text
 from tarn.sharding.foreign.reading import parted
-from tarn.sharding.foreign.tar import REGULAR, ZEROS
 from tarn.sharding.format.archive import BLOCK, padded
 from tarn.sharding.format.manifest import ShardInfo
 from tarn.sharding.looking.windows import Range, Windows

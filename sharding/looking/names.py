@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from tarn.sharding.archives.headers import DamageError, parse, pax_records, shown, text
 from tarn.sharding.errors import TarnError
-from tarn.sharding.foreign.headers import DamageError, parse, pax_records, shown, text
 from tarn.sharding.foreign.reading import parted
 from tarn.sharding.format.archive import BLOCK, padded
 from tarn.sharding.format.manifest import ShardInfo

@@ -11,7 +11,7 @@ from tarn.sharding.format.publication import newest_retired
 from tarn.sharding.packing.counts import COUNTED
 from tarn.sharding.packing.staging import clear_staging
 from tarn.sharding.sources import Picture, Source
-from tarn.sharding.sources.find import Sight
+from tarn.sharding.sources.sight import Sight
 
 
 def tidy(root: str, prune: bool, going_on: bool = False) -> None:
@@ -22,9 +22,20 @@ def tidy(root: str, prune: bool, going_on: bool = False) -> None:
 
 
 def refuse_overlap(seen: Sight, root: str) -> None:
-    out = storage.local_path(root)
-    if out is not None and seen.home is not None and out.resolve().is_relative_to(seen.home.resolve()):
-        raise UsageError(f"the output {out} lies inside the source {seen.name}: choose a folder beside it.")
+    """Raises UsageError where the output lies in the source, or holds the shards that are to be packed."""
+    if seen.home is not None and is_within(root, seen.home):
+        raise UsageError(f"the output {root} lies inside the source {seen.name}: choose a folder beside it.")
+    for folder in seen.shards:
+        if is_within(folder, root):
+            raise UsageError(f"the output {root} holds the source, {folder}: choose a folder beside it.")
+
+
+def is_within(url: str, folder: str) -> bool:
+    """Whether it is the folder, or lies in it."""
+    path, above = storage.local_path(url), storage.local_path(folder)
+    if path is not None and above is not None:
+        return path.resolve().is_relative_to(above.resolve())
+    return path is None and above is None and f"{url.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def refuse_foreign_tars(before: Manifest | None, root: str) -> None:

@@ -4,21 +4,26 @@ from typing import Any
 
 from tarn.sharding.jpeg.structure import Reason, look, picture_size
 from tarn.sharding.pillow import MOST_BYTES, MOST_PIXELS, BrokenPictureError, decoding, open_picture
+from tarn.sharding.sources.tree import EXTENSIONS
 
 CHECKS = ("sample", "all", "off")
 ENDINGS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif", "PPM": "ppm"}
+BEGINNINGS = ((b"GIF8", "gif"), (b"BM", "bmp"), (b"II*\0", "tif"), (b"MM\0*", "tif"))
 BROKEN = (BrokenPictureError,)
 
 
 def ending(data: bytes, fallback: str) -> str:
-    """jpg, png, webp ... by the content, whatever the file's name says; the fallback where the content says nothing."""
+    """jpg, png, webp ... by the content, whatever the file's name says; the fallback where the content says nothing,
+    unless it is no picture's: a URL may end in anything, even in what tells a label."""
     if is_jpeg(data):
         return "jpg"
     if data[:8] == b"\x89PNG\r\n\x1a\n":
         return "png"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
-    return fallback.lower().lstrip(".")
+    if not fallback or fallback.lower() in EXTENSIONS:
+        return fallback.lower().lstrip(".")
+    return next((kind for begins, kind in BEGINNINGS if data.startswith(begins)), "bin")
 
 
 def is_jpeg(data: bytes) -> bool:

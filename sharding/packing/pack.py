@@ -7,11 +7,10 @@ goes on with them (see resuming.py); the dataset that was there stays whole and 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tarn.sharding import storage
-from tarn.sharding.cores import available_cores
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.leftovers import present
 from tarn.sharding.format.lock import only_writer
@@ -33,6 +32,8 @@ from tarn.sharding.packing.earlier import (
     refuse_tars_without_manifest,
     tidy,
 )
+from tarn.sharding.packing.engines.engine import Engine, write_all
+from tarn.sharding.packing.engines.processes import LOCAL
 from tarn.sharding.packing.journal import Journal
 from tarn.sharding.packing.naming import free_infix
 from tarn.sharding.packing.plan import digest, plan_shards
@@ -51,24 +52,24 @@ from tarn.sharding.packing.resuming import (
 from tarn.sharding.packing.skipping import CHOICES, refuse_damaged
 from tarn.sharding.packing.splits import split_of
 from tarn.sharding.packing.staging import split_folders, staging_folder
-from tarn.sharding.packing.workers import write_all
 from tarn.sharding.packing.writer import Task
+from tarn.sharding.resharding.words import SampleWords
 from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.counts import compare, parse_expect
 from tarn.sharding.sources.find import look_at, read_splits
 from tarn.sharding.sources.selection import Selection, selected
-
-PAYS = 8  # shards of pictures that are kept as they are, in whose time a process is started
+from tarn.sharding.sources.table import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackConfig:
     """split: train, val or all. shard_size: bytes of the pictures as they are at the source.
 
-    workers: processes; None: as many as there are cores, or as pay where pictures are kept as they are. bad: what to do
-    about unreadable pictures, fail as a whole or skip them. prune: remove earlier packings also where it cannot be
-    known whether somebody still reads them. source: what it is, see sources/find.py. expect: how much it holds, see
-    sources/counts.py. selection: the part that is packed.
+    workers: shards made at a time; None: as many as the engine has cores for. bad: what to do about unreadable
+    pictures, fail as a whole or skip them. prune: remove earlier packings also where it cannot be known whether
+    somebody still reads them. source: what it is, see sources/find.py. expect: how much it holds, see
+    sources/counts.py. selection: the part that is packed. engine: who makes the shards. table: of
+    parquet and listings, how they are read. samples: the same of shards.
     """
 
     split: str = "all"
@@ -82,6 +83,9 @@ class PackConfig:
     source: str = "auto"
     expect: str = "auto"
     selection: Selection = field(default_factory=Selection)
+    engine: Engine = LOCAL
+    samples: SampleWords = field(default_factory=SampleWords)
+    table: Table = field(default_factory=Table)
 
     def __post_init__(self) -> None:
         parse_expect(self.expect)
@@ -89,12 +93,6 @@ class PackConfig:
             raise UsageError(f"--bad={self.bad!r} is unknown: choose one of {', '.join(CHOICES)}.")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers={self.workers} must be at least 1.")
-
-    def processes(self, shards: int) -> int:
-        """For so many shards to make."""
-        keeps = not (self.preparation.tile or self.preparation.encodes or self.preparation.normalise)
-        most = self.workers or available_cores()
-        return most if self.workers or not keeps else min(most, max(1, shards // PAYS))
 
 
 def pack(
@@ -113,9 +111,10 @@ def pack(
     unfinished packing left.
     """
     root = given(root)
-    name, found = read(source, root, config, tell)
-    with only_writer(root):
-        return pack_alone(name, found, root, config, tell)
+    with config.engine.ready():
+        name, found = read(source, root, config, tell)
+        with only_writer(root):
+            return pack_alone(name, found, root, config, tell)
 
 
 def read(
@@ -123,12 +122,15 @@ def read(
 ) -> tuple[str, Source]:
     """The source's name and what it holds, looked at and counted. What was made for reading it is gone then: of two
     million members of a zip, a gigabyte."""
-    seen = look_at(source, config.source)
+    how = replace(config.table, skip=config.bad == "skip")
+    seen = look_at(source, config.source, how, config.samples)
     refuse_overlap(seen, root)
     tell(f"source: {seen.what}, {seen.name}")
     found = read_splits(seen, config.split)
     if found.passed.found:
         tell(f"passed over: {found.passed}")
+    for note in found.notes:
+        tell(f"note: {note}")
     for note in compare(found, config.expect, seen.name):
         tell(f"counts: {note}")
     return seen.name, selected(found, config.selection, config.seed)
@@ -195,7 +197,7 @@ def make(
                 tell(f"going on with an unfinished packing: {Progress(len(kept), len(tasks))}, and kept")
             with Journal(root, marks, kept) as journal:
                 rest = [task for task in tasks if task.name not in kept]
-                write_all(rest, Target.at(root), config.processes(len(rest)), journal.add)
+                write_all(rest, Target.at(root), config.engine, config.workers, journal.add)
             written = journal.written
             refuse_damaged([written[task.name] for task in tasks], config.bad == "skip", source)
             splits = {name: split_of(root, name, split, written, source) for name, split in plan.splits.items()}
@@ -219,6 +221,7 @@ def describe(found: Source, config: PackConfig, plan: list[tuple[Picture, ...]])
         "plan": digest(plan),
         **config.preparation.describe(),
         **config.selection.packed(),
+        **found.told,
     }
 
 

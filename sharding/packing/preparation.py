@@ -59,6 +59,11 @@ class Preparation:
     def encodes(self) -> bool:
         return any((self.max_side, self.short_side, self.quality))
 
+    @property
+    def light(self) -> bool:
+        """Pictures are kept as they are, so that the disk and the checksums take the time."""
+        return not (self.tile or self.encodes or self.normalise)
+
     def describe(self) -> dict[str, str | int]:
         """What decides the bytes."""
         told: dict[str, str | int] = {"tile": self.tile}

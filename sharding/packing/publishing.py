@@ -7,32 +7,41 @@ from dataclasses import dataclass
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.leftovers import MANIFEST
+from tarn.sharding.format.manifest import PENDING
 from tarn.sharding.packing.writer import Task, Written, write_shard
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """before: SHA-256 of the manifest that lies at root while shards are packed beside it, None where none does."""
+    """What lies at root while shards are packed beside it. before: stamp of the manifest, plan: that of what is
+    pending, see stamp_of; None where there is none."""
 
     root: str
     before: str | None
+    plan: str | None
 
     @classmethod
     def at(cls, root: str) -> "Target":
-        return cls(root, manifest_digest(root))
+        return cls(root, stamp_of(root, MANIFEST), stamp_of(root, PENDING))
 
     def refuse_changed(self) -> None:
-        """Raises TarnError where somebody who knows no lock has put another dataset there: its tars may have the names
-        of ours."""
-        if manifest_digest(self.root) != self.before:
-            raise TarnError(
-                f"{storage.join(self.root, MANIFEST)} changed meanwhile: nothing was published, start again."
-            )
+        """Raises TarnError where somebody who knows no lock has put another dataset there, or another packing has begun
+        while nobody noticed that this one's command was killed: its tars may have the names of ours."""
+        for name, stamp in ((MANIFEST, self.before), (PENDING, self.plan)):
+            if stamp_of(self.root, name) != stamp:
+                raise TarnError(
+                    f"{storage.join(self.root, name)} changed meanwhile: nothing was published, start again."
+                )
 
 
-def manifest_digest(root: str) -> str | None:
-    url = storage.join(root, MANIFEST)
-    return hashlib.sha256(storage.read_bytes(url)).hexdigest() if storage.exists(url) else None
+def stamp_of(root: str, name: str) -> str | None:
+    """Another one when the file is: the version of a store that tells one, else the SHA-256. It is asked for each
+    shard, and the file lists all of them."""
+    url = storage.join(root, name)
+    if not storage.exists(url):
+        return None
+    version = storage.state(url).version if storage.local_path(url) is None else None
+    return version or hashlib.sha256(storage.read_bytes(url)).hexdigest()
 
 
 def make_shard(task: Task, target: Target, progress: Callable[[int, int], None]) -> Written:

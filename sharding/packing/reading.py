@@ -1,9 +1,13 @@
-"""The pictures of a shard in their order, some read ahead where each is a request to a store."""
+"""The pictures of a shard in their order, some read ahead where each is a request to a store; those of a parquet all
+before the first, for its row groups are read as they lie: they take as much memory as the shard."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 
+from tarn.sharding.archives.archive import DamagedMemberError
+from tarn.sharding.archives.parquet import Row, read_together
 from tarn.sharding.sources import Picture
 from tarn.sharding.sources.place import is_far
 from tarn.sharding.storage.threads import Threads
@@ -15,6 +19,11 @@ Read = Callable[[], bytes]
 
 def reading(pictures: Sequence[Picture]) -> Iterator[tuple[Picture, Read]]:
     """Each with what gives its bytes, or raises what its place does."""
+    rows = [picture.place for picture in pictures if isinstance(picture.place, Row)]
+    if len(rows) == len(pictures):
+        found = read_together(rows)
+        yield from ((picture, partial(give, found, number)) for number, picture in enumerate(pictures))
+        return
     if not any(is_far(picture.place) for picture in pictures):
         yield from ((picture, picture.place.read) for picture in pictures)
         return
@@ -30,3 +39,11 @@ def reading(pictures: Sequence[Picture]) -> Iterator[tuple[Picture, Read]]:
             yield first, future.result
     finally:
         threads.end()
+
+
+def give(found: dict[int, bytes | DamagedMemberError], number: int) -> bytes:
+    """Once, so that its memory is free again."""
+    data = found.pop(number)
+    if isinstance(data, DamagedMemberError):
+        raise data
+    return data

@@ -15,6 +15,8 @@ from tarn.sharding.format.lock import only_writer
 from tarn.sharding.format.manifest import Manifest, Split, read_manifest
 from tarn.sharding.format.publication import mend_gathered
 from tarn.sharding.packing.broken import Broken, find_broken, touches
+from tarn.sharding.packing.engines.engine import Engine, write_all
+from tarn.sharding.packing.engines.processes import LOCAL
 from tarn.sharding.packing.journal import settle
 from tarn.sharding.packing.naming import number_of
 from tarn.sharding.packing.plan import digest, plan_shards
@@ -22,41 +24,57 @@ from tarn.sharding.packing.preparation import Preparation
 from tarn.sharding.packing.publishing import Target
 from tarn.sharding.packing.skipping import report_of, told_of
 from tarn.sharding.packing.staging import staging_folder
-from tarn.sharding.packing.workers import write_all
 from tarn.sharding.packing.writer import Damage, Task, Written, write_shard
 from tarn.sharding.sources import Picture, Source
-from tarn.sharding.sources.find import Sight, look_at, read_splits
+from tarn.sharding.sources.find import PLAIN, look_again_at_all, read_splits
 from tarn.sharding.sources.selection import Selection, selected
+from tarn.sharding.sources.sight import Sight
+from tarn.sharding.sources.table import Table
 
 Plan = Sequence[tuple[Picture, ...]]
 
 
-def repair(root: str, source: str | os.PathLike[str], workers: int = 1, check: str = "sample") -> tuple[str, ...]:
-    """Names of what was made anew, in the order of the manifest; the bytes are those that it tells. check: as it was
-    packed, see Preparation.
+def repair(
+    root: str,
+    source: str | os.PathLike[str],
+    workers: int | None = 1,
+    check: str = "sample",
+    engine: Engine = LOCAL,
+    table: Table = PLAIN,
+) -> tuple[str, ...]:
+    """Names of what was made anew, in the order of the manifest; the bytes are those that it tells. workers: as in
+    PackConfig. check: as it was packed, see Preparation. table: where that of a listing lies which the manifest does
+    not tell.
 
     Raises UsageError where the source is not the one that was packed, or the dataset was not packed from pictures;
     TarnError where something cannot be made as it was.
     """
-    seen = look_at(source)
-    with only_writer(root):
-        manifest = read_manifest(root)
-        if any(split.indexed for split in manifest.splits.values()):
-            raise UsageError(f"{root} holds the index of tars that were packed elsewhere: index them again.")
-        broken = find_broken(root, manifest)
-        plans = {
-            name: plan_again(root, seen, name, manifest, check)
-            for name, split in manifest.splits.items()
-            if touches(broken, split)
-        }
-        for name, planned in plans.items():
-            repair_split(root, seen.name, name, manifest.splits[name], planned, broken, workers)
-        mend_gathered(root, manifest, missing=True)
+    with engine.ready(), only_writer(root):
+        return repair_alone(root, source, workers, check, engine, table)
+
+
+def repair_alone(
+    root: str, source: str | os.PathLike[str], workers: int | None, check: str, engine: Engine, table: Table
+) -> tuple[str, ...]:
+    """For who has the lock."""
+    manifest = read_manifest(root)
+    if any(split.indexed for split in manifest.splits.values()):
+        raise UsageError(f"{root} holds the index of tars that were packed elsewhere: index them again.")
+    seen = look_again_at_all(source, {name: split.packed for name, split in manifest.splits.items()}, table)
+    broken = find_broken(root, manifest)
+    plans = {
+        name: plan_again(root, seen[name], name, manifest, check)
+        for name, split in manifest.splits.items()
+        if touches(broken, split)
+    }
+    for name, planned in plans.items():
+        repair_split(root, name, manifest.splits[name], planned, broken, engine, workers)
+    mend_gathered(root, manifest, missing=True)
     return broken.names
 
 
-def plan_again(root: str, seen: Sight, name: str, manifest: Manifest, check: str) -> tuple[Plan, Preparation]:
-    """Raises UsageError where the source is another one, or this Tarn would make other bytes."""
+def plan_again(root: str, seen: Sight, name: str, manifest: Manifest, check: str) -> tuple[str, Plan, Preparation]:
+    """And the source's name. Raises UsageError where the source is another one, or this Tarn would make other bytes."""
     packed = manifest.splits[name].packed
     found = selected(read_splits(seen, name), Selection.of(packed), packed["seed"])
     plan = plan_shards(found.splits[name], packed["shard_size"], packed["seed"])
@@ -73,7 +91,7 @@ def plan_again(root: str, seen: Sight, name: str, manifest: Manifest, check: str
             f"{root} was packed with another {', '.join(other)} ({', '.join(str(packed.get(word)) for word in other)}) "
             "than is here, which would make other bytes: install that, or pack it anew by --overwrite."
         )
-    return plan, preparation
+    return seen.name, plan, preparation
 
 
 def difference(found: Source, name: str, manifest: Manifest) -> str:
@@ -94,10 +112,16 @@ def preparation_of(packed: Mapping[str, Any], check: str) -> Preparation:
 
 
 def repair_split(
-    root: str, source: str, name: str, split: Split, planned: tuple[Plan, Preparation], broken: Broken, workers: int
+    root: str,
+    name: str,
+    split: Split,
+    planned: tuple[str, Plan, Preparation],
+    broken: Broken,
+    engine: Engine,
+    workers: int | None,
 ) -> None:
     """Its shards, then its report. Raises TarnError."""
-    plan, preparation = planned
+    source, plan, preparation = planned
     infos, skip = {number_of(shard.name): shard for shard in split.shards}, split.skipped > 0
     with staging_folder(root) as staging:
         tasks = [
@@ -105,7 +129,7 @@ def repair_split(
             for number, info in infos.items()
             if info.name in broken.shards
         ]
-        write_all(tasks, Target.at(root), workers, lambda task, written: settle_all(root, written))
+        write_all(tasks, Target.at(root), engine, workers, lambda task, written: settle_all(root, written))
         if split.report in broken.reports:
             damaged: list[Damage] = []
             for number, pictures in enumerate(plan):

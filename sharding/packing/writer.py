@@ -17,7 +17,7 @@ from tarn.sharding.packing.inspection import ending
 from tarn.sharding.packing.preparation import DamagedError, Preparation, Prepared, prepare
 from tarn.sharding.packing.reading import reading
 from tarn.sharding.sources import Picture
-from tarn.sharding.sources.place import ending_of
+from tarn.sharding.sources.place import ending_of, is_exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,11 @@ class Task:
     preparation: Preparation
     skip: bool = False
     expected: ShardInfo | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Of its pictures, at the source."""
+        return sum(picture.size for picture in self.pictures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +113,15 @@ def read_picture(picture: Picture, read: Callable[[], bytes], how: Preparation) 
         raise DamagedError(error.strerror or str(error), lasting=False) from error
     except DamagedMemberError as error:
         raise DamagedError(error.problem) from error
-    if len(data) != picture.size:
+    if is_exact(picture.place) and len(data) != picture.size:
         raise DamagedError(f"changed while it was packed, from {picture.size} to {len(data)} bytes", lasting=False)
     return prepare(data, picture, how), oddity(data, ending_of(picture.place))
 
 
 def sample_pieces(picture: Picture, data: bytes) -> tuple[list[bytes], list[bytes]]:
-    """Of the tar: what holds the label, and what holds the picture behind it."""
-    kind = ending(data, ending_of(picture.place))
-    return entry(f"{picture.key}.cls", str(picture.label).encode()), entry(f"{picture.key}.{kind}", data)
+    """Of the tar: what holds the label, and the .json where there is one, and what holds the picture behind them."""
+    kind = ending(data, ending_of(picture.place) or ".bin")
+    label = entry(f"{picture.key}.cls", str(picture.label).encode())
+    if picture.beside is not None:
+        label += entry(f"{picture.key}.json", picture.beside.json())
+    return label, entry(f"{picture.key}.{kind}", data)

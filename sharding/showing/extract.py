@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tarn.sharding import storage
+from tarn.sharding.archives.headers import shown
 from tarn.sharding.errors import TarnError, UsageError
-from tarn.sharding.foreign.headers import shown
 from tarn.sharding.foreign.reading import parted
 from tarn.sharding.format.lock import LOCK
 from tarn.sharding.looking.dataset import Dataset, Located, Sample

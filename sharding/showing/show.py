@@ -3,15 +3,18 @@
 import zlib
 from collections.abc import Iterator
 
-from tarn.sharding.foreign.headers import shown
+from tarn.sharding.archives.headers import shown
 from tarn.sharding.foreign.reading import parted
+from tarn.sharding.format.archive import padded
 from tarn.sharding.jpeg.structure import Reason, look, tile
 from tarn.sharding.kernel import NoCompilerError
 from tarn.sharding.looking.dataset import Dataset, Sample
+from tarn.sharding.looking.members import parts_in
 from tarn.sharding.packing.inspection import describe, is_jpeg
 from tarn.sharding.pillow import BrokenPictureError
 
 RESTART_INTERVAL = b"\xff\xdd\x00\x04"  # JPEG's marker segment of it (ITU-T T.81, B.2.4.4), which tiled pictures have
+LONGEST = 2000  # characters of a .json
 START_OF_SCAN = b"\xff\xda"
 
 
@@ -28,6 +31,7 @@ def show(dataset: Dataset, sample: Sample) -> list[str]:
         + ("" if name == dataset.class_of(it.label) else f": {name}"),
         f"picture  {facts(sample)}",
         *(f"tiled    {how}" for how in tiled(dataset, sample)),
+        *(f"json     {told}" for told in beside(dataset, sample)),
         f"lies in  {dataset.url(it.shard)}, split {it.split}, sample {it.row} of {it.shard.samples:,} (from 0)",
         f"bytes    {it.offset:,} to {it.offset + it.size:,}, {it.size:,} of them, as .{kind}",
     ]
@@ -54,6 +58,20 @@ def tiled(dataset: Dataset, sample: Sample) -> Iterator[str]:
         yield f"yes, about every {packed['tile']} px"
     else:
         yield f"no: {reason(sample.data, int(packed['tile']))}"
+
+
+def beside(dataset: Dataset, sample: Sample) -> Iterator[str]:
+    """What else the sample holds, as text, where it was packed here. Raises TarnError."""
+    it = sample.located
+    if dataset.split(it.split).indexed:
+        return
+    rows = dataset.records(it.shard)[max(0, it.row - 1) : it.row].tolist()
+    start = rows[0][0] + padded(rows[0][1]) if rows else 0
+    for raw in dataset.windows.read(it.shard.name, [(start, it.offset)]):
+        for part in parts_in(raw, start):
+            if part.name.endswith(".json"):
+                told = raw[part.offset - start : part.offset - start + part.size].decode("utf-8", "replace")
+                yield told if len(told) <= LONGEST else f"{told[:LONGEST]} ... ({part.size:,} bytes)"
 
 
 def is_tiled(data: bytes) -> bool:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
+from tarn.sharding.sources.beside import Beside
 from tarn.sharding.sources.place import Place
 from tarn.sharding.sources.tree import PassedOver
 
@@ -13,22 +15,31 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture of a split. key: its unique name in the tars; size: of its file, in bytes."""
+    """One picture of a split. key: its unique name in the tars; size: of its file, in bytes, or about so many where its
+    place is not exact (see place.py); beside: what becomes the sample's .json, None where it has none."""
 
     key: str
     place: Place
     label: int
     size: int
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A dataset as it lies. splits: name to pictures, sorted by key; passed: what lies there and is none of them."""
+    """A dataset as it lies. splits: name to pictures, sorted by key; passed: what lies there and is none of them.
+
+    told: what Split.packed says beside the kind, for the source to be read as it was. notes: what somebody should know
+    of it. held: what keeps its files where they are, as long as it is referred to.
+    """
 
     kind: str
     classes: tuple[ClassInfo, ...]
     splits: Mapping[str, tuple[Picture, ...]]
     passed: PassedOver = field(default_factory=PassedOver)
+    told: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    held: object = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -45,6 +56,12 @@ class Problems:
         """Once, however often it is given."""
         if what is not None and what not in self.advice:
             self.advice.append(what)
+
+    def take(self, other: "Problems") -> None:
+        for kind, names in other.found.items():
+            self.found.setdefault(kind, []).extend(names)
+        for what in other.advice:
+            self.advise(what)
 
     def raise_if_any(self, where: str, doing: str = "packed") -> None:
         """Raises one TarnError that counts every kind and names the first ten of it; doing: what is refused."""

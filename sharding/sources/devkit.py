@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarn.sharding import storage
+from tarn.sharding.archives.headers import DamageError
+from tarn.sharding.archives.tar import Stream, walk
 from tarn.sharding.errors import TarnError
-from tarn.sharding.foreign.headers import DamageError
-from tarn.sharding.foreign.tar import Stream, walk
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources import Problems
 from tarn.sharding.sources.labelled import Told

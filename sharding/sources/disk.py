@@ -26,15 +26,17 @@ class DiskFolder:
             with os.scandir(self.path) as entries:
                 return sorted(map(entry_of, entries), key=lambda entry: entry.name)
         except OSError as error:
-            raise TarnError(
-                f"{self.path} cannot be listed ({error.strerror}): check the disk and its permissions."
-            ) from error
+            raise unlisted(self.path, error) from error
 
     def folder(self, name: str) -> "DiskFolder":
         return DiskFolder(self.path / name)
 
     def is_there(self) -> bool:
-        return self.path.is_dir()
+        """Raises TarnError where nobody may look."""
+        try:
+            return self.path.is_dir()
+        except OSError as error:
+            raise unlisted(self.path, error) from error
 
     def place(self, name: str) -> File:
         return File(f"{self.path}/{name}")
@@ -56,6 +58,10 @@ class DiskFolder:
     def is_read_in(self, home: Folder) -> bool:
         target, root = self.path.resolve(), Path(str(home)).resolve()
         return target.is_relative_to(root) and not any(map(is_hidden, target.relative_to(root).parts))
+
+
+def unlisted(path: Path, error: OSError) -> TarnError:
+    return TarnError(f"{path} cannot be listed ({error.strerror}): check the disk and its permissions.")
 
 
 def entry_of(entry: "os.DirEntry[str]") -> Entry:

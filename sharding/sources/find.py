@@ -1,47 +1,46 @@
-"""Which source it is that somebody gave: a path or a URL of a folder, a zip, or one of ILSVRC's tars."""
+"""Which source it is that somebody gave: a path or a URL of a folder, a zip, one of ILSVRC's tars, or a table."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.foreign.names import is_pattern
+from tarn.sharding.resharding import sight
+from tarn.sharding.resharding.words import KIND as SHARDS
+from tarn.sharding.resharding.words import SampleWords
 from tarn.sharding.sources import Source, ilsvrc
 from tarn.sharding.sources.devkit import PACKED
 from tarn.sharding.sources.disk import DiskFolder
 from tarn.sharding.sources.folder import read_folder
 from tarn.sharding.sources.hints import (
     refuse_above_kaggle,
+    refuse_file,
     refuse_inside_of_kaggle,
-    refuse_tars,
+    refuse_unreachable,
     refuse_what_holds_a_zip,
     refuse_what_holds_tars,
 )
 from tarn.sharding.sources.kaggle import PICTURES, is_kaggle, read_kaggle
+from tarn.sharding.sources.sight import Sight
 from tarn.sharding.sources.store import list_store
+from tarn.sharding.sources.table import TABLES, Table, kind_of_split
+from tarn.sharding.sources.tables import see_file, see_folder
 from tarn.sharding.sources.tree import Folder
 from tarn.sharding.sources.zips import ZipTree
 
-KINDS = ("auto", "kaggle", "folder", "zip", "ilsvrc")
+KINDS = ("auto", "kaggle", "folder", "zip", "ilsvrc", *TABLES, SHARDS)
+PLAIN = Table()
 ZIP_BEGINS = (b"PK\3\4", b"PK\5\6")
 SPLITS = ("train", "val")
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What was given. name: as people call it; what: in words; home: the folder on a disk in which nothing may be
-    written meanwhile; read: takes the names of splits."""
-
-    name: str
-    what: str
-    read: Callable[[tuple[str, ...]], Source]
-    home: Path | None = None
-
-
-def read_source(given: str | os.PathLike[str], split: str, kind: str = "auto") -> Source:
-    """split: train, val or all. Raises TarnError where the source, or the split asked for, is not there or is empty."""
-    return read_splits(look_at(given, kind), split)
+def read_source(given: str | os.PathLike[str], split: str, kind: str = "auto", how: Table = PLAIN) -> Source:
+    """split: train, val or all; how: of a table, see table.py. Raises TarnError where the source, or the split asked
+    for, is not there or is empty."""
+    return read_splits(look_at(given, kind, how), split)
 
 
 def read_splits(seen: Sight, split: str) -> Source:
@@ -55,7 +54,7 @@ def read_splits(seen: Sight, split: str) -> Source:
                     f"{seen.name} has no pictures of the split {name!r}: check the path or choose another --split."
                 )
     except TarnError:
-        if source is not None and source.is_dir() and not ilsvrc.tars_in(seen.name):
+        if source is not None and seen.home is not None and not (seen.shards or ilsvrc.tars_in(seen.name)):
             if not is_kaggle(DiskFolder(source)):
                 refuse_what_holds_a_zip(source)
             refuse_what_holds_tars(source)
@@ -64,31 +63,79 @@ def read_splits(seen: Sight, split: str) -> Source:
     return found
 
 
-def look_at(given: str | os.PathLike[str], kind: str = "auto") -> Sight:
-    """kind: what it is, auto to see for oneself. Raises UsageError for what is no source, or not of that kind."""
+def look_at(
+    given: str | os.PathLike[str], kind: str = "auto", how: Table = PLAIN, words: SampleWords | None = None
+) -> Sight:
+    """kind: what it is, auto to see for oneself; how: of a table, see table.py; words: how samples of shards are read.
+    Raises UsageError for what is no source, or not of that kind."""
     if kind not in KINDS:
         raise UsageError(f"--source={kind} is unknown: choose one of {', '.join(KINDS)}.")
     path = storage.local_path(given)
-    url = str(path) if path is not None else os.fspath(given).rstrip("/")
+    url, words = str(path) if path is not None else os.fspath(given).rstrip("/"), words or SampleWords()
+    if path is not None:
+        refuse_unreachable(path)
+    if kind == SHARDS or (kind == "auto" and are_named(url, path)):
+        return sight.see_shards(url, words)
+    seen = look_at_folder(url, path, kind, how, words)
+    if not seen.shards:
+        words.refuse_endings(seen.what)
+    return seen
+
+
+def look_again(given: str | os.PathLike[str], packed: Mapping[str, Any], table: Table = PLAIN) -> Sight:
+    """At what a split was packed from, as it was read then. packed: Split.packed; table: where that of a table lies
+    which is not told there."""
+    if packed.get("source") == SHARDS and sight.may_be_shards(given):
+        return look_at(given, SHARDS, words=SampleWords.of(packed))
+    return look_at(given, kind_of_split(packed), table.of(packed))
+
+
+def look_again_at_all(
+    given: str | os.PathLike[str], splits: Mapping[str, Mapping[str, Any]], table: Table = PLAIN
+) -> dict[str, Sight]:
+    """By split; once where several were read alike."""
+    seen: dict[str, Sight] = {}
+    told = ("source", SHARDS, "table")
+    how = {name: repr([packed.get(word) for word in told]) for name, packed in splits.items()}
+    for name, way in how.items():
+        if way not in seen:
+            seen[way] = look_again(given, splits[name], table)
+    return {name: seen[way] for name, way in how.items()}
+
+
+def are_named(url: str, path: Path | None) -> bool:
+    """Whether shards are given by the names of their tars."""
+    return not is_zip(url, path) and url.rpartition("/")[2] not in (ilsvrc.TRAIN, ilsvrc.VAL) and is_pattern(url)
+
+
+def look_at_folder(url: str, path: Path | None, kind: str, how: Table, words: SampleWords) -> Sight:
+    """Or at one file."""
     if path is not None and not path.exists():
-        raise UsageError(f"{url} is not there: give a folder of pictures, a zip, or the tars of ILSVRC 2012.")
+        raise UsageError(
+            f"{url} is not there: give a folder of pictures, a zip, ILSVRC's tars, parquet, a listing, or shards."
+        )
+    if (table := see_file(url, path, kind, how)) is not None:
+        return Sight(url, *table)
     folder, _, name = url.rpartition("/")
     if kind == "zip" or (kind != "ilsvrc" and is_zip(url, path)):
         return see_zip(url, kind)
     if name in (ilsvrc.TRAIN, ilsvrc.VAL, PACKED):
         return see_ilsvrc(url, folder or ("." if path is not None and not path.is_absolute() else "/"), kind)
     if path is not None and not path.is_dir():
-        if path.suffix == ".tar":
-            refuse_tars(path.parent, path.name)
-        if url.lower().endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")):
-            raise UsageError(
-                f"{url} is compressed as a whole and cannot be read at random: unpack it, and give the tree."
-            )
-        raise UsageError(f"{url} is no zip and no folder: give a folder of pictures, a zip, or ILSVRC 2012's tars.")
+        refuse_file(path)
     is_tree = path is not None and is_kaggle(DiskFolder(path))  # whatever else lies in it
     if kind == "ilsvrc" or (kind == "auto" and not is_tree and ilsvrc.tars_in(url)):
         return see_ilsvrc(url, url, kind)
-    return see_disk(path, kind) if path is not None else see_store(url, kind)
+    if kind == "auto" and not is_tree and sight.is_told(url):
+        return sight.see_shards(url, words)
+    root = DiskFolder(path) if path is not None else list_store(url)
+    if kind == "auto" and not is_kaggle(root) and sight.are_in(root):
+        return sight.see_shards(url, words)
+    if (table := see_folder(root, kind, how)) is not None:
+        return Sight(url, *table)
+    if how.is_told:
+        raise UsageError(f"--column, --keep, --base and --class-list are of tables and shards, {url} is none.")
+    return see_disk(path, kind) if path is not None else see_store(root, kind)
 
 
 def is_zip(url: str, path: Path | None) -> bool:
@@ -121,13 +168,12 @@ def see_disk(path: Path, kind: str) -> Sight:
     refuse_inside_of_kaggle(path)
     root = DiskFolder(path)
     as_kaggle = chosen(root, kind)
-    return Sight(str(path), named(as_kaggle), reader(root, as_kaggle), path / "ILSVRC" if as_kaggle else path)
+    return Sight(str(path), named(as_kaggle), reader(root, as_kaggle), str(path / "ILSVRC" if as_kaggle else path))
 
 
-def see_store(url: str, kind: str) -> Sight:
-    root = list_store(url)
+def see_store(root: Folder, kind: str) -> Sight:
     as_kaggle = chosen(root, kind)
-    return Sight(url, f"{named(as_kaggle)} in a store, each picture a request", reader(root, as_kaggle))
+    return Sight(str(root), f"{named(as_kaggle)} in a store, each picture a request", reader(root, as_kaggle))
 
 
 def chosen(root: Folder, kind: str) -> bool:

@@ -3,7 +3,7 @@
 from itertools import islice
 from pathlib import Path
 
-from tarn.sharding.errors import UsageError
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.sources.disk import DiskFolder
 from tarn.sharding.sources.kaggle import PICTURES, ZIP, is_kaggle
 from tarn.sharding.sources.splits import split_called
@@ -50,6 +50,31 @@ def refuse_what_holds_tars(source: Path) -> None:
 
 def refuse_tars(folder: Path, name: str) -> None:
     raise UsageError(
-        f"{folder} holds tars ({name}), which are packed already: index them where they lie, by "
+        f"{folder} holds tars ({name}): pack their samples by --source shards, or index them where they lie, by "
         f"`python -m tarn.sharding index {folder}`."
+    )
+
+
+def refuse_unreachable(path: Path) -> None:
+    """Raises TarnError where nobody may look whether it is there."""
+    try:
+        path.stat()
+    except PermissionError as error:
+        raise TarnError(f"{path} cannot be looked at ({error.strerror}): check the permissions above it.") from error
+    except OSError:
+        return
+
+
+def refuse_file(path: Path) -> None:
+    """That is no zip, and no tar by its name."""
+    if path.suffix == ".tar":
+        refuse_tars(path.parent, path.name)
+    if path.name.lower().endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".7z", ".rar")):
+        raise UsageError(
+            f"{path} is compressed as a whole and cannot be read at random: unpack it, and give the tree, or the tar "
+            "of samples."
+        )
+    raise UsageError(
+        f"{path} is no zip, no folder, no parquet and no listing (.csv, .tsv, .jsonl): give one of these, ILSVRC's "
+        "tars, or shards."
     )

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tarn.sharding import storage
 from tarn.sharding.archives.archive import Archive
+from tarn.sharding.archives.headers import shown
 from tarn.sharding.archives.jumps import TarMember, tar_members
 from tarn.sharding.errors import TarnError
-from tarn.sharding.foreign.headers import shown
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.pillow import MOST_BYTES
 from tarn.sharding.progress import progress_bar

@@ -36,8 +36,22 @@ def is_far(place: Place) -> bool:
     return getattr(place, "is_far", False) is True
 
 
+def is_exact(place: Place) -> bool:
+    """Whether its length is known before it is read; in a parquet that would be to read it all."""
+    return getattr(place, "is_exact", True) is True
+
+
+def block_of(place: Place) -> tuple[tuple[str, int], int] | None:
+    """Of a place that can only be read together with others: the same for all of them, and where it lies among them."""
+    found: tuple[tuple[str, int], int] | None = getattr(place, "block", None)
+    return found
+
+
 def ending_of(place: Place) -> str:
-    """Of its name, with the dot, as it is written there."""
+    """Of its name, with the dot, as it is written there; of what does not end in its name, such as a URL, the place's
+    own word."""
+    if isinstance(told := getattr(place, "ending", None), str):
+        return told
     ending = os.path.splitext(str(place))[1]  # noqa: PTH122  of a million, Path objects take seconds
     return ending if ending != "." else ""
 

@@ -117,10 +117,15 @@ def of_classes(source: Source, wanted: Iterable[str]) -> Source:
     numbers = {old: new for new, old in enumerate(sorted(chosen))}
     classes: tuple[ClassInfo, ...] = tuple(source.classes[old] for old in numbers)
     splits = {
-        name: tuple(replace(it, label=numbers[it.label]) for it in pictures if it.label in numbers)
+        name: tuple(renumbered(it, numbers) for it in pictures if it.label in numbers)
         for name, pictures in source.splits.items()
     }
     return replace(source, classes=classes, splits=splits)
+
+
+def renumbered(picture: Picture, numbers: Mapping[int, int]) -> Picture:
+    beside = picture.beside.renumbered(numbers) if picture.beside is not None else None
+    return replace(picture, label=numbers[picture.label], beside=beside)
 
 
 def part_of(pictures: tuple[Picture, ...], selection: Selection, seed: int) -> tuple[Picture, ...]:

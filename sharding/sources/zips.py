@@ -2,8 +2,8 @@
 
 from tarn.sharding.archives.archive import Archive
 from tarn.sharding.archives.directory import Member, members
+from tarn.sharding.archives.headers import shown
 from tarn.sharding.archives.zip_member import ZipMember
-from tarn.sharding.foreign.headers import shown
 from tarn.sharding.sources import Problems, Source
 from tarn.sharding.sources.folder import read_folder
 from tarn.sharding.sources.kaggle import is_kaggle, read_kaggle

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ImageOps
 
-from tarn.sharding.foreign.headers import shown
+from tarn.sharding.archives.headers import shown
 from tarn.sharding.foreign.reading import parted
 from tarn.sharding.looking.dataset import Dataset, Sample
 from tarn.sharding.pillow import BrokenPictureError, decoding, open_picture

@@ -12,11 +12,14 @@ PASSING_STATUS = {408, 425, 429}
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it came of: fsspec hides an answer of a web server behind a FileNotFoundError."""
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__
+    """The error and what it came of, each once, for an error may be raised from itself: fsspec hides an answer of a web
+    server behind a FileNotFoundError."""
+    here: BaseException | None = error
+    seen = set[int]()
+    while here is not None and id(here) not in seen:
+        seen.add(id(here))
+        yield here
+        here = here.__cause__ or here.__context__
 
 
 def status_of(error: BaseException) -> int | None:

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tarn.sharding.home import home_cache
 from tarn.sharding.kernel import NoCompilerError, find_compiler, load_kernel, wheel_version
 
 
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    compilers = home_cache()  # it keeps what it has made of the C library, for seconds
+    monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", str((compilers or tmp_path) / "zig"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     path = tmp_path / "answer.c"
     path.write_text("int answer(void) { return ANSWER; }\n")

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tarn.sharding.packing import workers
+from tarn.sharding.packing.engines import processes
 from tarn.sharding.packing.writer import Task, Written
 
 
 def interrupt_behind(shards: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, left = workers.make_shard, shards
+    real, left = processes.make_shard, shards
 
     def mortal(task: Task, *words: object) -> Written:
         nonlocal left
@@ -16,4 +16,4 @@ def interrupt_behind(shards: int, monkeypatch: pytest.MonkeyPatch) -> None:
         left -= 1
         return real(task, *words)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(workers, "make_shard", mortal)
+    monkeypatch.setattr(processes, "make_shard", mortal)

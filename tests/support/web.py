@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 
 @dataclass
@@ -32,7 +33,7 @@ def served(folder: Path, key: str | None = None) -> Iterator[Web]:
             self.answer(body=False)
 
         def answer(self, body: bool) -> None:
-            path = folder / self.path.lstrip("/")
+            path = folder / unquote(self.path).lstrip("/")
             refused = 403 if key is not None and self.headers.get("X-Key") != key else 0
             if refused or not path.is_file():
                 self.send_response(refused or 404)
@@ -62,5 +63,7 @@ def served(folder: Path, key: str | None = None) -> Iterator[Web]:
     with Server(("127.0.0.1", 0), Handler) as server:
         web = Web(f"http://127.0.0.1:{server.server_address[1]}")
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield web
-        server.shutdown()
+        try:
+            yield web
+        finally:
+            server.shutdown()

@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support.foreign_tars import picture
-from tarn.sharding.foreign.headers import DamageError
+from tarn.sharding.archives.headers import DamageError
+from tarn.sharding.archives.tar import Member, Stream, walk
 from tarn.sharding.foreign.reading import Reading
 from tarn.sharding.foreign.samples import collect
-from tarn.sharding.foreign.tar import Member, Stream, walk
 
 
 def tar_of(tar_format: int) -> tuple[bytes, int]:

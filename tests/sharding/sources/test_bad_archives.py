@@ -2,6 +2,7 @@
 nothing is written but below the output."""
 
 import shutil
+import stat
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -13,7 +14,9 @@ from support.datasets import contents, picture_tree
 from support.downloads import PICTURES, add, devkit, ilsvrc_tars, meta_mat, zipped
 from support.zips import changed
 from tarn.sharding.__main__ import main
+from tarn.sharding.errors import TarnError
 from tarn.sharding.sources.devkit import KIT, META, PACKED, TRUTH
+from tarn.sharding.sources.find import read_source
 from tarn.sharding.sources.ilsvrc import TRAIN, VAL
 from tarn.sharding.sources.kaggle import SOLUTION, SYNSETS
 
@@ -86,12 +89,37 @@ def test_names_that_lead_out_of_a_zip_are_passed_over(name: str, given: Path, pa
     assert "val: 40 pictures" in told
 
 
-def test_links_in_a_zip_are_passed_over(given: Path, packing: Packing) -> None:
+def test_links_devices_and_pipes_in_a_zip_are_passed_over(given: Path, packing: Packing) -> None:
     with zipfile.ZipFile(given, "a") as out:
-        member = zipfile.ZipInfo(name_of(99))
-        member.create_system, member.external_attr = 3, 0o120777 << 16
-        out.writestr(member, "/etc/passwd")
-    assert "1 links and devices in the zip (" in packing(given)[1]
+        for number, kind in enumerate((stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK), 95):
+            member = zipfile.ZipInfo(name_of(number))
+            member.create_system, member.external_attr = 3, (kind | 0o777) << 16
+            out.writestr(member, "/etc/passwd")
+    code, told, _ = packing(given)
+    assert code == 0
+    assert "5 links and devices in the zip (" in told
+    assert "val: 40 pictures" in told
+
+
+def test_a_zip64_is_packed_as_any_zip(
+    pictures: Path, tmp_path: Path, packing: Packing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(zipfile, "ZIP64_LIMIT", 1000)
+        patched.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 10)
+        source = zipped(pictures, tmp_path / "in" / "x.zip")
+    assert b"PK\6\6" in source.read_bytes()[-200:]
+    code, told, _ = packing(source, "--split=all")
+    assert code == 0
+    assert "train: 120 pictures" in told
+
+
+def test_a_member_that_claims_two_gigabytes_is_not_read(given: Path) -> None:
+    changed(given, name_of(3), method=8, size=2 * 10**9)
+    found = {picture.key: picture.place for picture in read_source(given, "val").splits["val"]}
+    with pytest.raises(TarnError, match=r"_00000003\.JPEG: it claims 2,000,000,000 bytes, at most"):
+        found["ILSVRC2012_val_00000003"].read()
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -141,7 +169,7 @@ def test_a_cut_zip_a_text_and_nothing_are_no_zips(given: Path, packing: Packing)
     given.unlink()
     code, _, error = packing(given)
     assert code == 2
-    assert "is not there: give a folder of pictures, a zip, or the tars of ILSVRC 2012" in error
+    assert "is not there: give a folder of pictures, a zip, ILSVRC's tars, parquet, a listing, or shards" in error
 
 
 def test_an_empty_zip_and_one_of_other_things_are_told(given: Path, packing: Packing) -> None:
@@ -227,6 +255,15 @@ def test_names_in_a_tar_that_lead_out_links_and_devices_are_passed_over(tars: Pa
     assert "1 hidden files" in told
 
 
+def test_a_member_of_a_tar_that_claims_two_gigabytes_is_told(tars: Path, packing: Packing) -> None:
+    member = tarfile.TarInfo("ILSVRC2012_val_00000001.JPEG")
+    member.size = 2 * 10**9
+    (tars / VAL).write_bytes(member.tobuf(tarfile.USTAR_FORMAT) + bytes(10_240))
+    code, _, error = packing(tars)
+    assert code == 1
+    assert "ILSVRC2012_val_00000001.JPEG has 2000000000 bytes, at most 536870912 are read" in error
+
+
 def test_a_picture_that_stands_twice_in_a_tar_is_refused(tars: Path, packing: Packing) -> None:
     with tarfile.open(tars / VAL, "a") as out:
         add(out, "ILSVRC2012_val_00000001.JPEG", b"other")
@@ -293,11 +330,11 @@ def test_a_broken_kit_is_told(tars: Path, packing: Packing) -> None:
         assert "download" in error
 
 
-def test_other_tars_are_told_to_be_indexed(tars: Path, packing: Packing) -> None:
+def test_a_tar_of_pictures_without_labels_is_told(tars: Path, packing: Packing) -> None:
     (tars / VAL).rename(tars / "pictures.tar")
     code, _, error = packing(tars / "pictures.tar")
-    assert code == 2
-    assert "python -m tarn.sharding index" in error
+    assert code == 1
+    assert "40 samples without a label (cls, json or wnid), which have jpeg" in error
 
 
 def test_what_is_compressed_as_a_whole_is_told_to_be_unpacked(tars: Path, packing: Packing) -> None:

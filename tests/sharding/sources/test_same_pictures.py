@@ -10,11 +10,13 @@ import pytest
 from support.checkout import REAL_PICTURES
 from support.datasets import contents, picture_tree
 from support.downloads import PICTURES, ilsvrc_tars, zipped
+from support.webdataset_tars import webdataset_tars
 from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.sharding.packing.preparation import Preparation
+from tarn.sharding.resharding.words import SampleWords
 from tarn.sharding.sources.devkit import PACKED
 from tarn.sharding.sources.find import look_at, read_source
 from tarn.sharding.sources.ilsvrc import TRAIN, VAL
@@ -69,6 +71,25 @@ def test_the_tars_of_ilsvrc_are_packed_as_the_tree(tars: Path, shards: Path, tmp
     pack(tars, tmp_path / "out", SMALL)
     assert shards_of(tmp_path / "out") == shards_of(shards)
     assert read_manifest(tmp_path / "out").classes == read_manifest(shards).classes
+
+
+@pytest.mark.parametrize("label", ["cls", "json"])
+def test_shards_of_others_are_packed_as_the_tree(label: str, pictures: Path, shards: Path, tmp_path: Path) -> None:
+    tars = webdataset_tars(read_source(pictures, "all"), tmp_path / "tars", label=label)
+    words = SampleWords.chosen(None, None, str(pictures / SYNSETS))
+    pack(tars, tmp_path / "out", replace(SMALL, samples=words))
+    assert shards_of(tmp_path / "out") == shards_of(shards)
+    assert read_manifest(tmp_path / "out").classes == read_manifest(shards).classes
+
+
+@pytest.mark.parametrize("tile", [0, 40])
+def test_a_packed_dataset_is_packed_as_the_tree(tile: int, pictures: Path, tmp_path: Path) -> None:
+    how = replace(SMALL, preparation=Preparation(tile=tile))
+    pack(pictures, tmp_path / "tree", how)
+    pack(pictures, tmp_path / "other", replace(how, shard_size=300_000, seed=7, preparation=Preparation(tile=0)))
+    pack(tmp_path / "other", tmp_path / "again", how)
+    assert shards_of(tmp_path / "again") == shards_of(tmp_path / "tree")
+    assert read_manifest(tmp_path / "again").classes == read_manifest(tmp_path / "tree").classes
 
 
 @pytest.mark.parametrize("name", [TRAIN, VAL, PACKED])
@@ -148,10 +169,11 @@ def test_real_photographs_too(tmp_path: Path) -> None:
         "of stored": zipped(tree, tmp_path / "stored.zip"),
         "of deflated": zipped(tree, tmp_path / "deflated.zip", zipfile.ZIP_DEFLATED),
         "of tars": ilsvrc_tars(tree, tmp_path / "tars"),
+        "of shards": webdataset_tars(read_source(tree, "val"), tmp_path / "shards"),
     }
     plain = PackConfig(split="val", preparation=Preparation(tile=0, check="off"))
     for name, source in given.items():
         pack(source, tmp_path / name, plain)
     digests = [[shard.sha256 for shard in read_manifest(tmp_path / name).splits["val"].shards] for name in given]
-    assert digests == [digests[0]] * 4
+    assert digests == [digests[0]] * 5
     assert len(read_manifest(tmp_path / "of tars").classes) == 1000

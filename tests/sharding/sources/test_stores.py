@@ -11,6 +11,7 @@ from servers.proxy import Proxy
 from servers.s3 import S3Server
 from support.datasets import contents, picture_tree
 from support.downloads import ilsvrc_tars, zipped
+from support.tables import hub_parquet, rows_of_kaggle, write_csv
 from support.web import served
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.packing.pack import PackConfig, pack
@@ -82,3 +83,28 @@ def test_zip_tars_and_tree_of_an_object_store(
         assert contents(tmp_path / name) == contents(tmp_path / "out")
     pack(f"{bucket}/up/tars", tmp_path / "tars", replace(SMALL, split="val", workers=2))
     assert shards_of(tmp_path / "tars") == {n: data for n, data in shards_of(shards).items() if n.startswith("val")}
+
+
+@pytest.mark.usefixtures("s3_env")
+def test_parquet_and_a_listing_of_an_object_store(s3: S3Server, bucket: str, pictures: Path, tmp_path: Path) -> None:
+    up = tmp_path / "up"
+    rows = [row for row in rows_of_kaggle(pictures) if row["split"] == "val"]
+    hub_parquet(pictures, up / "hub")
+    write_csv(up / "x.csv", rows)
+    urls = [{**row, "path": f"{bucket}/up/{row['path']}"} for row in rows]
+    for row in rows:
+        (up / row["path"]).parent.mkdir(parents=True, exist_ok=True)
+        (up / row["path"]).write_bytes((pictures / row["path"]).read_bytes())
+    s3.put_tree(f"{bucket}/up", up)
+    config = replace(SMALL, shard_size=100_000_000, split="val")
+    pack(pictures, tmp_path / "tree", config)
+    given = {"hub": f"{bucket}/up/hub", "listing": f"{bucket}/up/x.csv", "urls": write_csv(tmp_path / "y.csv", urls)}
+    given["one"] = f"{bucket}/up/hub/data"
+    for name, source in given.items():
+        pack(source, tmp_path / name, replace(config, workers=2))
+        assert shards_of(tmp_path / name) == shards_of(tmp_path / "tree")
+    write_csv(tmp_path / "y.csv", [*urls, {**urls[0], "path": f"{bucket}/up/gone.jpg"}])
+    with pytest.raises(
+        TarnError, match=r"1 pictures that are not there \(s3:.*gone\.jpg \(it is not there\) in line 42"
+    ):
+        pack(tmp_path / "y.csv", tmp_path / "gone", config)

@@ -129,12 +129,12 @@ def test_one_split_of_a_tree_names_the_folder_above(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.tar", "train/x.tar"])
-def test_tars_of_others_are_told_to_be_indexed(name: str, tmp_path: Path) -> None:
+def test_tars_where_a_tree_was_said_to_be_are_told_to_be_packed_or_indexed(name: str, tmp_path: Path) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_bytes(bytes(1024))
     for given in (tmp_path, tmp_path / name):
-        with pytest.raises(UsageError, match=r"python -m tarn\.sharding index"):
-            read_source(given, "all")
+        with pytest.raises(UsageError, match=r"by --source shards, or index them .*`python -m tarn\.sharding index"):
+            read_source(given, "all", "folder")
 
 
 def test_paths_may_begin_with_the_home_folder_and_be_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

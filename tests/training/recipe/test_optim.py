@@ -96,8 +96,8 @@ def test_embeddings_of_places_and_biases_of_several_dimensions_are_not_decayed()
     networks = (
         (models.VisionTransformer(32, 16, 1, 2, 16, 16, num_classes=5), {"class_token", "encoder.pos_embedding"}),
         (
-            models.SwinTransformer([4, 4], 8, [1], [1], [2, 2], num_classes=5),
-            {"features.1.0.attn.relative_position_bias_table"},
+            models.SwinTransformer([4, 4], 8, [2], [1], [2, 2], num_classes=5),
+            {f"features.1.{at}.attn.relative_position_bias_table" for at in (0, 1)},
         ),
     )
     for network, spared in networks:

@@ -12,13 +12,13 @@ from typing import Any
 from webdataset import filters
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
+from tarn.sharding.archives.headers import shown
+from tarn.sharding.archives.tar import Member
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.classes import MOST_CLASSES, numbers_of
-from tarn.sharding.foreign.headers import shown
 from tarn.sharding.foreign.labels import Label, label_of, read_json, wnid_of
 from tarn.sharding.foreign.problems import problem_of
 from tarn.sharding.foreign.reading import MOST_BYTES, Reading, parted
-from tarn.sharding.foreign.tar import Member
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.storage.persistence import Patience
 from tarn.training.streaming.sequential.bytes import StreamError, pieces_of

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tarn.sharding.archives.headers import shown
 from tarn.sharding.errors import TarnError
-from tarn.sharding.foreign.headers import shown
 from tarn.training.pixels.decode import PictureDecoder
 from tarn.training.pixels.pictures import BrokenPictureError, Pixels
 from tarn.training.streaming.sequential.plan import SequentialPlan

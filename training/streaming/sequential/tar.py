@@ -9,10 +9,10 @@ from typing import Any
 import fsspec.compression
 
 from tarn.sharding import storage
+from tarn.sharding.archives.headers import COMPRESSED, DamageError, parse
+from tarn.sharding.archives.tar import Stream, walk
 from tarn.sharding.errors import TarnError
-from tarn.sharding.foreign.headers import COMPRESSED, DamageError, parse
 from tarn.sharding.foreign.reading import parted
-from tarn.sharding.foreign.tar import Stream, walk
 from tarn.sharding.format.archive import BLOCK
 from tarn.training.streaming.sequential.bytes import PIECE, StreamError
 

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from tarn.sharding.foreign.headers import DamageError, Header, decimal, parse, pax_records, shown, text
+from tarn.sharding.archives.headers import DamageError, Header, decimal, parse, pax_records, shown, text
 from tarn.sharding.format.archive import BLOCK, padded
 
 ZEROS = bytes(BLOCK)

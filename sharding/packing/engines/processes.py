@@ -1,4 +1,4 @@
-"""Shards made by several processes, one shard a task, with one progress bar in pictures and bytes.
+"""Shards made by several processes of this host, one shard a task.
 
 A process is given its next shard when it has done the one before, so that of all pictures only those of the shards
 under way are ever sent.
@@ -9,57 +9,54 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from itertools import islice
 
+from tarn.sharding.cores import available_cores
 from tarn.sharding.errors import TarnError
+from tarn.sharding.packing.engines.engine import Advance, Keep
 from tarn.sharding.packing.publishing import Target, make_shard
 from tarn.sharding.packing.writer import Task, Written
-from tarn.sharding.progress import progress_bar
 from tarn.sharding.storage.told import TOLD, Store
 
-Keep = Callable[[Task, Written], None]
+PAYS = 8  # shards of pictures that are kept as they are, in whose time a process is started
 
 
-class Bar:
-    """Pictures on the bar, bytes and their rate beside it."""
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """The engine of one host. A single shard at a time is made by this very process."""
 
-    def __init__(self, total: int) -> None:
-        self.bytes, self.started = 0, time.monotonic()
-        self.bar = progress_bar(total, "packing", "img")
+    def ready(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
-    def advance(self, pictures: int, data: int) -> None:
-        self.bytes += data
-        rate = self.bytes / 1e6 / max(1e-6, time.monotonic() - self.started)
-        self.bar.set_postfix_str(f"{self.bytes / 1e6:.0f} MB, {rate:.0f} MB/s", refresh=False)
-        self.bar.update(pictures)
+    def at_a_time(self, tasks: Sequence[Task]) -> int:
+        """As many as there are cores, or as pay where pictures are kept as they are."""
+        pays = max(1, len(tasks) // PAYS) if all(task.preparation.light for task in tasks) else len(tasks)
+        return min(available_cores(), pays)
 
-
-def write_all(tasks: Sequence[Task], target: Target, workers: int, keep: Keep) -> None:
-    """keep: told of each shard that is in its place, in whatever order. An error in one stops the others, behind the
-    shards that they are at. Raises TarnError."""
-    bar = Bar(sum(len(task.pictures) for task in tasks))
-    try:
-        if workers == 1 or len(tasks) == 1:
+    def make(self, tasks: Sequence[Task], target: Target, workers: int, keep: Keep, advance: Advance) -> None:
+        """An error in one stops the others, behind the shards that they are at."""
+        if workers == 1:
             for task in tasks:
-                keep(task, make_shard(task, target, bar.advance))
-        elif tasks:
-            write_in_processes(tasks, target, min(workers, len(tasks)), bar, keep)
-    except BrokenProcessPool as error:
-        raise TarnError(
-            "packing stopped, for one of its processes was killed (by the system, for want of memory?): give fewer "
-            "--workers."
-        ) from error
-    except OSError as error:
-        raise TarnError(f"packing stopped ({error}): make room or check permissions.") from error
-    finally:
-        bar.bar.close()
+                keep(task, make_shard(task, target, advance))
+            return
+        try:
+            write_in_processes(tasks, target, workers, keep, advance)
+        except BrokenProcessPool as error:
+            raise TarnError(
+                "packing stopped, for one of its processes was killed (by the system, for want of memory?): give fewer "
+                "--workers."
+            ) from error
 
 
-def write_in_processes(tasks: Iterable[Task], target: Target, workers: int, bar: Bar, keep: Keep) -> None:
+LOCAL = Processes()
+
+
+def write_in_processes(tasks: Iterable[Task], target: Target, workers: int, keep: Keep, advance: Advance) -> None:
     context, coming = multiprocessing.get_context("spawn"), iter(tasks)
     running: dict[Future[Written], Task] = {}
     with ProcessPoolExecutor(workers, context, initializer=begin_work, initargs=(TOLD.store,)) as pool:
@@ -72,7 +69,7 @@ def write_in_processes(tasks: Iterable[Task], target: Target, workers: int, bar:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     task = running.pop(future)
                     keep(task, future.result())
-                    bar.advance(len(task.pictures), sum(picture.size for picture in task.pictures))
+                    advance(len(task.pictures), task.bytes)
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             for future, task in finished(running):

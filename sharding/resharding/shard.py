@@ -1,0 +1,98 @@
+"""What one shard of a dataset with a manifest holds: by its index, and the headers between its pictures."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tarn.sharding import storage
+from tarn.sharding.archives.archive import Archive
+from tarn.sharding.errors import TarnError
+from tarn.sharding.foreign.layout import size_of
+from tarn.sharding.foreign.reading import Reading, parted
+from tarn.sharding.format.manifest import ShardInfo, parse_index
+from tarn.sharding.looking.members import Part, samples_of
+from tarn.sharding.looking.windows import Windows
+from tarn.sharding.resharding.keys import Found
+from tarn.sharding.resharding.place import SummedMember
+
+
+class NotToldError(Exception):
+    """What of a shard is not as its manifest says: kind, of many together, and which."""
+
+    def __init__(self, kind: str, which: str) -> None:
+        super().__init__(kind, which)
+        self.kind, self.which = kind, which
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """beside: how many members of each ending are neither picture nor label."""
+
+    found: tuple[Found, ...]
+    beside: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """root: of its index; windows: of its tar; classes: their number; reading: of one that somebody else packed."""
+
+    root: str
+    windows: Windows
+    info: ShardInfo
+    classes: int
+    reading: Reading
+
+    def look(self) -> Looked:
+        """Raises NotToldError; TarnError where the tar cannot be read."""
+        archive, records = self.archive(), self.records()
+        places: dict[int, tuple[int, int, int, int]] = dict(
+            zip(records["offset"].tolist(), records.tolist(), strict=True)
+        )
+        beside, found = Counter[str](), list[Found]()
+        for key, part in self.parts(records):
+            if (place := places.pop(part.offset, None)) is not None:
+                offset, size, label, crc32 = place
+                member = SummedMember(archive, part.name, offset, size, crc32)
+                found.append(Found(key, self.info.name, member, label))
+            elif not self.reading.tells_label(ending := parted(part.name)[1]):
+                beside[ending] += 1
+        if places:
+            raise NotToldError(
+                "indexes that are not those of their tars", f"{self.info.index_name}: {len(places):,} pictures"
+            )
+        return Looked(tuple(found), beside)
+
+    def parts(self, records: NDArray[np.void]) -> Iterator[tuple[str, Part]]:
+        """All members of samples, with their keys."""
+        for key, parts in samples_of(self.windows, self.info, records):
+            yield from ((key.removeprefix("./"), part) for part in parts)
+
+    def archive(self) -> Archive:
+        url = storage.join(self.windows.root, self.info.name)
+        try:
+            size = size_of(url)
+        except TarnError as error:
+            raise NotToldError("shards that cannot be looked at", str(error)) from error
+        if size != self.info.bytes:
+            told = f"{self.info.name}: {size:,} bytes, {self.info.bytes:,} there"
+            raise NotToldError("shards of another size than the manifest's", told)
+        return Archive(url)
+
+    def records(self) -> NDArray[np.void]:
+        """Of dtype RECORD."""
+        url = storage.join(self.root, self.info.index_name)
+        try:
+            raw = storage.read_bytes(url)
+        except TarnError as error:
+            raise NotToldError("indexes that cannot be read", str(error)) from error
+        if hashlib.sha256(raw).hexdigest() != self.info.index_sha256:
+            raise NotToldError("indexes without the SHA-256 of the manifest", self.info.index_name)
+        records = parse_index(raw, url)
+        wrong = records["label"][(records["label"] < 0) | (records["label"] >= self.classes)]
+        if len(wrong):
+            raise NotToldError("labels outside of the manifest's classes", f"{self.info.name}: {wrong[0]}")
+        return records

@@ -1,0 +1,92 @@
+"""WebDataset tars that somebody else packed, as a source: read where they lie, by their headers."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tarn.sharding.archives.jumps import TarMember
+from tarn.sharding.foreign.agreement import check
+from tarn.sharding.foreign.classes import numbers_of
+from tarn.sharding.foreign.labels import Label
+from tarn.sharding.foreign.layout import Layout, Tar, layout_of
+from tarn.sharding.foreign.tars import Tars
+from tarn.sharding.resharding.beside import note_of
+from tarn.sharding.resharding.keys import Found, pictures_of
+from tarn.sharding.resharding.scan import Headers, read_headers, sum_repeated
+from tarn.sharding.resharding.words import CLASS_LIST, KIND, SampleWords
+from tarn.sharding.sources import Problems, Source
+from tarn.sharding.sources.tree import PassedOver
+
+ADVICE = "name those of one split by a pattern, with --split train or --split val"
+
+
+@dataclass(slots=True)
+class TheirTars:
+    """read: takes the names of splits. What was read of a tar's headers is kept."""
+
+    url: str
+    tars: Tars
+    words: SampleWords
+    known: dict[str, Headers] = field(default_factory=dict)
+
+    @property
+    def what(self) -> str:
+        count = len(self.tars.names) if self.tars.names is not None else 0
+        return f"{f'{count:,} ' if count else ''}WebDataset tar{'s' * (count != 1)}, read in place"
+
+    def read(self, wanted: tuple[str, ...]) -> Source:
+        """Classes are those of the list that was given, else of all splits that may be packed. Raises TarnError that
+        counts and names what does not fit together."""
+        layout = layout_of(self.tars, (), wanted[0] if len(wanted) == 1 else None, ADVICE)
+        passed = PassedOver()
+        for split in layout.splits.keys() - {"train", "val"}:
+            for tar in layout.splits[split]:
+                passed.add("tars of splits that are neither train nor val", tar.name)
+        needed = wanted if self.words.classes is not None else ("train", "val")
+        splits = {name: tars for name, tars in layout.splits.items() if name in needed}
+        found = self.headers(layout, [tar for tars in splits.values() for tar in tars])
+        for tars in splits.values():
+            sum_repeated(found, [tar.name for tar in tars])
+        scans = {name: headers.scan for name, headers in found.items()}
+        classes, notes = check(Layout(layout.root, splits), scans, self.words.classes, self.url, "packed", CLASS_LIST)
+        numbers, problems = numbers_of(classes), Problems()
+        taken = {
+            name: pictures_of([each for tar in tars for each in samples_of(tar, found[tar.name], numbers)], problems)
+            for name, tars in splits.items()
+            if name in wanted
+        }
+        problems.raise_if_any(self.url)
+        for name in taken:
+            for tar in splits[name]:
+                passed.take(found[tar.name].passed)
+        notes = (*notes, *self.notes(splits, taken, found))
+        return Source(KIND, classes, taken, passed, self.words.packed(), notes)
+
+    def headers(self, layout: Layout, tars: Sequence[Tar]) -> dict[str, Headers]:
+        new = [tar for tar in tars if tar.name not in self.known]
+        self.known |= read_headers(layout.root, new, self.words.reading)
+        return {tar.name: self.known[tar.name] for tar in tars}
+
+    def notes(
+        self, splits: Mapping[str, Sequence[Tar]], taken: Mapping[str, object], found: Mapping[str, Headers]
+    ) -> tuple[str, ...]:
+        """On what stays behind, and on what else may have been meant."""
+        beside = Counter[str]()
+        for tar in (tar for name in taken for tar in splits[name]):
+            if (samples := found[tar.name].scan.samples) is not None:
+                beside.update(samples.beside)
+        return (
+            *note_of(beside),
+            f"to train from these tars as they lie, `python -m tarn.sharding index {self.url}` does",
+        )
+
+
+def samples_of(tar: Tar, headers: Headers, numbers: Mapping[Label, int]) -> list[Found]:
+    samples, archive = headers.scan.samples, headers.archive
+    assert samples is not None  # a damaged tar was told of before
+    return [
+        Found(key, tar.name, TarMember(archive, f"{key}{ending}", offset, size), label)
+        for key, ending, (offset, size, label, _) in zip(
+            samples.keys, samples.endings, samples.numbered(numbers).tolist(), strict=True
+        )
+    ]
