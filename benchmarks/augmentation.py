@@ -18,7 +18,8 @@ import torch
 
 from benchmarks.machine import describe
 from tarn.training.pixels.normalisation import Normalisation
-from tarn.training.recipe.augmentation import AugmentConfig, DeviceAugmentation
+from tarn.training.recipe.augment_config import AugmentConfig
+from tarn.training.recipe.augmentation import DeviceAugmentation
 from tarn.training.recipe.moment import Moment
 
 WAYS = {

@@ -29,7 +29,7 @@ from tarn.training.run.interruption import Interruption
 from tarn.training.run.journal import Journal, JournalConfig
 from tarn.training.run.learner import Learner
 from tarn.training.run.saving import Keeper
-from tarn.training.run.speed import SpeedConfig
+from tarn.training.run.speed_config import SpeedConfig
 from tarn.training.run.trainer import Trainer
 from tarn.training.streaming.config import DataConfig
 from tarn.training.streaming.iteration import Batch

@@ -7,14 +7,12 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from tqdm import tqdm
-
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.storage.told import told
 from tarn.sharding.storage.urls import expanded
 from tarn.sharding.storage.words import add_words, store_of
-from tarn.training.forecast.planning import add_arguments
+from tarn.training.forecast.assumptions import add_arguments, assumptions_of, told_of
 from tarn.training.world.failure import hand_over
 
 
@@ -45,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--dry-run", action="store_true", help="print the recipe, its schedule and its cost; train nothing"
     )
+    add_arguments(fit, "what --dry-run assumes of the machines")
     fit.set_defaults(run=run_fit)
     score = commands.add_parser("evaluate", help="exact top-1, top-5 and loss of an exported model")
     score.add_argument("--model", type=expanded, required=True, help="model.pt")
@@ -67,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     score.set_defaults(run=run_evaluate)
     planning = commands.add_parser("plan", help="what a run asks of network, disks and cores", allow_abbrev=False)
     planning.add_argument("--config", type=Path, help="as for fit, --key.sub=value words too")
-    add_arguments(planning)
+    add_arguments(planning, "what is assumed of the machines")
     planning.set_defaults(run=run_plan)
     export = commands.add_parser("export", help="model.pt and model.pkl of a checkpoint")
     export.add_argument(
@@ -84,7 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 class FullHelp(argparse.Action):
-    """The settings are read from the dataclasses, which takes importing torch: not before somebody asks."""
+    """The settings are read from the dataclasses, which takes importing NumPy: not before somebody asks."""
 
     def __call__(self, parser: argparse.ArgumentParser, *rest: object) -> None:
         from tarn.training.run.settings import as_help
@@ -100,10 +99,15 @@ def run_fit(args: argparse.Namespace, overrides: list[str]) -> int:
 
     config = load_config(RunConfig, args.config, overrides)
     if args.dry_run:
+        assumed = assumptions_of(args)
         from tarn.training.forecast.outlook import outlook
 
-        print(outlook(config))
+        for number, part in enumerate(outlook(config, assumed)):
+            print(part if number == 0 else f"\n{part}", flush=True)
         return 0
+    if told := told_of(args):
+        name, value = next(iter(told.items()))
+        raise UsageError(f"--{name}={value:g} is for the forecast of --dry-run: leave it out, or add --dry-run.")
     from tarn.training.run.fit import fit
 
     return fit(config)
@@ -111,14 +115,18 @@ def run_fit(args: argparse.Namespace, overrides: list[str]) -> int:
 
 def run_plan(args: argparse.Namespace, overrides: list[str]) -> int:
     from tarn.training.coercion import load_config
-    from tarn.training.forecast.planning import plan_text
     from tarn.training.run.config import RunConfig
 
-    print(plan_text(load_config(RunConfig, args.config, overrides), args))
+    config, assumed = load_config(RunConfig, args.config, overrides), assumptions_of(args)
+    from tarn.training.forecast.planning import plan_text  # needs torch: not before the words are checked
+
+    print(plan_text(config, assumed))
     return 0
 
 
 def run_evaluate(args: argparse.Namespace, rest: list[str]) -> int:
+    from tqdm import tqdm
+
     from tarn.training.coercion import refuse_url
     from tarn.training.evaluation.scoring import score_model
     from tarn.training.export.artifact import Artifact

@@ -12,7 +12,7 @@ from tarn.training.model.resnet import build_model
 from tarn.training.recipe.optim import OptimConfig
 from tarn.training.run.config import RunConfig
 from tarn.training.run.learner import Learner
-from tarn.training.run.speed import SpeedConfig
+from tarn.training.run.speed_config import SpeedConfig
 from tarn.training.streaming.iteration import Batch
 from tarn.training.world.world import World
 

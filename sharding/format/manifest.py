@@ -178,6 +178,10 @@ def parse_index(raw: bytes, where: str) -> NDArray[np.void]:
     return np.frombuffer(raw, RECORD, offset=HEADER)
 
 
+class MissingManifestError(TarnError):
+    """No packed dataset lies there."""
+
+
 def read_manifest(
     root: str | os.PathLike[str],
     options: storage.Options = storage.NONE,
@@ -185,7 +189,7 @@ def read_manifest(
     hold: bool = True,
 ) -> Manifest:
     """Of the dataset at root, by a client of it where there is one. hold: a local one's files, see Manifest. Raises
-    TarnError where none lies there."""
+    MissingManifestError where none lies there, TarnError for what cannot be read."""
     root = os.fspath(root)
     url = storage.join(root, "manifest.json")
     if (path := storage.local_path(url)) is not None:
@@ -204,19 +208,19 @@ def read_manifest(
     return Manifest.from_json(raw, url)
 
 
-def missing_manifest(root: str, options: storage.Options = storage.NONE) -> TarnError:
+def missing_manifest(root: str, options: storage.Options = storage.NONE) -> MissingManifestError:
     """What is said of a folder without one, by what lies there."""
     told, path = f"{root} holds no packed dataset (no manifest.json)", storage.local_path(root)
     pack, index = "pack one by python -m tarn.sharding pack", f"by python -m tarn.sharding index {root}"
     with contextlib.suppress(TarnError):
         if kind_of(root) != "http" and storage.exists(storage.join(root, PENDING), options):
-            return TarnError(
+            return MissingManifestError(
                 f"{told}, only what a packing or indexing left that did not come to its end: start it again, by the "
                 "same command, which goes on with it."
             )
     if path is None:
-        return TarnError(f"{told}: {pack}, or index the tars that lie there {index}.")
+        return MissingManifestError(f"{told}: {pack}, or index the tars that lie there {index}.")
     tars = sorted(str(tar.relative_to(path)) for pattern in ("*.tar", "*/*.tar") for tar in path.glob(pattern))
     if tars:
-        return TarnError(f"{told}, but {len(tars)} tars such as {tars[0]}: index them {index}.")
-    return TarnError(f"{told}: {pack}.")
+        return MissingManifestError(f"{told}, but {len(tars)} tars such as {tars[0]}: index them {index}.")
+    return MissingManifestError(f"{told}: {pack}.")

@@ -1,1 +1,1 @@
-"""What a run will ask of network, disks, cores and GPUs."""
+"""What a run will ask of network, disks, cores and GPUs, and its schedule."""

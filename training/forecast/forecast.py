@@ -1,10 +1,12 @@
-"""What a run will ask of network, disks, cores and GPUs, told before it starts: from manifest and order alone.
+"""What a run will ask of network and disks, told before it starts: from manifest and order alone.
 
-The order is the loader's own (order.py), and so is the rule of what the cache keeps (horizon.py); speeds are assumed.
+The order is the loader's own (order.py), and so is the rule of what the cache keeps (horizon.py); the network's speed
+is assumed.
 """
 
 from dataclasses import dataclass, replace
 
+from tarn.training.forecast.assumptions import Assumptions
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.remote.horizon import Horizon
 from tarn.training.streaming.remote.needs import epoch_needs
@@ -13,18 +15,6 @@ from tarn.training.world.ranks import Ranks
 
 ROUND_TRIPS = 4  # of a first batch: manifest (twice: is it there?), indexes, pictures
 LOOKS = 400  # moments of an epoch at which the cache is looked at, at most
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speeds:
-    """Assumed. bandwidth: MB/s of a host; latency: ms of a request; decode: images/s of a core; gpu: images/s of a
-    rank; cores: of a host."""
-
-    bandwidth: float = 1000.0
-    latency: float = 30.0
-    decode: float = 600.0
-    gpu: float = 2500.0
-    cores: int = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +33,19 @@ class Traffic:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
     """epochs: traffic of one host in the first and in the second. working_set: bytes of the shards that a host reads
-    at a time, at most; all_shards: of those that it reads in an epoch. seconds: of an epoch, by what bounds it."""
+    at a time, at most; all_shards: of those that it reads in an epoch. first_batch: seconds to it."""
 
     epochs: tuple[Traffic, Traffic]
     working_set: int
     all_shards: int
     first_batch: float
     shuffle_span: int
-    seconds: dict[str, float]
-
-    @property
-    def bottleneck(self) -> str:
-        return max(self.seconds, key=lambda name: self.seconds[name])
 
 
-def forecast(plan: StreamPlan, ranks: int, hosts: int, limit: int | None, speeds: Speeds) -> Forecast:
-    """limit: bytes of a host's cache, None where data are read in place or by ranges only."""
-    plans = of_one_host(plan, ranks, hosts)
-    served = plan.samples * len(plans) // ranks
+def forecast(plan: StreamPlan, limit: int | None, told: Assumptions, cores: int) -> Forecast:
+    """limit: bytes of a host's cache, None where data are read in place or by ranges only. cores: of a host."""
+    plans = of_one_host(plan, told)
+    served = plan.samples * len(plans) // told.ranks
     mean = sum(shard.bytes for shard in plan.shards) / sum(shard.samples for shard in plan.shards)
     working, everything = working_set(plans)
     if limit is None:
@@ -69,25 +54,19 @@ def forecast(plan: StreamPlan, ranks: int, hosts: int, limit: int | None, speeds
     else:
         epochs = simulated(plans, limit, served, mean, working)
     batch = len(plan.share) * len(plans)
-    arrival = 0.0 if plan.is_local else ROUND_TRIPS * speeds.latency / 1e3 + batch * mean / (speeds.bandwidth * 1e6)
+    arrival = 0.0 if plan.is_local else ROUND_TRIPS * told.latency / 1e3 + batch * mean / (told.bandwidth * 1e6)
     return Forecast(
         epochs=epochs,
         working_set=working,
         all_shards=everything,
-        first_batch=arrival + batch / (speeds.decode * speeds.cores),
+        first_batch=arrival + batch / (told.decode * cores),
         shuffle_span=int(min(plan.samples, max(1, plan.active_shards // plan.lanes) * plan.lanes * plan.sizes.mean())),
-        seconds={
-            "network, first epoch": epochs[0].bytes / (speeds.bandwidth * 1e6),
-            "network, later epochs": epochs[1].bytes / (speeds.bandwidth * 1e6),
-            "decoding": served / (speeds.decode * speeds.cores),
-            "GPUs": plan.samples / (speeds.gpu * ranks),
-        },
     )
 
 
-def of_one_host(plan: StreamPlan, ranks: int, hosts: int) -> list[StreamPlan]:
-    local = -(-ranks // hosts)
-    return [replace(plan, ranks=Ranks(rank, ranks, rank, local)) for rank in range(local)]
+def of_one_host(plan: StreamPlan, told: Assumptions) -> list[StreamPlan]:
+    local = told.ranks_of_host
+    return [replace(plan, ranks=Ranks(rank, told.ranks, rank, local)) for rank in range(local)]
 
 
 def working_set(plans: list[StreamPlan]) -> tuple[int, int]:

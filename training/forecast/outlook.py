@@ -1,57 +1,45 @@
 """python -m tarn.training fit --dry-run: the recipe as it would be trained, its schedule as a plot, and its cost."""
 
-import argparse
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from tarn.sharding.format.manifest import read_manifest
-from tarn.training.forecast.planning import add_arguments, plan_of, plan_text
-
-if TYPE_CHECKING:
-    from tarn.training.run.config import RunConfig  # needs torch, which takes two seconds to import
-
-COLUMNS, ROWS = 64, 6
-BARS = " ▁▂▃▄▅▆▇█"
-
-
-def outlook(config: "RunConfig") -> str:
-    """Nothing is written. Raises what check_buildable and, for a machine of its defaults, plan_text raise."""
-    from tarn.training.coercion import to_yaml
-    from tarn.training.run.building import check_buildable
-
-    check_buildable(config, read_manifest(config.data.shards, config.data.storage_options))
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    parts = [to_yaml(config).rstrip(), *schedule(config), plan_text(config, parser.parse_args([]))]
-    return "\n\n".join(parts)
+from tarn.sharding.errors import UsageError
+from tarn.sharding.format.manifest import MissingManifestError, read_manifest
+from tarn.training.coercion import to_yaml
+from tarn.training.forecast.absent import known_of, note, served
+from tarn.training.forecast.assumptions import Assumptions
+from tarn.training.forecast.curve import schedule
+from tarn.training.forecast.duration import Epoch, lines
+from tarn.training.forecast.pace import pace_of
+from tarn.training.forecast.planning import plan_of, plan_text
+from tarn.training.run.building import buildable
+from tarn.training.run.changes import growth_note
+from tarn.training.run.config import RunConfig
 
 
-def schedule(config: "RunConfig") -> list[str]:
-    """The learning rate from the first step to the last, and the rule that scaled it."""
-    from tarn.training.recipe.schedule import learning_rate
-
-    optim, steps = config.optim, plan_of(config, ranks=1)[1].steps
-    last = min(optim.epochs * steps, optim.max_steps or optim.epochs * steps)
-    rates = [learning_rate(optim, round(at * (last - 1) / (COLUMNS - 1)), steps) for at in range(COLUMNS)]
-    told = f"learning rate, {optim.schedule}, {last:,} steps of {optim.global_batch} in {last / steps:g} epochs"
-    rule = ""
-    if optim.lr_for_batch:
-        rule = (
-            f"\npeak {optim.peak_lr:.6g} = optim.lr {optim.lr:g} x global_batch {optim.global_batch} / lr_for_batch "
-            f"{optim.lr_for_batch}: it grows linearly with the global batch"
-        )
-    elif optim.schedule != "plateau":
-        rule = "\noptim.lr_for_batch is not set: the rate stays when the global batch changes"
-    return [f"{told}\n{plot(rates)}{rule}"]
-
-
-def plot(values: Sequence[float]) -> str:
-    """Bars of ROWS lines, the largest value as high as the first line, with both ends of the scale at the left."""
-    top = max(values)
-    heights = [round(value / top * ROWS * 8) if top > 0 else 0 for value in values]
-    lines = []
-    for row in reversed(range(ROWS)):
-        label = f"{top:.4g}" if row == ROWS - 1 else "0" if row == 0 else ""
-        bars = "".join(BARS[min(8, max(0, height - row * 8))] for height in heights)
-        lines.append(f"{label:>9} |{bars}".rstrip())
-    return "\n".join(lines)
+def outlook(config: RunConfig, told: Assumptions) -> Iterator[str]:
+    """Its parts, as soon as they are known. Nothing is written. Data that are not there yet are assumed, where their
+    name tells which they are. Raises what buildable and plan_text raise."""
+    yield to_yaml(config).rstrip()
+    if (growing := growth_note(config)) is not None:
+        yield f"Warning: {growing}"
+    try:
+        manifest = read_manifest(config.data.shards, config.data.storage_options)
+    except MissingManifestError as error:
+        known = known_of(config.data.shards)
+        yield note(config, error, known)
+        if known is None:
+            yield schedule(config.optim, None)
+            return
+        model = buildable(config, known.classes, None)
+        pictures, steps = served(known, config)
+        if not steps:
+            raise UsageError(
+                f"optim.global_batch={config.optim.global_batch} is more than the pictures of {known.name}: choose a "
+                "smaller one."
+            ) from error
+        yield schedule(config.optim, steps)
+        yield "\n".join(lines(config, Epoch(pictures, steps), told, pace_of(config, model, told)))
+        return
+    model = buildable(config, len(manifest.classes), manifest)
+    yield schedule(config.optim, plan_of(config, ranks=1)[1].steps)
+    yield plan_text(config, told, model)

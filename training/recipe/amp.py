@@ -3,8 +3,7 @@
 import torch
 
 from tarn.sharding.errors import UsageError
-
-CHOICES = ("auto", "off", "bf16", "fp16")
+from tarn.training.recipe.precision import CHOICES
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype | None:

@@ -78,7 +78,8 @@ class OptimConfig:
     ema_every: int = 1
     """Steps from one update of the average to the next."""
     early_stop: int | None = None
-    """End the run after so many epochs in a row without a better validation top-1; null: never."""
+    """End the run after so many epochs in a row without a better validation top-1, that of the averaged weights where
+    export=averaged; null: never."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "global_batch", "step_epochs", "ema_every"):

@@ -3,7 +3,6 @@
 from functools import lru_cache
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 POLICIES = ("randaugment", "trivialaugment")
@@ -30,6 +29,8 @@ def strongest(policy: str, height: int, width: int) -> dict[str, float]:
 def magnitudes(policy: str, height: int, width: int) -> NDArray[np.float64]:
     """OPERATIONS x BINS, without signs; 0 for operations that know none. Posterize: bits that stay. Solarize: the
     threshold, 1 being white. In float32 first, as torchvision has them."""
+    import torch  # not before it is asked for: names are checked without
+
     table = torch.zeros(len(OPERATIONS), BINS)
     for name, last in strongest(policy, height, width).items():
         table[OPERATIONS.index(name)] = torch.linspace(0, last, BINS)

@@ -70,12 +70,15 @@ def known_room(folder: Path) -> Room | None:
     return Room(*told) if told else None
 
 
-def check_buildable(config: RunConfig, manifest: Manifest) -> None:
-    """Raises what a run would for a network or a validation that is not to be had. Weights to begin from are not read,
-    and the device is not asked for: both may be another machine's."""
-    freeze(build_network(config, len(manifest.classes)), config.model.freeze)
-    if config.data.holdout is None:
+def buildable(config: RunConfig, classes: int, manifest: Manifest | None) -> nn.Module:
+    """The network as a run would train it. Raises what a run would for a network or, where there is a manifest, a
+    validation that is not to be had. Weights to begin from are not read, and the device is not asked for: both may be
+    another machine's."""
+    model = build_network(config, classes)
+    freeze(model, config.model.freeze)
+    if manifest is not None and config.data.holdout is None:
         has_validation(config, manifest)
+    return model
 
 
 def has_validation(config: RunConfig, manifest: Manifest) -> bool:

@@ -8,40 +8,18 @@ damaged or diverged one is passed over for the one before. Nothing but a newer s
 import contextlib
 import hashlib
 import json
-import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.errors import TarnError
 from tarn.sharding.storage.local import write_whole
 from tarn.training.run.soundness import divergence
 
 FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointConfig:
-    """A checkpoint is written at the end of every epoch, before its validation, and besides as is told here."""
-
-    every_steps: int | None = None
-    """Save every so many steps besides; null: not by steps."""
-    every_minutes: float | None = 15.0
-    """Save every so many minutes besides, by the clock of rank 0; null: not by time."""
-    keep_last: int = 3
-    """Checkpoints that stay besides the best by validation top-1; at least 2, for the newest may turn out damaged."""
-
-    def __post_init__(self) -> None:
-        if self.keep_last < 2:
-            raise UsageError(f"checkpoint.keep_last={self.keep_last} must be at least 2: the newest may be damaged.")
-        if self.every_steps is not None and self.every_steps < 1:
-            raise UsageError(f"checkpoint.every_steps={self.every_steps} must be at least 1, or null.")
-        if self.every_minutes is not None and not (self.every_minutes > 0 and math.isfinite(self.every_minutes)):
-            raise UsageError(f"checkpoint.every_minutes={self.every_minutes} must be a number above 0, or null.")
 
 
 def path_of(folder: Path, step: int) -> Path:

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from tarn.sharding.errors import UsageError
 from tarn.sharding.storage.urls import expanded
 from tarn.training.coercion import refuse_url
-from tarn.training.recipe.amp import CHOICES as AMP
-from tarn.training.recipe.augmentation import AugmentConfig
+from tarn.training.recipe.augment_config import AugmentConfig
 from tarn.training.recipe.optim import OptimConfig
-from tarn.training.run.checkpoint import CheckpointConfig
+from tarn.training.recipe.precision import CHOICES as AMP
+from tarn.training.run.checkpoint_config import CheckpointConfig
 from tarn.training.run.journal import JournalConfig
-from tarn.training.run.speed import SpeedConfig
+from tarn.training.run.speed_config import SpeedConfig
 from tarn.training.streaming.config import DataConfig
 
 EXPORTS = ("last", "best", "averaged")

@@ -9,6 +9,8 @@ from tarn.training.run.journal import Journal
 from tarn.training.run.saving import Keeper
 from tarn.training.run.trainer import Trainer
 
+NAMED = 3  # classes, in a sentence
+
 
 def introduce(
     trainer: Trainer, manifest: Manifest, journal: Journal, told: dict[str, Any] | None, keeper: Keeper
@@ -22,6 +24,8 @@ def introduce(
     if plan.repeats > 1:
         shown = f"{plan.samples} crops an epoch ({plan.repeats} of a picture) from {plan.sizes.sum()} training pictures"
     journal.say(f"{config.model.arch}, {len(manifest.classes)} classes, {shown} at {size}, {val} for validation.")
+    if (unseen := unvalidated(trainer, manifest)) is not None:
+        journal.say(unseen)
     if trainer.learner.problem is not None:
         journal.say(f"Warning: {trainer.learner.problem}")
     if trainer.val_loader is None:
@@ -49,3 +53,19 @@ def introduce(
     notes += [rate_jump(told["config"], config.optim, trainer.step, steps)] if told and not keeper.is_pending else []
     for note in filter(None, notes):
         journal.say(note)
+
+
+def unvalidated(trainer: Trainer, manifest: Manifest) -> str | None:
+    """One sentence where a class has no picture among those that are held out."""
+    subset = trainer.val_loader.plan.subset if trainer.val_loader else None
+    if subset is None:
+        return None
+    names = [info.name for label, info in enumerate(manifest.classes) if label not in subset.labels]
+    if not names:
+        return None
+    some = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+    return (
+        f"Warning: no picture is held out of {len(names)} of {len(manifest.classes)} classes ({some}): "
+        f"data.val_fraction={trainer.config.data.val_fraction} draws by picture, not by class; a larger "
+        "one reaches more."
+    )

@@ -80,7 +80,7 @@ class Keeper:
     def early_stop(self) -> EarlyStop:
         """The trainer's, with the validation that it turns to the next epoch by."""
         early_stop, figures = self.trainer.early_stop, self.figures
-        return early_stop.observed(figures.get("val_top1")) if self.is_validated and figures else early_stop
+        return early_stop.observed(figures.get(early_stop.figure)) if self.is_validated and figures else early_stop
 
     def after_step(self) -> None:
         """Saves where it is time to. Raises Left, on all ranks, where one was asked to leave; all is saved then."""

@@ -52,7 +52,7 @@ class Trainer:
         self.learner, self.num_classes = learner, num_classes
         self.eval_dtype = choose_dtype(config.eval_amp, world.device)
         self.plateau = Plateau(config.optim.factor, config.optim.patience)
-        self.early_stop = EarlyStop(config.optim.early_stop)
+        self.early_stop = EarlyStop(config.optim.early_stop, is_averaged=config.export == "averaged")
         self.stream: StreamState = train.state
         self.trace: Trace | None = None
         self.scores: dict[nn.Module, Score] = {}  # of the weights as they stand
@@ -230,7 +230,7 @@ class Trainer:
             if figures is not None:
                 if (val_loss := figures.get("val_loss")) is not None:
                     self.plateau.observe(val_loss)
-                self.early_stop = self.early_stop.observed(figures.get("val_top1"))
+                self.early_stop = self.early_stop.observed(figures.get(self.early_stop.figure))
             self.stream = self.stream.next_epoch()
             self.epoch_tally = new_tally()
 

@@ -90,7 +90,7 @@ class DataConfig:
     val_fraction: float | None = None
     """Of a dataset without val_split: the part of train_split's pictures that is held out to validate on, the same ones
     whatever the seed and the shards, as long as the pictures' bytes are the same (pack's --no-tile, --max-side and the
-    like change them); null: none."""
+    like change them); drawn by picture, not by class: of a small one maybe nothing. null: none."""
     image_size: int = 224
     """px of a training picture's side and, unless eval_crop says otherwise, of an evaluation picture's."""
     first_size: int | None = None

@@ -2,7 +2,8 @@
 
 Whether a sample is held out depends on its picture's bytes alone (their CRC-32 and their number, which every index
 tells): not on its shard, its place, the seed or the order, so packing anew into other shards, or adding pictures, moves
-none; storing other bytes (`--max-side`, `--no-tile`) draws anew. Pictures that come twice are on one side.
+none; storing other bytes (`--max-side`, `--no-tile`) draws anew. Pictures that come twice are on one side. Classes are
+not looked at: each has about its part held out, and one of few pictures may have none (Subset.labels tells).
 """
 
 import hashlib
@@ -49,10 +50,12 @@ class Holdout:
 
 @dataclass(frozen=True)
 class Subset:
-    """bits: of each shard in the manifest's order, one for each sample (numpy.packbits). samples: of whole shards."""
+    """bits: of each shard in the manifest's order, one for each sample (numpy.packbits). samples: of whole shards.
+    labels: that its samples have, each once."""
 
     bits: tuple[bytes, ...]
     samples: tuple[int, ...]
+    labels: frozenset[int] = frozenset()
 
     @cached_property
     def sizes(self) -> Ints:
@@ -82,9 +85,13 @@ def members(bits: bytes, samples: int) -> Ints:
 def divided(indexes: Iterable[NDArray[np.void]], fraction: float) -> tuple[Subset, Subset]:
     """What is left for training and what is held out, of indexes one after the other, in the manifest's order."""
     left, held, samples = list[bytes](), list[bytes](), list[int]()
+    trained, validated = set[int](), set[int]()
     for records in indexes:
         out = is_held_out(records, fraction)
         left.append(np.packbits(~out).tobytes())
         held.append(np.packbits(out).tobytes())
         samples.append(len(records))
-    return Subset(tuple(left), tuple(samples)), Subset(tuple(held), tuple(samples))
+        trained.update(np.unique(records["label"][~out]).tolist())
+        validated.update(np.unique(records["label"][out]).tolist())
+    whole = tuple(samples)
+    return Subset(tuple(left), whole, frozenset(trained)), Subset(tuple(held), whole, frozenset(validated))

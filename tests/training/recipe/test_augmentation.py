@@ -2,7 +2,8 @@ import numpy as np
 import torch
 
 from tarn.training.pixels.normalisation import Normalisation
-from tarn.training.recipe.augmentation import AugmentConfig, DeviceAugmentation
+from tarn.training.recipe.augment_config import AugmentConfig
+from tarn.training.recipe.augmentation import DeviceAugmentation
 from tarn.training.recipe.mixing import Mixing
 from tarn.training.recipe.moment import Moment
 from tarn.training.recipe.policy import Policy

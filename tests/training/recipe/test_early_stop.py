@@ -24,5 +24,10 @@ def test_a_validation_without_a_score_is_no_better_one() -> None:
     )
 
 
+def test_of_an_average_the_sentence_says_whose_score_it_is() -> None:
+    stop = EarlyStop(1, is_averaged=True).observed(0.5).observed(0.5)
+    assert "one epoch without a better validation top-1 of the averaged weights than 50.00%." in stop.told(1)
+
+
 def test_without_patience_nothing_is_over() -> None:
     assert not after(None, 0.5, *[0.1] * 50).is_over

@@ -200,6 +200,19 @@ def test_a_run_that_stopped_early_reports_exports_and_does_not_go_on_until_told_
     assert state(run, len(scores) * STEPS + 1)["early_stop"] == {"best": stop.best, "worse": 2}
 
 
+@pytest.mark.parametrize(("export", "best"), [("last", 0.2), ("best", 0.2), ("averaged", 0.3)])
+def test_early_stop_follows_the_score_of_the_weights_that_are_exported(shards: Path, export: str, best: float) -> None:
+    data = DataConfig(shards=str(shards), workers=0, image_size=32, eval_resize=36, lanes=4, active_shards=4)
+    optim, model = OptimConfig(global_batch=40, ema_decay=0.9, early_stop=2), ModelConfig(arch="resnet18")
+    config = RunConfig(data=data, model=model, optim=optim, device="cpu", export=export)
+    manifest = read_manifest(data.shards)
+    with joined_world("cpu") as world:
+        trainer = build_trainer(config, world, manifest, network_of(config, len(manifest.classes))[0])
+    trainer.stream = trainer.stream.advanced(trainer.train_loader.plan.samples)
+    trainer.turn({"val_top1": 0.2, "val_ema_top1": 0.3})
+    assert trainer.early_stop.best == best
+
+
 @pytest.mark.parametrize(("word", "told"), [("--optim.early_stop=2", "early_stop=2"), ("--export=best", "'best'")])
 def test_what_follows_the_validation_is_refused_where_there_is_none(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str, told: str

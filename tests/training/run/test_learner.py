@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.training.model.resnet import build_model
-from tarn.training.recipe.augmentation import AugmentConfig
+from tarn.training.recipe.augment_config import AugmentConfig
 from tarn.training.recipe.moment import Moment
 from tarn.training.recipe.optim import OptimConfig
 from tarn.training.recipe.policy_space import POLICIES, magnitudes
@@ -26,7 +26,7 @@ from tarn.training.run.config import RunConfig
 from tarn.training.run.learner import Learner
 from tarn.training.run.memory import Memory, Room, told_of_memory
 from tarn.training.run.rehearsal import largest_part, rehearse
-from tarn.training.run.speed import SpeedConfig
+from tarn.training.run.speed_config import SpeedConfig
 from tarn.training.streaming.iteration import Batch
 from tarn.training.world.world import World
 
@@ -174,7 +174,7 @@ def test_every_size_of_pictures_that_grow_is_compiled_for(monkeypatch: pytest.Mo
 TWO_RANKS = """
 import torch
 from tarn.training.run.learner import Learner
-from tarn.training.run.speed import SpeedConfig
+from tarn.training.run.speed_config import SpeedConfig
 from tarn.training.world.world import joined_world
 from test_learner import CONFIG, batch, replace, tiny
 

@@ -14,6 +14,7 @@ from tarn.training.recipe.moment import Moment
 from tarn.training.run.building import build_trainer
 from tarn.training.run.config import RunConfig
 from tarn.training.run.journal import Journal, JournalConfig
+from tarn.training.run.memory import Room
 from tarn.training.run.network import network_of
 from tarn.training.streaming.randomness import mixed
 from tarn.training.world.world import World
@@ -59,7 +60,7 @@ class RankOne(World):
     """Whose first rank has found a part of 7 in its run folder, where this one sees none."""
 
     def gather(self, thing: object) -> list[object]:
-        return [7]
+        return [Room(part=7, pieces=1, side=32)]
 
 
 def test_all_ranks_take_the_part_that_the_first_one_knows(shards: Path, tmp_path: Path) -> None:

@@ -175,6 +175,28 @@ def test_a_run_validates_on_what_is_held_out_and_evaluate_scores_the_same_pictur
     assert f"{held.sizes.sum()} are held out for validation" in capsys.readouterr().out
 
 
+def test_labels_tell_which_classes_a_part_has() -> None:
+    records = np.zeros(6, RECORD)
+    records["crc32"], records["label"] = range(6), [0, 1, 2, 2, 3, 4]
+    out = is_held_out(records, 0.5)
+    assert 0 < out.sum() < 6
+    left, held = divided(iter([records[:2], records[2:]]), 0.5)
+    assert (left.labels, held.labels) == (set(records["label"][~out]), set(records["label"][out]))
+
+
+def test_a_run_tells_of_classes_that_have_no_picture_held_out(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest, _, held = parts(alone, Holdout(0.05))
+    missing = [info.name for label, info in enumerate(manifest.classes) if label not in held.labels]
+    assert 0 < len(missing) < len(manifest.classes)
+    words = ["fit", f"--data.shards={alone}", f"--out={tmp_path}", *WORDS, "--data.val_fraction=0.05"]
+    assert main([*words, "--optim.epochs=1", "--optim.max_steps=1"]) == 0
+    said = capsys.readouterr().out
+    assert f"no picture is held out of {len(missing)} of {len(manifest.classes)} classes ({missing[0]}" in said
+    assert "draws by picture, not by class" in said
+
+
 def test_a_dataset_that_has_a_validation_split_is_not_divided(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
