@@ -81,9 +81,10 @@ def score_model(
     if args.flip:
         context["flip"] = True
     # a run's own evaluation.json tells of its validation split, seen as in training: all else stands beside it
-    has_own = is_of_a_run(args.model.parent / "evaluation.json")
-    others = (args.split if has_own or args.split != "val" else "", sizes, "flip" if args.flip else "")
-    name = "evaluation" if args.out else "-".join(filter(None, ("evaluation", *others)))
+    others = list(filter(None, ("" if args.split == "val" else args.split, sizes, "flip" if args.flip else "")))
+    if not others and is_of_a_run(args.model.parent / "evaluation.json"):
+        others = [args.split]
+    name = "evaluation" if args.out else "-".join(("evaluation", *others))
     path = write_report(args.out or args.model.parent, score, classes, context, name)
     return dict(json.loads(Path(path).read_text("utf-8")))
 
