@@ -62,4 +62,9 @@ def named(found: list[tuple[Found, int]], problems: Problems) -> tuple[Picture, 
         picture.stem if times[picture.stem] == 1 else f"{picture.above}_{picture.stem}{picture.suffix}"
         for picture, _ in found
     ]
+    times = Counter(texts)  # folders of one name lie in several classes
+    texts = [
+        text if times[text] == 1 else f"{picture.folder}/{picture.name}"
+        for text, (picture, _) in zip(texts, found, strict=True)
+    ]
     return listed(zip(unique_keys(texts), found, strict=True), problems)

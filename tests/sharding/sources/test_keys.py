@@ -1,6 +1,7 @@
 """Names of all kinds become keys that a tar can hold, and stay apart."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,15 @@ def test_names_that_are_no_text_are_packed_too(tree: Path, tmp_path: Path) -> No
     (tree / "train" / "häi.v2" / "plain.jpg").rename(tree / "train" / "häi.v2" / odd)
     assert main(["pack", str(tree), str(tmp_path / "out"), "--workers=1"]) == 0
     assert len(read_source(tmp_path / "out", "train").splits["train"]) == 2 * len(NAMES)
+
+
+def test_pictures_of_nested_folders_of_one_name_have_keys_of_their_own(pictures: Path, tmp_path: Path) -> None:
+    """In a Kaggle tree, whose keys are the files' names as long as these are unique."""
+    root = tmp_path / "kaggle"
+    shutil.copytree(pictures, root)
+    classes = sorted((root / "ILSVRC/Data/CLS-LOC/train").iterdir())[:2]
+    for folder in classes:
+        (folder / "more").mkdir()
+        shutil.copy(next(folder.glob("*.JPEG")), folder / "more" / "same.JPEG")
+    found = read_source(root, "train").splits["train"]
+    assert len({picture.key for picture in found}) == len(found) == 122
