@@ -34,9 +34,11 @@ class Processes:
         return nullcontext()
 
     def at_a_time(self, tasks: Sequence[Task]) -> int:
-        """As many as there are cores, or as pay where pictures are kept as they are."""
-        pays = max(1, len(tasks) // PAYS) if all(task.preparation.light for task in tasks) else len(tasks)
-        return min(available_cores(), pays)
+        """As many as there are cores. Where pictures are kept as they are, checksums take a second core meanwhile: half
+        as many, as far as they pay."""
+        if all(task.preparation.light for task in tasks):
+            return max(1, min(available_cores() // 2, len(tasks) // PAYS))
+        return min(available_cores(), len(tasks))
 
     def make(self, tasks: Sequence[Task], target: Target, workers: int, keep: Keep, advance: Advance) -> None:
         """An error in one stops the others, behind the shards that they are at."""
