@@ -25,6 +25,9 @@ from tarn.sharding.storage.told import Store, told
 
 pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
 pytest.importorskip("psutil")
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("TARN_CLUSTER"), reason="a cluster's nodes die at other moments on every machine: TARN_CLUSTER=1"
+)
 
 ALONE = PackConfig(shard_size=10_000)  # shards of a few pictures
 CONFIG = replace(ALONE, workers=None, engine=Cluster())
