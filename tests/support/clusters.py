@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 NODES = 3
 STARTS = 3  # a busy machine may take longer for a node than the half minute that Ray allows
+TASK = "ray::run"
 SMALL = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
 
 
@@ -44,6 +45,20 @@ class LocalCluster:
         node = next(iter(self.cluster.worker_nodes))
         started = [psutil.Process(it.process.pid) for kind in node.all_processes.values() for it in kind]
         return [process for first in started for process in (first, *first.children(recursive=True))]
+
+    def freeze_one_at_work(self) -> bool:
+        """The same node, where a process of it is in a task: Ray's workers are titled by what they run."""
+        import psutil
+
+        for process in self.processes_of_one():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+                process.suspend()
+                if process.cmdline()[:1] == [TASK]:
+                    for other in self.processes_of_one():
+                        other.suspend()
+                    return True
+                process.resume()
+        return False
 
     def forget_it(self) -> None:
         self.cluster.remove_node(next(iter(self.cluster.worker_nodes)), allow_graceful=False)
