@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tarn.sharding import storage
 from tarn.sharding.errors import UsageError
-from tarn.sharding.sources.splits import splits_within
+from tarn.sharding.sources.splitting import split_of_path
 from tarn.sharding.storage.persistence import Patience, patiently
 from tarn.sharding.storage.urls import scheme_of
 
@@ -111,17 +111,8 @@ def remote_listing(root: str) -> dict[str, int]:
 
 
 def split_of(name: str) -> str | None:
-    """train, val or test, by the words of the file's name, else of its innermost folder that has one of them.
-
-    Raises UsageError for a name with words of two splits.
-    """
-    for part in reversed(name.split("/")):
-        told = splits_within(part)
-        if len(told) > 1:
-            raise UsageError(f"{name} may be of {' or '.join(sorted(told))}: say which by --split name=pattern.")
-        if told:
-            return told.pop()
-    return None
+    """Of a tar: train, val or test. Raises UsageError for a name with words of two splits."""
+    return split_of_path(name, "say which by --split name=pattern")
 
 
 def chosen(patterns: Sequence[str], names: Sequence[str] | None, root: str) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from tarn.sharding import storage
 from tarn.sharding.archives.archive import DamagedMemberError
 from tarn.sharding.errors import TarnError
 from tarn.sharding.progress import progress_bar
+from tarn.sharding.sources.store import StoredFile
 from tarn.sharding.storage.answers import cause, status_of
 from tarn.sharding.storage.persistence import Patience, RemoteError, patiently
 from tarn.sharding.storage.urls import kind_of
@@ -18,25 +19,12 @@ AT_A_TIME, IN_HAND = 32, 4096  # URLs whose sizes are asked for, and that wait f
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """A place, see place.py. size: in bytes, as its server told."""
-
-    url: str
-    size: int
-
-    def __str__(self) -> str:
-        return self.url
-
-    @property
-    def is_far(self) -> bool:
-        return True
+class Address(StoredFile):
+    """size: as its server told."""
 
     @property
     def ending(self) -> str:
         return PurePosixPath(path_of(self.url)).suffix
-
-    def length(self) -> int:
-        return self.size
 
     def read(self) -> bytes:
         """Raises DamagedMemberError where it is not there any more, TarnError where the server is lost."""

@@ -4,13 +4,13 @@ from tarn.sharding.errors import UsageError
 from tarn.sharding.sources.splits import split_called, splits_within
 
 
-def split_of_path(name: str) -> str | None:
-    """train, val or test by the words of a file's name, else of its innermost folder that has one. Raises UsageError
-    for a name with words of two."""
+def split_of_path(name: str, advice: str = "give it a name of one of them") -> str | None:
+    """train, val or test by the words of a file's name, else of its innermost folder that has one. Raises UsageError,
+    with the advice, for a name with words of two."""
     for part in reversed(name.split("/")):
         told = splits_within(part)
         if len(told) > 1:
-            raise UsageError(f"{name} may be of {' or '.join(sorted(told))}: give it a name of one of them.")
+            raise UsageError(f"{name} may be of {' or '.join(sorted(told))}: {advice}.")
         if told:
             return told.pop()
     return None

@@ -11,7 +11,7 @@ from tarn.sharding.storage.urls import kind_of
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A place, see place.py. size: in bytes, as the listing tells."""
+    """A place, see place.py. size: in bytes, as the store tells."""
 
     url: str
     size: int

@@ -59,6 +59,21 @@ def add(out: tarfile.TarFile, name: str, data: bytes) -> None:
     out.addfile(member, io.BytesIO(data))
 
 
+def add_strangers(out: tarfile.TarFile, names: Sequence[str]) -> None:
+    """A link to a file of this machine, a hard one, and a device."""
+    for name, kind in zip(names, (tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.LNKTYPE), strict=False):
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = kind, "/etc/passwd"
+        out.addfile(member)
+
+
+def claiming_two_gigabytes(name: str) -> bytes:
+    """A tar of one member, of which nothing follows."""
+    member = tarfile.TarInfo(name)
+    member.size = 2 * 10**9
+    return member.tobuf(tarfile.USTAR_FORMAT) + bytes(10_240)
+
+
 def meta_mat(rows: Sequence[tuple[int, str, str, int]], order: str = "<") -> bytes:
     """A MATLAB 5 file of the variable `synsets`, compressed as the real one. rows: ID, wnid, words, children."""
     fields = ("ILSVRC2012_ID", "WNID", "words", "num_children")

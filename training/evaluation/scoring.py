@@ -75,18 +75,24 @@ def score_model(
         "split": held_out.name if held_out else split,
         "fingerprint": plan.fingerprint(manifest, split),
     }
-    sizes = f"{crop.crop}px-of-{crop.resize}px" if args.image_size or args.resize else ""
-    if sizes:
+    if args.image_size or args.resize:
         context |= {"image_size": crop.crop, "resize": crop.resize}
     if args.flip:
         context["flip"] = True
-    # a run's own evaluation.json tells of its validation split, seen as in training: all else stands beside it
+    path = write_report(args.out or args.model.parent, score, classes, context, name_of(args, crop))
+    return dict(json.loads(Path(path).read_text("utf-8")))
+
+
+def name_of(args: argparse.Namespace, crop: Preprocessing) -> str:
+    """Of the reports. A run's own evaluation.json tells of its validation split, seen as in training: all else stands
+    beside it."""
+    if args.out:
+        return "evaluation"
+    sizes = f"{crop.crop}px-of-{crop.resize}px" if args.image_size or args.resize else ""
     others = list(filter(None, ("" if args.split == "val" else args.split, sizes, "flip" if args.flip else "")))
     if not others and is_of_a_run(args.model.parent / "evaluation.json"):
         others = [args.split]
-    name = "evaluation" if args.out else "-".join(("evaluation", *others))
-    path = write_report(args.out or args.model.parent, score, classes, context, name)
-    return dict(json.loads(Path(path).read_text("utf-8")))
+    return "-".join(("evaluation", *others))
 
 
 def is_of_a_run(report: Path) -> bool:

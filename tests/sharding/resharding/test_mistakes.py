@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.datasets import contents, picture_tree
-from support.downloads import add
+from support.downloads import add, add_strangers, claiming_two_gigabytes
 from support.interrupting import interrupt_behind
 from support.webdataset_tars import Members, members, webdataset_tars, write_tar
 from tarn.sharding.__main__ import main
@@ -101,9 +101,7 @@ def test_compressed_shards_are_refused_in_one_sentence(name: str, tars: Path, pa
 
 
 def test_a_header_that_claims_two_gigabytes_is_told(tars: Path, packing: Packing) -> None:
-    member = tarfile.TarInfo("huge.jpg")
-    member.size = 2 * 10**9
-    (tars / FIRST).write_bytes(member.tobuf(tarfile.USTAR_FORMAT) + bytes(10_240))
+    (tars / FIRST).write_bytes(claiming_two_gigabytes("huge.jpg"))
     code, _, error = packing(tars)
     assert code == 1
     assert "huge.jpg has 2000000000 bytes, at most 536870912 are read" in error
@@ -113,10 +111,7 @@ def test_names_that_lead_out_links_and_devices_are_passed_over(tars: Path, packi
     with tarfile.open(tars / FIRST, "a") as out:
         for name in ("../evil.jpg", "../evil.cls", "/etc/evil.jpg", "a/../../evil.jpg"):
             add(out, name, b"0")
-        for name, kind in (("link.jpg", tarfile.SYMTYPE), ("hard.jpg", tarfile.LNKTYPE), ("dev.jpg", tarfile.CHRTYPE)):
-            member = tarfile.TarInfo(name)
-            member.type, member.linkname = kind, "/etc/passwd"
-            out.addfile(member)
+        add_strangers(out, ("link.jpg", "dev.jpg", "hard.jpg"))
         add(out, "._evil.jpg", b"fork")
         add(out, "README", b"read me")
     code, told, _ = packing(tars)

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from support.datasets import contents, picture_tree
-from support.downloads import PICTURES, add, devkit, ilsvrc_tars, meta_mat, zipped
+from support.downloads import (
+    PICTURES,
+    add,
+    add_strangers,
+    claiming_two_gigabytes,
+    devkit,
+    ilsvrc_tars,
+    meta_mat,
+    zipped,
+)
 from support.zips import changed
 from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError
@@ -243,10 +252,7 @@ def test_names_in_a_tar_that_lead_out_links_and_devices_are_passed_over(tars: Pa
     with tarfile.open(tars / VAL, "a") as out:
         for name in ("../evil.JPEG", "/etc/evil.JPEG"):
             add(out, name, b"evil")
-        for name, kind in (("link.JPEG", tarfile.SYMTYPE), ("device.JPEG", tarfile.CHRTYPE)):
-            member = tarfile.TarInfo(name)
-            member.type, member.linkname = kind, "/etc/passwd"
-            out.addfile(member)
+        add_strangers(out, ("link.JPEG", "device.JPEG"))
         add(out, "._ILSVRC2012_val_00000001.JPEG", b"fork")
     code, told, _ = packing(tars)
     assert code == 0
@@ -256,9 +262,7 @@ def test_names_in_a_tar_that_lead_out_links_and_devices_are_passed_over(tars: Pa
 
 
 def test_a_member_of_a_tar_that_claims_two_gigabytes_is_told(tars: Path, packing: Packing) -> None:
-    member = tarfile.TarInfo("ILSVRC2012_val_00000001.JPEG")
-    member.size = 2 * 10**9
-    (tars / VAL).write_bytes(member.tobuf(tarfile.USTAR_FORMAT) + bytes(10_240))
+    (tars / VAL).write_bytes(claiming_two_gigabytes("ILSVRC2012_val_00000001.JPEG"))
     code, _, error = packing(tars)
     assert code == 1
     assert "ILSVRC2012_val_00000001.JPEG has 2000000000 bytes, at most 536870912 are read" in error
