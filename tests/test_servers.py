@@ -119,12 +119,13 @@ def test_nginx_serves_ranges_but_not_at_plain(nginx: Nginx, nginx_proxy: Proxy) 
 
 
 def test_servers_end_with_a_killed_owner(tmp_path: Path) -> None:
-    owner = subprocess.Popen(["sleep", "100"])
-    guard.start({"server": [sys.executable, "-c", SERVER_WITH_WORKER]}, tmp_path, owner.pid)
-    guard.wait_for(lambda: len((tmp_path / "server.log").read_text().split()) == 2, tmp_path)
-    processes = [os.pidfd_open(int(pid)) for pid in (tmp_path / "server.log").read_text().split()]
-    owner.kill()
-    owner.wait()
+    with subprocess.Popen(["sleep", "100"]) as owner:
+        try:
+            guard.start({"server": [sys.executable, "-c", SERVER_WITH_WORKER]}, tmp_path, owner.pid)
+            guard.wait_for(lambda: len(said(tmp_path)) == 2, tmp_path)
+            processes = [os.pidfd_open(int(pid)) for pid in said(tmp_path)]
+        finally:
+            owner.kill()
     for process in processes:
         assert ended(process)
         os.close(process)
@@ -142,6 +143,12 @@ def test_servers_end_with_a_killed_guard(tmp_path: Path) -> None:
 
 
 SERVER_WITH_WORKER = "import os, time; os.fork(); print(os.getpid(), flush=True); time.sleep(100)"
+
+
+def said(folder: Path) -> list[str]:
+    """The words that the server has logged; none before the guard, which starts it behind our back, has done so."""
+    log = folder / "server.log"
+    return log.read_text().split() if log.exists() else []
 
 
 def ended(process: int) -> bool:
