@@ -1,9 +1,8 @@
-"""A file and its checksums at the same time: a second thread sums up, for that lasts as long as writing."""
+"""A file and its checksum at the same time: a second thread sums up, for that lasts as long as writing."""
 
 import hashlib
 import os
 import threading
-import zlib
 from pathlib import Path
 from queue import Queue
 from types import TracebackType
@@ -14,15 +13,13 @@ MOST_PIECES = 1000  # that the system takes at once (IOV_MAX is 1024)
 
 
 class SummedFile:
-    """Opened for writing; its sums are known when it is closed. crcs: CRC-32 of every piece asked for, in order."""
+    """Opened for writing; its SHA-256 is known when it is closed."""
 
     def __init__(self, path: Path) -> None:
         self.file, self.sha256 = path.open("wb", buffering=0), hashlib.sha256()
-        self.crcs: list[int] = []
         self.pieces: list[bytes] = []
-        self.alone: list[bytes] = []
         self.bytes = 0
-        self.written: Queue[tuple[list[bytes], list[bytes]] | None] = Queue(WAITING)
+        self.written: Queue[list[bytes] | None] = Queue(WAITING)
         # a daemon: a signal may strike before the file is entered, and then nobody tells the thread to end
         self.thread = threading.Thread(target=self.sum_up, name="tarn-sums", daemon=True)
         self.thread.start()
@@ -31,27 +28,23 @@ class SummedFile:
         return self
 
     def sum_up(self) -> None:
-        while (told := self.written.get()) is not None:
-            pieces, alone = told
+        while (pieces := self.written.get()) is not None:
             self.sha256.update(b"".join(pieces))  # a copy costs less than taking the interpreter's lock for each
-            self.crcs += map(zlib.crc32, alone)
 
-    def write(self, pieces: list[bytes], alone: bytes | None = None) -> None:
-        """Few pieces, one behind the other. alone: what to tell the CRC-32 of. Raises OSError."""
+    def write(self, pieces: list[bytes]) -> None:
+        """Few pieces, one behind the other. Raises OSError."""
         if len(self.pieces) + len(pieces) > MOST_PIECES:
             self.flush()
         self.pieces += pieces
         self.bytes += sum(map(len, pieces))
-        if alone is not None:
-            self.alone.append(alone)
         if self.bytes >= ENOUGH:
             self.flush()
 
     def flush(self) -> None:
         """Writes what has come together, in one call of the system where it takes it all. Raises OSError."""
-        pieces, alone, size = self.pieces, self.alone, self.bytes
-        self.pieces, self.alone, self.bytes = [], [], 0
-        self.written.put((pieces, alone))
+        pieces, size = self.pieces, self.bytes
+        self.pieces, self.bytes = [], 0
+        self.written.put(pieces)
         taken = os.writev(self.file.fileno(), pieces)
         if taken < size:
             rest = memoryview(b"".join(pieces))[taken:]
