@@ -3,9 +3,8 @@
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
-from tarn.inference.artifact import load
+from tarn.inference.models.load import load
 from tarn.inference.pictures import find_pictures
 from tarn.inference.predictor import Prediction, Predictor
 from tarn.inference.report import FORMATS
@@ -13,8 +12,6 @@ from tarn.sharding.errors import TarnError
 from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.storage.told import told
 from tarn.sharding.storage.words import add_words, store_of
-from tarn.training.model.mirror import seen_at
-from tarn.training.world.world import choose_device
 
 
 @ends_with_its_reader
@@ -50,10 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def predict(args: argparse.Namespace) -> int:
     pictures = find_pictures(args.paths)
-    loaded = load(args.model)
-    loaded = replace(loaded, preprocessing=loaded.preprocessing.at(args.image_size, args.resize))
-    loaded = replace(loaded, model=seen_at(loaded.model, len(loaded.classes), args.image_size, args.flip))
-    predictor = Predictor(loaded, choose_device(args.device, 0), args.top, args.batch_size)
+    scorer = load(args.model, args.device, args.image_size, args.resize, args.flip)
+    predictor = Predictor(scorer, args.top, args.batch_size)
     broken: list[Prediction] = []
     FORMATS[args.format](noting_errors(predictor.predict(pictures), broken), sys.stdout)
     sys.stdout.flush()

@@ -102,7 +102,11 @@ MAY_USE = {
         "training/run",
         "training/forecast",
     },
-    "inference": DISK | PIXELS | {"tarn", "sharding/sources", "training/world", "training/model", "training/export"},
+    "inference/models": DISK | PIXELS | {"training/world", "training/model", "training/export"},
+    "inference": DISK
+    | PIXELS
+    | {"tarn", "sharding/sources", "training/world", "training/model", "training/export"}
+    | {"inference/models"},
 }
 PACKAGES = ("tarn", "sharding", "training", "inference")
 TASK = re.compile(r"(tarn(?:\.\w+)+)(?::\w+)?")  # a module that is named in a text, to be run in another process

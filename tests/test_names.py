@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from support.checkout import ROOT
-from tarn.inference.artifact import load
+from tarn.inference.models.weights import read_weights
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.training.export.artifact import Artifact
 from tarn.training.export.publish import publish
@@ -138,7 +138,7 @@ def test_a_pickle_from_before_the_folders_had_their_name_still_loads(
     assert b"tarn.training" not in old.read_bytes()
     assert b"training.model" in old.read_bytes()
     images = torch.randn(2, 3, 32, 32)
-    assert torch.equal(load(old).model(images), load(pt).model(images))
+    assert torch.equal(read_weights(old).build()(images), read_weights(pt).build()(images))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from torchvision.transforms import v2 as transforms
 
 from support.web import served
 from tarn.inference.__main__ import main
-from tarn.inference.artifact import load
+from tarn.inference.models.load import load
 from tarn.inference.pictures import find_pictures
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import read_manifest
@@ -58,7 +58,7 @@ def test_probabilities_equal_those_of_torchvisions_own_pipeline(
     best = theirs.topk(3)
     assert [guess["index"] for guess in told["predictions"]] == best.indices.tolist()
     assert [guess["probability"] for guess in told["predictions"]] == pytest.approx(best.values.tolist(), abs=2e-3)
-    assert told["predictions"][0]["name"] == load(model).classes[int(best.indices[0])].name
+    assert told["predictions"][0]["name"] == load(model).card.classes[int(best.indices[0])].name
 
 
 def test_pt_and_pickle_predict_the_same(model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 """An exported model: weights, and all that is needed to use them. model.pt holds it as plain tensors and values."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,31 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from tarn.sharding.errors import TarnError
-from tarn.sharding.format.manifest import ClassInfo
+from tarn.training.export.card import Card
 from tarn.training.model.network import Network, is_known
 from tarn.training.model.resnet import DEPTHS
-from tarn.training.pixels.preprocessing import Preprocessing
-
-FORMAT, VERSIONS = "tarn-model", (1, 2)  # 2: with what an earlier Tarn would pass over, and answer wrongly
-KEYS = ("arch", "model", "classes", "preprocessing", "provenance", "state_dict")
-Plain = str | int | float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
-    """state_dict: float32 tensors on the CPU, names as torchvision's or timm's. provenance: plain values."""
+class Artifact(Card):
+    """state_dict: float32 tensors on the CPU, names as torchvision's or timm's."""
 
-    arch: str
-    small_stem: bool
-    classes: tuple[ClassInfo, ...]
-    preprocessing: Preprocessing
-    provenance: Mapping[str, Plain]
     state_dict: Mapping[str, Tensor]
-    blurpool: bool = False
-
-    @property
-    def num_classes(self) -> int:
-        return len(self.classes)
 
     @property
     def network(self) -> Network:
@@ -45,19 +30,6 @@ class Artifact:
             blurpool=self.blurpool,
         )
 
-    def metadata(self) -> dict[str, Any]:
-        """All but the weights."""
-        return {
-            "format": FORMAT,
-            "version": 2 if self.blurpool else 1,
-            "arch": self.arch,
-            "model": {"num_classes": self.num_classes, "small_stem": self.small_stem}
-            | ({"blurpool": True} if self.blurpool else {}),
-            "classes": [asdict(info) for info in self.classes],
-            "preprocessing": self.preprocessing.to_dict(),
-            "provenance": dict(self.provenance),
-        }
-
     def to_payload(self) -> dict[str, Any]:
         """What model.pt holds; loads with weights_only=True."""
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict.items()}
@@ -66,33 +38,16 @@ class Artifact:
     @classmethod
     def from_payload(cls, payload: Any, where: str) -> "Artifact":
         """Raises TarnError, naming where and the key, for anything that to_payload() does not make."""
-        if not isinstance(payload, dict) or payload.get("format") != FORMAT:
-            raise TarnError(f"{where} is not a model exported by Tarn: make one by python -m tarn.training export.")
-        if payload.get("version") not in VERSIONS:
+        weights = payload.get("state_dict") if isinstance(payload, dict) else None
+        found = cls.from_metadata(payload, where, state_dict=weights)
+        if not isinstance(weights, Mapping):
+            raise TarnError(f"{where} lacks state_dict: export the model again.")
+        if not is_known(found.arch):
             raise TarnError(
-                f"{where} has version {payload.get('version')!r}, this Tarn reads {' and '.join(map(str, VERSIONS))}: "
-                "update Tarn."
-            )
-        missing = [key for key in KEYS if key not in payload]
-        if missing:
-            raise TarnError(f"{where} lacks {', '.join(missing)}: export the model again.")
-        if not is_known(payload["arch"]):
-            raise TarnError(
-                f"{where} has arch={payload['arch']!r}, known are {', '.join(DEPTHS)}, torchvision/<name> and "
+                f"{where} has arch={found.arch!r}, known are {', '.join(DEPTHS)}, torchvision/<name> and "
                 "timm/<name>: update Tarn."
             )
-        try:
-            return cls(
-                arch=payload["arch"],
-                small_stem=bool(payload["model"]["small_stem"]),
-                blurpool=bool(payload["model"].get("blurpool", False)),
-                classes=tuple(ClassInfo(str(told["wnid"]), str(told["name"])) for told in payload["classes"]),
-                preprocessing=Preprocessing.from_dict(payload["preprocessing"], where),
-                provenance=dict(payload["provenance"]),
-                state_dict=dict(payload["state_dict"]),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise TarnError(f"{where} holds metadata of another shape ({error!r}): export the model again.") from error
+        return found
 
     @classmethod
     def read(cls, path: Path) -> "Artifact":

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tarn.inference.artifact import load
+from tarn.inference.models.weights import read_weights
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.training.export.artifact import Artifact
@@ -43,11 +43,11 @@ def test_an_exported_network_of_torchvision_gives_torchvisions_own_logits(name: 
     images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         wanted = theirs(images)
-        for model in (load(pt).model, load(pkl).model, pickle.loads(pkl.read_bytes())):
+        for model in (read_weights(pt).build(), read_weights(pkl).build(), pickle.loads(pkl.read_bytes())):
             assert type(model) is type(theirs)
             assert not model.training
             assert torch.equal(model(images), wanted)
-    assert load(pt).classes == load(pkl).classes
+    assert read_weights(pt).classes == read_weights(pkl).classes
 
 
 @needs_timm
@@ -60,7 +60,7 @@ def test_an_exported_network_of_timm_gives_timms_own_logits_at_its_size(tmp_path
     images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         for path in (pt, pkl):
-            assert torch.equal(load(path).model(images), theirs(images))
+            assert torch.equal(read_weights(path).build()(images), theirs(images))
 
 
 @needs_timm
@@ -88,8 +88,8 @@ def test_a_pickle_that_names_a_network_and_brings_something_else_is_refused(tmp_
     assert b"torchvision/squeezenet1_1" in raw
     (tmp_path / "other.pkl").write_bytes(raw.replace(b"squeezenet1_1", b"squeezenet9_9"))
     with pytest.raises(TarnError, match=r"other\.pkl cannot be built: .*unknown to torchvision"):
-        load(tmp_path / "other.pkl")
+        read_weights(tmp_path / "other.pkl").build("other.pkl")
     (tmp_path / "wrong.pkl").write_bytes(raw.replace(b"squeezenet1_1", b"squeezenet1_0"))
     with pytest.raises(TarnError, match=r"wrong\.pkl has weights that do not fit torchvision/squeezenet1_0"):
-        load(tmp_path / "wrong.pkl")
+        read_weights(tmp_path / "wrong.pkl").build("wrong.pkl")
     assert Artifact.read(pt).arch == "torchvision/squeezenet1_1"

@@ -7,7 +7,7 @@ import torch.nn.functional as functional
 import torchvision
 from torch import nn
 
-from tarn.inference.artifact import load
+from tarn.inference.models.weights import read_weights
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.training.export.artifact import Artifact
@@ -68,7 +68,7 @@ def test_an_exported_one_blurs_too_in_either_file(tmp_path: Path) -> None:
         wanted = trained(images)
         assert not torch.allclose(wanted, plain(images), atol=1e-3)
         for path in (pt, pkl):
-            assert torch.equal(load(path).model(images), wanted)
+            assert torch.equal(read_weights(path).build()(images), wanted)
         assert torch.equal(pickle.loads(pkl.read_bytes())(images), wanted)
 
 

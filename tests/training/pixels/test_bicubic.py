@@ -12,11 +12,12 @@ from torchvision.transforms import v2 as transforms
 
 from support.jpegs import jpeg
 from support.loaders import shard_loader
-from tarn.inference.artifact import Loaded
+from tarn.inference.models.torch_scorer import TorchScorer
 from tarn.inference.pictures import NamedPicture
 from tarn.inference.predictor import Predictor
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.jpeg.structure import tile
+from tarn.training.export.card import Card
 from tarn.training.model.resnet import build_model
 from tarn.training.pixels.decode import PictureDecoder
 from tarn.training.pixels.geometry import UNIFORMS, Augmentation, resized_crop_box
@@ -125,7 +126,8 @@ def test_an_exported_model_names_it_and_an_older_one_is_bilinear() -> None:
 def test_inference_sees_pictures_by_the_models_own_interpolation() -> None:
     data = encoded("tiled")
     model = build_model("resnet18", 3, small_stem=True, seed=0).eval()
-    predictor = Predictor(Loaded(model, (), CROP, {}), torch.device("cpu"))
+    card = Card(arch="resnet18", small_stem=True, classes=(), preprocessing=CROP, provenance={})
+    predictor = Predictor(TorchScorer(model, card, torch.device("cpu")))
     predictor.equip()
     pixels = predictor.decode(NamedPicture("one", lambda: data))
     assert np.array_equal(pixels, decode_eval(data, 72, 64, "bicubic"))

@@ -1,21 +1,15 @@
-"""A model file, loaded without trust: model.pt as plain data, model.pkl through a list of allowed names."""
+"""Weights that PyTorch wrote, loaded without trust: model.pt as plain data, model.pkl by a list of allowed names."""
 
 import io
-import os
 import pickle
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from tarn.sharding import storage
-from tarn.sharding.errors import TarnError, UsageError
-from tarn.sharding.format.manifest import ClassInfo
+from tarn.sharding.errors import TarnError
 from tarn.training.export.artifact import Artifact
 from tarn.training.model.resnet import ResNet
-from tarn.training.pixels.preprocessing import Preprocessing
 
 # What pickle may call to rebuild our module: nothing here runs code that the file brings along.
 ALLOWED = {
@@ -35,40 +29,20 @@ ALLOWED = {
 RENAMED = {"training.model": "tarn.training.model.resnet"}  # in files from before 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A network in eval mode on the CPU, and what its numbers mean."""
-
-    model: nn.Module
-    classes: tuple[ClassInfo, ...]
-    preprocessing: Preprocessing
-    provenance: dict[str, Any]
-
-
-def load(model: str | os.PathLike[str]) -> Loaded:
+def read_weights(path: Path) -> Artifact:
     """From model.pt or model.pkl, told apart by content. Both give the same logits.
 
     Raises TarnError for a file that is neither, is cut, or wants more than it may.
     """
-    path = storage.local_path(model)
-    if path is None:
-        raise UsageError(f"{model} is a URL: copy the model to a disk and give its path.")
     try:
         with path.open("rb") as file:
             start = file.read(4)
     except OSError as error:
         raise TarnError(f"{path} cannot be read ({error.strerror}): give a model.pt or model.pkl.") from error
-    if start[:2] == b"PK":
-        artifact = Artifact.read(path)
-        return loaded(artifact, artifact.build(str(path)))
-    return load_pickle(path)
+    return Artifact.read(path) if start[:2] == b"PK" else read_pickle(path)
 
 
-def loaded(artifact: Artifact, model: nn.Module) -> Loaded:
-    return Loaded(model, artifact.classes, artifact.preprocessing, dict(artifact.provenance))
-
-
-def load_pickle(path: Path) -> Loaded:
+def read_pickle(path: Path) -> Artifact:
     try:
         with path.open("rb") as file:
             found = AllowingUnpickler(file).load()
@@ -82,8 +56,7 @@ def load_pickle(path: Path) -> Loaded:
         found = {**metadata, "state_dict": found.state_dict()} if isinstance(metadata, dict) else None
     elif not isinstance(found, dict):
         raise TarnError(f"{path} holds a {type(found).__name__}, expected a network exported by Tarn.")
-    artifact = Artifact.from_payload(found, str(path))
-    return loaded(artifact, artifact.build(str(path)))  # built anew: the file's own module may carry hooks
+    return Artifact.from_payload(found, str(path))  # built anew by who asks: the file's own module may carry hooks
 
 
 class AllowingUnpickler(pickle.Unpickler):

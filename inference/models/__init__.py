@@ -1,0 +1,1 @@
+"""Model files of every format, loaded without trust, each as a Scorer."""

@@ -1,0 +1,69 @@
+"""What an exported model's numbers mean: it travels inside every file that is made of the model."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import ClassInfo
+from tarn.training.pixels.preprocessing import Preprocessing
+
+FORMAT, VERSIONS = "tarn-model", (1, 2)  # 2: with what an earlier Tarn would pass over, and answer wrongly
+KEYS = ("arch", "model", "classes", "preprocessing", "provenance")
+Plain = str | int | float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """arch: a depth of ours, torchvision/<name> or timm/<name>. provenance: of the training, with its scores; plain
+    values. To be read without torch."""
+
+    arch: str
+    small_stem: bool
+    classes: tuple[ClassInfo, ...]
+    preprocessing: Preprocessing
+    provenance: Mapping[str, Plain]
+    blurpool: bool = False
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    def metadata(self) -> dict[str, Any]:
+        """Plain values, so that it can be written as JSON, and loads with weights_only=True."""
+        return {
+            "format": FORMAT,
+            "version": 2 if self.blurpool else 1,
+            "arch": self.arch,
+            "model": {"num_classes": self.num_classes, "small_stem": self.small_stem}
+            | ({"blurpool": True} if self.blurpool else {}),
+            "classes": [asdict(info) for info in self.classes],
+            "preprocessing": self.preprocessing.to_dict(),
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def from_metadata(cls, told: Any, where: str, **more: Any) -> Self:
+        """more: fields of a subclass. Raises TarnError, naming where and the key, for what metadata() does not make."""
+        if not isinstance(told, dict) or told.get("format") != FORMAT:
+            raise TarnError(f"{where} is not a model exported by Tarn: make one by python -m tarn.training export.")
+        if told.get("version") not in VERSIONS:
+            raise TarnError(
+                f"{where} has version {told.get('version')!r}, this Tarn reads {' and '.join(map(str, VERSIONS))}: "
+                "update Tarn."
+            )
+        missing = [key for key in KEYS if key not in told]
+        if missing:
+            raise TarnError(f"{where} lacks {', '.join(missing)}: export the model again.")
+        try:
+            return cls(
+                arch=told["arch"],
+                small_stem=bool(told["model"]["small_stem"]),
+                blurpool=bool(told["model"].get("blurpool", False)),
+                classes=tuple(ClassInfo(str(info["wnid"]), str(info["name"])) for info in told["classes"]),
+                preprocessing=Preprocessing.from_dict(told["preprocessing"], where),
+                provenance=dict(told["provenance"]),
+                **more,
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise TarnError(f"{where} holds metadata of another shape ({error!r}): export the model again.") from error
