@@ -2,32 +2,35 @@
 
 import hashlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from tarn.sharding.format.archive import BLOCK, padded
+from tarn.sharding.packing.folded import MANY, Folded
 from tarn.sharding.sources import Picture
 from tarn.sharding.sources.place import block_of
 
 
-def plan_shards(pictures: Sequence[Picture], shard_size: int, seed: int) -> list[tuple[Picture, ...]]:
-    """The pictures, sorted by key, shuffled by the seed and filled into shards of at most shard_size bytes of tar.
+def plan_shards(pictures: Sequence[Picture], shard_size: int, seed: int) -> list[Sequence[Picture]]:
+    """The pictures, sorted by key, shuffled by the seed and filled into shards of at most shard_size bytes of tar. Many
+    are folded.
 
     A picture larger than that has a shard of its own. Those that can only be read together (see place.py) come into the
     same shards: blocks of them are shuffled, and the pictures of each shard.
     """
     pictures = sorted(pictures, key=lambda picture: picture.key)
+    shard: Callable[[Iterable[Picture]], Sequence[Picture]] = tuple if len(pictures) < MANY else Folded.of
     # raw numbers and a stable sort, for NumPy promises the same permutation() only within a version
     raw = np.random.Philox(key=seed & 0xFFFFFFFFFFFFFFFF).random_raw(len(pictures))
-    shuffled = np.argsort(raw, kind="stable").tolist()
+    shuffled = array("q", np.argsort(raw, kind="stable").tobytes())  # of a million, a list takes 50 MB
     if not any(block_of(picture.place) is not None for picture in pictures):
-        return [tuple(pictures[index] for index in part) for part in filled(pictures, shuffled, shard_size)]
-    places = np.empty(len(pictures), np.int64)
-    places[shuffled] = np.arange(len(pictures))
-    rank: list[int] = places.tolist()
+        return [shard(pictures[index] for index in part) for part in filled(pictures, shuffled, shard_size)]
+    rank = array("q", bytes(8 * len(pictures)))
+    for place, index in enumerate(shuffled):
+        rank[index] = place
     return [
-        tuple(pictures[index] for index in sorted(part, key=rank.__getitem__))
+        shard(pictures[index] for index in sorted(part, key=rank.__getitem__))
         for part in filled(pictures, by_blocks(pictures, rank), shard_size)
     ]
 
