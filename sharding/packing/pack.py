@@ -54,7 +54,6 @@ from tarn.sharding.packing.splits import split_of
 from tarn.sharding.packing.staging import split_folders, staging_folder
 from tarn.sharding.packing.writer import Task
 from tarn.sharding.resharding.words import SampleWords
-from tarn.sharding.sources import Source
 from tarn.sharding.sources.counts import compare, parse_expect
 from tarn.sharding.sources.find import look_at, read_splits
 from tarn.sharding.sources.selection import Selection, selected
@@ -112,18 +111,14 @@ def pack(
     """
     root = given(root)
     with config.engine.ready():
-        name, found = read(source, root, config, tell)
-        planned = planned_from(name, found, config.shard_size, config.seed, config.preparation, config.selection)
-        del found  # its pictures are in the plan
+        planned = read(source, root, config, tell)
         with only_writer(root):
             return pack_alone(planned, root, config, tell)
 
 
-def read(
-    source: str | os.PathLike[str], root: str, config: PackConfig, tell: Callable[[str], Any]
-) -> tuple[str, Source]:
-    """The source's name and what it holds, looked at and counted. What was made for reading it is gone then: of two
-    million members of a zip, a gigabyte."""
+def read(source: str | os.PathLike[str], root: str, config: PackConfig, tell: Callable[[str], Any]) -> Planned:
+    """What the source holds, looked at, counted and planned. What was made for reading it is gone before the plan is
+    made: of two million members of a zip, a gigabyte."""
     how = replace(config.table, skip=config.bad == "skip")
     seen = look_at(source, config.source, how, config.samples)
     refuse_overlap(seen, root)
@@ -135,7 +130,10 @@ def read(
         tell(f"note: {note}")
     for note in compare(found, config.expect, seen.name):
         tell(f"counts: {note}")
-    return seen.name, selected(found, config.selection, config.seed)
+    found = selected(found, config.selection, config.seed)
+    name, what, splits = seen.name, replace(found, splits={}), dict(found.splits)
+    del seen, found
+    return planned_from(name, what, splits, config.shard_size, config.seed, config.preparation, config.selection)
 
 
 def given(root: str | os.PathLike[str]) -> str:

@@ -1,7 +1,7 @@
 """What is going to be packed: shard by shard, and in the words of the manifest."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from tarn.sharding.packing.plan import digest, plan_shards
@@ -12,7 +12,7 @@ from tarn.sharding.sources.selection import Selection
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """source: its name. found: what it holds, but for its pictures. plans: by split, the pictures of each shard. told:
+    """source: its name. found: what it is, without pictures. plans: by split, the pictures of each shard. told:
     by split, what decides the bytes of its shards."""
 
     source: str
@@ -22,9 +22,16 @@ class Planned:
 
 
 def planned_from(
-    source: str, found: Source, shard_size: int, seed: int, preparation: Preparation, selection: Selection
+    source: str,
+    found: Source,
+    splits: dict[str, tuple[Picture, ...]],
+    shard_size: int,
+    seed: int,
+    preparation: Preparation,
+    selection: Selection,
 ) -> Planned:
-    plans = {split: plan_shards(pictures, shard_size, seed) for split, pictures in found.splits.items()}
+    """splits: the pictures, found has none; empty in the end, for two lists of them are too many."""
+    plans = {split: plan_shards(splits.pop(split), shard_size, seed) for split in list(splits)}
     told = {
         split: {
             "source": found.kind,
@@ -37,4 +44,4 @@ def planned_from(
         }
         for split, plan in plans.items()
     }
-    return Planned(source, replace(found, splits={}), plans, told)
+    return Planned(source, found, plans, told)

@@ -102,12 +102,13 @@ def pass_over_loose(home: Folder, problems: Problems, passed: PassedOver) -> Non
                 passed.add("pictures beside the class folders", f"{home}/{entry.name}")
 
 
-def listed(
-    keys: Iterable[str], found: Iterable[Found], labels: Iterable[int], problems: Problems
-) -> tuple[Picture, ...]:
-    """By key. What cannot be found behind its name, such as a link that leads nowhere, is added to the problems."""
+def listed(keys: Iterable[str], found: list[Found], labels: Iterable[int], problems: Problems) -> tuple[Picture, ...]:
+    """By key. found: emptied, for a million of both would take the memory of both. What cannot be found behind its
+    name, such as a link that leads nowhere, is added to the problems."""
     pictures = []
-    for key, one, label in zip(keys, found, labels, strict=True):
+    found.reverse()
+    for key, label in zip(keys, labels, strict=True):
+        one = found.pop()
         try:
             pictures.append(Picture(key, one.place, label, one.place.length()))
         except FileNotFoundError as error:

@@ -57,7 +57,7 @@ def read_val(home: Folder, told: Told, problems: Problems, passed: PassedOver) -
     return named([found[name] for name in known], list(known.values()), problems)
 
 
-def named(found: Sequence[Found], labels: Sequence[int], problems: Problems) -> tuple[Picture, ...]:
+def named(found: list[Found], labels: Sequence[int], problems: Problems) -> tuple[Picture, ...]:
     texts = [picture.stem for picture in found]
     if len(set(texts)) < len(texts):  # never in the real set, perhaps in somebody's own
         times = Counter(texts)
