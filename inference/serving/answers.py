@@ -1,0 +1,85 @@
+"""What a service answers, as its OpenAPI document describes it."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from tarn.inference.serving.asked import FORM, JSON, Told
+
+
+class GuessTold(BaseModel):
+    """A class; probability: its share of the softmax."""
+
+    index: int
+    wnid: str
+    name: str
+    probability: float
+
+
+class PictureTold(BaseModel):
+    """guesses: likeliest first; none where there is an error."""
+
+    picture: str
+    guesses: list[GuessTold]
+    error: str | None = None
+
+
+class Answer(BaseModel):
+    """milliseconds: from the request's arrival on."""
+
+    predictions: list[PictureTold]
+    milliseconds: float
+
+
+class Failure(BaseModel):
+    error: str
+
+
+class ModelTold(BaseModel):
+    """arch: its name. provenance: of its training, with scores. since: when it was read."""
+
+    arch: str
+    classes: int
+    crop: int
+    resize: int
+    provenance: dict[str, Any]
+    since: str
+
+
+class State(BaseModel):
+    state: str
+
+
+FAILURES: dict[int | str, dict[str, Any]] = {
+    401: {"model": Failure, "description": "the API key is missing or another one"},
+    403: {"model": Failure, "description": "a URL where none is fetched"},
+    408: {"model": Failure, "description": "the request did not arrive in time"},
+    413: {"model": Failure, "description": "the request is too large"},
+    415: {"model": Failure, "description": "another content type"},
+    422: {"model": Failure, "description": "no picture in it can be read, or a field is wrong"},
+    503: {"model": Failure, "description": "busy: come again after Retry-After seconds"},
+}
+
+FILE = {"type": "string", "format": "binary"}
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            FORM: {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "array", "items": FILE, "minItems": 1, "maxItems": 64},
+                        "top": {"type": "integer", "minimum": 1, "maximum": 20},
+                    },
+                    "additionalProperties": False,
+                }
+            },
+            JSON: {"schema": Told.model_json_schema()},
+            "image/jpeg": {"schema": FILE},
+            "image/png": {"schema": FILE},
+            "application/octet-stream": {"schema": FILE},
+        },
+    }
+}

@@ -1,0 +1,97 @@
+"""Pictures of many requests, scored together: as many as wait when the network is free, so that nobody waits for a
+batch to fill, and the busier the service, the larger its batches."""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tarn.inference.prediction import Guess
+
+Guesses = tuple[Guess, ...]
+Score = Callable[[NDArray[np.uint8]], list[Guesses]]
+
+MEMORY = 0.8  # how much of the rate that was known the next batch leaves
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    score: Score
+    pixels: NDArray[np.uint8]
+    answer: "asyncio.Future[Guesses]"
+
+
+class Batcher:
+    """most: pictures scored at a time. seen: told of each batch, its size and seconds. To be used in one event loop,
+    where run() runs beside all else."""
+
+    def __init__(self, most: int, seen: Callable[[int, float], object] = lambda size, seconds: None) -> None:
+        self.most, self.seen = most, seen
+        self.waiting: deque[Waiting] = deque()
+        self.come = asyncio.Event()
+        self.rate: float | None = None  # pictures a second while the network works
+
+    async def score(self, score: Score, pixels: NDArray[np.uint8]) -> Guesses:
+        """H x W x 3, by the network that they were made for: what it raises is raised to all of the batch."""
+        answer: asyncio.Future[Guesses] = asyncio.get_running_loop().create_future()
+        self.waiting.append(Waiting(score, pixels, answer))
+        self.come.set()
+        return await answer
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, "tarn-network") as network:
+            while True:
+                await self.come.wait()
+                batch = self.take()
+                if not batch:
+                    self.come.clear()
+                    continue
+                started = time.perf_counter()
+                try:
+                    found = await loop.run_in_executor(network, scored, batch)
+                except Exception as error:  # of one batch: the service goes on
+                    for it in batch:
+                        fail(it.answer, error)
+                    continue
+                for it, guesses in zip(batch, found, strict=True):
+                    if not it.answer.done():
+                        it.answer.set_result(guesses)
+                self.note(len(batch), time.perf_counter() - started)
+
+    def take(self) -> list[Waiting]:
+        """Those of one network, in their order; whoever asked and is gone is left out."""
+        batch: list[Waiting] = []
+        while self.waiting and len(batch) < self.most:
+            if self.waiting[0].answer.done():
+                self.waiting.popleft()
+                continue
+            if batch and self.waiting[0].score != batch[0].score:
+                break
+            batch.append(self.waiting.popleft())
+        return batch
+
+    def note(self, size: int, seconds: float) -> None:
+        now = size / max(seconds, 1e-6)
+        self.rate = now if self.rate is None else MEMORY * self.rate + (1 - MEMORY) * now
+        self.seen(size, seconds)
+
+    def seconds_for(self, pictures: int) -> int:
+        """About how long so many take, at least one."""
+        return max(1, math.ceil(pictures / self.rate)) if self.rate else 1
+
+
+def scored(batch: list[Waiting]) -> list[Guesses]:
+    return batch[0].score(np.stack([it.pixels for it in batch]))
+
+
+def fail(answer: "asyncio.Future[Guesses]", error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)

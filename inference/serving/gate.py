@@ -1,0 +1,70 @@
+"""Who comes in, and with how much: the first that a request meets, before anything of it is read."""
+
+import asyncio
+import hmac
+import time
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tarn.inference.serving.settings import ServeConfig
+
+FREE = ("/healthz", "/readyz")  # what watches over services brings no keys
+CLOSE = {"Connection": "close"}  # for whom the rest of the body is not read
+
+
+class Gate:
+    """ASGI middleware (https://asgi.readthedocs.io, version 3). Refuses by 401, 408 and 413."""
+
+    def __init__(self, app: ASGIApp, config: ServeConfig, free: tuple[str, ...] = FREE) -> None:
+        self.app, self.config, self.free = app, config, free
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        try:
+            self.admit(scope["path"], headers)
+        except HTTPException as error:
+            await JSONResponse({"error": error.detail}, error.status_code, error.headers)(scope, receive, send)
+            return
+        await self.app(scope, Limited(receive, self.config), send)
+
+    def admit(self, path: str, headers: Headers) -> None:
+        if self.config.api_key is not None and path not in self.free:
+            told = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
+            if not hmac.compare_digest(told.encode(), self.config.api_key.encode()):
+                detail = "the API key is missing or another one: send it as Authorization: Bearer <key>, or X-API-Key."
+                raise HTTPException(401, detail, {"WWW-Authenticate": "Bearer", **CLOSE})
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > self.config.max_bytes:
+            raise too_large(self.config.max_bytes)
+
+
+class Limited:
+    """A request's body, which may be only so long and may take only so much time."""
+
+    def __init__(self, receive: Receive, config: ServeConfig) -> None:
+        self.receive, self.config = receive, config
+        self.bytes, self.end, self.whole = 0, time.monotonic() + config.patience, False
+
+    async def __call__(self) -> Message:
+        if self.whole:  # what comes now is that the other end has gone, which may take its time
+            return await self.receive()
+        try:
+            message = await asyncio.wait_for(self.receive(), max(0.0, self.end - time.monotonic()))
+        except TimeoutError:
+            detail = f"the request did not arrive within {self.config.patience:g} s: send it again, or less of it."
+            raise HTTPException(408, detail, CLOSE) from None
+        self.bytes += len(message.get("body", b""))
+        self.whole = not message.get("more_body", False)
+        if self.bytes > self.config.max_bytes:
+            raise too_large(self.config.max_bytes)
+        return message
+
+
+def too_large(most: int) -> HTTPException:
+    return HTTPException(413, f"the request is larger than {most:,} bytes: send fewer or smaller pictures.", CLOSE)

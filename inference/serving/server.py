@@ -1,0 +1,108 @@
+"""The process that serves: its socket, its signals, its end."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from starlette.exceptions import HTTPException
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from tarn.inference.serving.app import Service, app_of, reloaded
+from tarn.inference.serving.settings import ServeConfig
+from tarn.sharding.errors import UsageError
+
+LOG = logging.getLogger("tarn.serving")
+MOST_HEAD = 16_384  # bytes
+DRAIN = 30  # s for requests under way, once it is told to end
+CONNECTIONS = 2000
+
+
+def serve(service: Service, tell: Callable[[str], Any]) -> None:
+    """Until SIGINT or SIGTERM; requests under way are answered then. SIGHUP: the model file is read again.
+
+    Raises UsageError where the address cannot be had.
+    """
+    config = service.config
+    with contextlib.closing(bound(config.host, config.port)) as at:
+        host, port = at.getsockname()[:2]
+        tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        asyncio.run(Server(settings_of(service), service).serve(sockets=[at]))
+
+
+def bound(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        at = socket.socket(family, kind, protocol)
+        at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            at.bind(address)
+        except OSError:
+            at.close()
+            raise
+    except OSError as error:
+        raise UsageError(f"--host={host} --port={port} cannot be had ({error.strerror}): choose another.") from error
+    return at
+
+
+def settings_of(service: Service) -> uvicorn.Config:
+    class Protocol(Patient):
+        patience = service.config.patience
+
+    return uvicorn.Config(
+        app_of(service),
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=MOST_HEAD,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=DRAIN,
+    )
+
+
+class Patient(H11Protocol):
+    """Closes a connection on which no request has arrived: its head may be sent a byte a minute."""
+
+    patience = 30.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(self.patience, self.close_idle)
+
+    def close_idle(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.close()
+
+
+class Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self.service = service
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if hasattr(signal, "SIGHUP"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.on_hangup)
+
+    def on_hangup(self) -> None:
+        self.reading = asyncio.ensure_future(self.read_again())
+
+    async def read_again(self) -> None:
+        try:
+            await reloaded(self.service)
+        except HTTPException as error:
+            print(f"error: {error.detail}", file=sys.stderr, flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.service.ending = True
+        await super().shutdown(sockets)
