@@ -33,9 +33,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
 
 
-def decode_eval(
-    data: Bytes, resize: int, crop: int, interpolation: str = "bilinear", upright: bool = False
-) -> Pixels:
+def decode_eval(data: Bytes, resize: int, crop: int, interpolation: str = "bilinear", upright: bool = False) -> Pixels:
     """crop x crop x 3, uint8: torchvision's Resize(resize) and CenterCrop(crop) on a Pillow picture, to the bit.
 
     upright: as its Exif says that it is to be seen. Raises BrokenPictureError.
