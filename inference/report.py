@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import TextIO
 
-from tarn.inference.predictor import Prediction
+from tarn.inference.prediction import Prediction
 
 NAME_WIDTH = 32
 

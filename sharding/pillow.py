@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 Bytes = bytes | memoryview
 
@@ -22,6 +22,7 @@ PLUGINS = ("Jpeg", "Mpo", "Png", "WebP", "Gif", "Bmp", "Tiff", "Avif", "Jpeg2K",
 MOST_BYTES = 512 * 2**20
 MOST_PIXELS = 178_956_970  # where Pillow speaks of a decompression bomb; 0.5 GB as RGB
 END_OF_JPEG, BEHIND = b"\xff\xd9", 2**16  # bytes at the file's end in which it must be: cameras put things behind it
+ROTATION = ExifTags.Base.Orientation
 OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
 
 
@@ -40,6 +41,21 @@ def open_picture(data: Bytes) -> Image.Image:
     if image.format in ("JPEG", "MPO") and END_OF_JPEG not in bytes(data[-BEHIND:]):
         raise BrokenPictureError("damaged pixels (cut off before its end marker)")  # libjpeg would make the rest grey
     return image
+
+
+def orientation(data: Bytes) -> int:
+    """1 to 8 (Exif 2.32, 4.6.4); 1 where nothing sensible is told. Raises BrokenPictureError."""
+    with open_picture(data) as image, decoding("not a readable picture"):
+        told = image.getexif().get(ROTATION, 1)
+    return told if told in range(1, 9) else 1
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """As its Exif says that it is to be seen."""
+    image.load()
+    turned = ImageOps.exif_transpose(image)
+    assert turned is not None  # but where it is asked to work in place
+    return turned
 
 
 @contextmanager

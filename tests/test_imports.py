@@ -103,10 +103,26 @@ MAY_USE = {
         "training/forecast",
     },
     "inference/models": DISK | PIXELS | {"training/world", "training/model", "training/export"},
+    "inference/limits": GROUND | {"sharding/jpeg"},
+    "inference/urls": GROUND,
+    "inference/given": GROUND | PIXELS | {"sharding/storage", "inference/limits", "inference/urls"},
+    "inference/prediction": set(),
+    "inference/downloading": DISK,
+    "inference/pictures": DISK | {"sharding/sources", "sharding/foreign", "inference/given", "inference/limits"},
+    "inference/sources": DISK | {"sharding/sources", "sharding/foreign", "inference/pictures", "inference/downloading"},
     "inference": DISK
     | PIXELS
-    | {"tarn", "sharding/sources", "training/world", "training/model", "training/export"}
-    | {"inference/models"},
+    | {"tarn", "training/export", "inference/models", "inference/limits", "inference/urls", "inference/given"}
+    | {"inference/prediction", "inference/downloading"},
+    "inference/bulk": DISK
+    | PIXELS
+    | {"sharding/foreign", "training/world", "training/streaming/processes", "inference/models", "inference/limits"}
+    | {"inference/urls", "inference/given", "inference/prediction", "inference/pictures", "inference/downloading"}
+    | {"inference/sources", "inference"},
+    "inference/commands": GROUND
+    | {"sharding/storage", "inference/urls", "inference/limits", "inference/given", "inference/prediction"}
+    | {"inference/pictures", "inference/sources", "inference", "inference/bulk"},
+    "inference/__main__": GROUND | {"sharding/storage", "inference/commands"},
 }
 PACKAGES = ("tarn", "sharding", "training", "inference")
 TASK = re.compile(r"(tarn(?:\.\w+)+)(?::\w+)?")  # a module that is named in a text, to be run in another process

@@ -11,14 +11,13 @@ for the loader turns none.
 
 import io
 
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image
 
 from tarn.sharding.jpeg.structure import Reason
 from tarn.sharding.packing.inspection import is_jpeg
-from tarn.sharding.pillow import decoding, open_picture
+from tarn.sharding.pillow import decoding, open_picture, orientation, upright
 
 QUALITY = 95
-ROTATION = ExifTags.Base.Orientation
 FAST = (Reason.OK, Reason.NO_GAIN, Reason.TOO_LARGE)  # tiled, of a single tile, or more than JPEGs may be
 
 
@@ -39,25 +38,11 @@ def reason_to_normalise(data: bytes) -> str | None:
         return f"{image.format}{' of 16 bits' if deep else ''}"
 
 
-def orientation(data: bytes) -> int:
-    """1 to 8 (Exif 2.32, 4.6.4); 1 where nothing sensible is told. Raises BrokenPictureError."""
-    with open_picture(data) as image, decoding("not a readable picture"):
-        told = image.getexif().get(ROTATION, 1)
-    return told if told in range(1, 9) else 1
-
-
 def normalised(data: bytes) -> bytes:
     """A JPEG of the picture, upright, in grey where it has no colours. Raises BrokenPictureError."""
     with open_picture(data) as opened, decoding("damaged pixels"):
         image = upright(opened)
         return encode(image.convert("L") if image.mode in ("1", "LA") else image, QUALITY, "4:4:4")
-
-
-def upright(image: Image.Image) -> Image.Image:
-    image.load()
-    turned = ImageOps.exif_transpose(image)
-    assert turned is not None  # but where it is asked to work in place
-    return turned
 
 
 def encode(

@@ -15,16 +15,8 @@ from PIL import Image
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.jpeg.structure import SIDE, Reason, look, tile
 from tarn.sharding.packing.inspection import CHECKS, damage, is_jpeg
-from tarn.sharding.packing.normalisation import (
-    QUALITY,
-    ROTATION,
-    encode,
-    is_slow,
-    normalised,
-    reason_to_normalise,
-    upright,
-)
-from tarn.sharding.pillow import BrokenPictureError, decoding, open_picture
+from tarn.sharding.packing.normalisation import QUALITY, encode, is_slow, normalised, reason_to_normalise
+from tarn.sharding.pillow import ROTATION, BrokenPictureError, decoding, open_picture, upright
 from tarn.sharding.sources import Picture
 
 PROVEN = 64  # one picture in so many, where a sample is proven

@@ -13,7 +13,7 @@ from torchvision.transforms import v2 as transforms
 from support.web import served
 from tarn.inference.__main__ import main
 from tarn.inference.models.load import load
-from tarn.inference.pictures import find_pictures
+from tarn.inference.sources.words import Sources
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.training.export.artifact import Artifact
@@ -197,4 +197,5 @@ def test_paths_may_begin_with_the_home_folder(
     (model.parent / "one.jpg").write_bytes(val(pictures, 2).read_bytes())
     assert main(["predict", f"~/{model.name}", "~/one.jpg", "--format=csv"]) == 0
     assert "one.jpg" in capsys.readouterr().out
-    assert [picture.read() for picture in find_pictures([Path("~/one.jpg")])] == [val(pictures, 2).read_bytes()]
+    (unit,) = Sources(words=[Path("~/one.jpg")]).units()
+    assert [picture.read(10**6) for picture in unit.open()] == [val(pictures, 2).read_bytes()]

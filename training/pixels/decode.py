@@ -20,6 +20,7 @@ from tarn.training.pixels.pictures import Pixels, decode_eval, decode_train
 from tarn.training.pixels.preprocessing import Preprocessing, check_interpolation
 from tarn.training.pixels.resize.resize import Filter, Resizer, exact_filter
 from tarn.training.pixels.resize.stretch import LARGEST_SIDE, window_stretch
+from tarn.training.pixels.turn import AS_IT_IS, Turn, turn_of
 
 FIDELITIES = {"exact": Filter.EXACT, "default": Filter.ANTIALIAS, "fast": Filter.BILINEAR}
 
@@ -73,11 +74,13 @@ class PictureDecoder:
             return
         out[...] = decode_train(data, len(out), augmentation, uniforms, self.exact, self.interpolation)
 
-    def evaluate(self, data: memoryview, out: Pixels, preprocessing: Preprocessing) -> None:
+    def evaluate(self, data: memoryview, out: Pixels, preprocessing: Preprocessing, upright: bool = False) -> None:
         """Writes crop x crop x 3 pixels, those of decode_eval. Raises BrokenPictureError."""
-        if self.native and self.centre(data, out, preprocessing):
+        turn = turn_of(data) if upright else AS_IT_IS
+        if self.native and self.centre(data, out, preprocessing, turn):
             return
-        out[...] = decode_eval(data, preprocessing.resize, preprocessing.crop, preprocessing.interpolation)
+        how = preprocessing
+        out[...] = decode_eval(data, how.resize, how.crop, how.interpolation, upright=turn is not AS_IT_IS)
 
     def crop(self, data: memoryview, out: Pixels, augmentation: Augmentation, uniforms: NDArray[np.float64]) -> bool:
         """Whether this picture could be cropped without decoding all of it."""
@@ -98,9 +101,10 @@ class PictureDecoder:
         self.resizer.resize(region.pixels, inside, out, chosen, is_flipped(augmentation, uniforms))
         return True
 
-    def centre(self, data: memoryview, out: Pixels, preprocessing: Preprocessing) -> bool:
+    def centre(self, data: memoryview, out: Pixels, preprocessing: Preprocessing, turn: Turn = AS_IT_IS) -> bool:
         """Whether this picture's centre could be resized as part of the whole without decoding all of it."""
-        width, height = picture_size(data)
+        stored = picture_size(data)
+        width, height = turn.size(stored)
         if not 0 < width * height <= MOST_PIXELS or data[-2:] != END_OF_JPEG:
             return False  # it may be cut off where the crop does not show: that is for Pillow to judge
         sides, crop = resized_sides(width, height, preprocessing.resize), preprocessing.crop
@@ -109,10 +113,10 @@ class PictureDecoder:
             return False
         across, right = window_stretch(width, sides[0], centre_start(sides[0], crop), crop, how)
         down, bottom = window_stretch(height, sides[1], centre_start(sides[1], crop), crop, how)
-        region = self.region(data, (across.origin, down.origin, right, bottom), 8)
+        region = self.region(data, turn.box((across.origin, down.origin, right, bottom), stored), 8)
         if region is None:
             return False
-        self.resizer.resample(region.pixels, across, down, out, exact_filter(width, height, *sides, how))
+        self.resizer.resample(turn.pixels(region.pixels), across, down, out, exact_filter(width, height, *sides, how))
         return True
 
     def region(self, data: memoryview, box: Box, scale: int) -> Region | None:

@@ -1,6 +1,6 @@
 """Any picture that Pillow reads, as the RGB that Pillow gives: the general path, and the measure of the fast one.
 
-The EXIF orientation is left alone, as torchvision's and timm's loaders do.
+The Exif orientation is left alone, as torchvision's and timm's loaders do, unless a picture is asked for upright.
 """
 
 import math
@@ -11,6 +11,7 @@ from PIL import Image
 
 from tarn.sharding.pillow import MOST_PIXELS, Bytes, decoding, open_picture
 from tarn.sharding.pillow import BrokenPictureError as BrokenPictureError
+from tarn.sharding.pillow import upright as turned_upright
 from tarn.training.pixels.geometry import (
     ATTEMPTS,
     Augmentation,
@@ -32,12 +33,20 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
 
 
-def decode_eval(data: Bytes, resize: int, crop: int, interpolation: str = "bilinear") -> Pixels:
+def decode_eval(data: Bytes, resize: int, crop: int, interpolation: str = "bilinear", upright: bool = False) -> Pixels:
     """crop x crop x 3, uint8: torchvision's Resize(resize) and CenterCrop(crop) on a Pillow picture, to the bit.
 
-    Raises BrokenPictureError.
+    upright: as its Exif says that it is to be seen. Raises BrokenPictureError.
     """
-    return np.asarray(centre_crop(resize_shorter(to_rgb(open_picture(data)), resize, interpolation), crop))
+    return evaluated(open_picture(data), resize, crop, interpolation, upright)
+
+
+def evaluated(image: Image.Image, resize: int, crop: int, interpolation: str, upright: bool) -> Pixels:
+    """The same of a picture that Pillow has opened or made."""
+    if upright:
+        with decoding("damaged pixels"):
+            image = turned_upright(image)
+    return np.asarray(centre_crop(resize_shorter(to_rgb(image), resize, interpolation), crop))
 
 
 def resize_shorter(image: Image.Image, size: int, interpolation: str) -> Image.Image:

@@ -1,0 +1,1 @@
+"""Very many pictures into one file: decoded by processes beside the network, written in parts, gone on with."""

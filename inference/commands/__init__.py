@@ -1,0 +1,1 @@
+"""The commands of `python -m tarn.inference`, a file each."""

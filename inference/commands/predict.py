@@ -1,0 +1,123 @@
+"""python -m tarn.inference predict MODEL SOURCE... [--format table|json|csv | --out RESULTS.parquet|csv|jsonl]"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+
+from tarn.inference.bulk.run import predict_into
+from tarn.inference.given import ORIENTATIONS
+from tarn.inference.limits import USUAL, Limits
+from tarn.inference.pictures import NamedPicture
+from tarn.inference.prediction import Prediction
+from tarn.inference.predictor import BATCH, Predictor
+from tarn.inference.report import FORMATS
+from tarn.inference.sources.words import Sources
+from tarn.inference.urls import EVERYWHERE
+from tarn.sharding.errors import UsageError
+from tarn.sharding.storage.words import add_words
+from tarn.sharding.values import parse_value
+
+SOURCES = (
+    "pictures, folders, quoted patterns ('pics/**/*.jpg'), listings (.txt, .csv, .tsv, .jsonl), shards (.tar, "
+    "a-{000..012}.tar, or the folder of a packed dataset), as paths or URLs (they are yours, so any address is read); "
+    "- for one picture's bytes on standard input"
+)
+
+
+def add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser("predict", help="the likeliest classes of pictures")
+    command.set_defaults(run=predict)
+    command.add_argument("model", metavar="MODEL", help="an exported model: a path, or a URL of a store")
+    command.add_argument("sources", nargs="*", metavar="SOURCE", help=SOURCES)
+    command.add_argument(
+        "--from-file", action="append", default=[], metavar="FILE", help="paths, one a line; - for stdin"
+    )
+    command.add_argument("--split", help="of a packed dataset (all of them)")
+    command.add_argument("--top", type=int, default=5, metavar="K", help="classes a picture (%(default)s)")
+    command.add_argument("--format", choices=FORMATS, help="of what is printed (table)")
+    add_seeing(command)
+    add_bulk(command)
+    add_words(command)
+
+
+def add_seeing(command: argparse.ArgumentParser) -> None:
+    seeing = command.add_argument_group("how pictures are seen")
+    seeing.add_argument("--batch-size", type=int, default=BATCH, metavar="B", help="(%(default)s)")
+    seeing.add_argument("--image-size", type=int, metavar="PX", help="of the centre crop (the model's own)")
+    seeing.add_argument("--resize", type=int, metavar="PX", help="of the shorter side before it (grows with the crop)")
+    seeing.add_argument("--flip", action="store_true", help="mean of the logits of each picture and its mirror image")
+    seeing.add_argument(
+        "--orientation",
+        choices=ORIENTATIONS,
+        default="exif",
+        help="exif turns pictures as cameras meant them, ignore sees them as training and evaluate do (%(default)s)",
+    )
+    seeing.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
+    for what, meaning in (("bytes", "of its file"), ("pixels", "width x height"), ("frames", "of an animation")):
+        most = getattr(USUAL, what)
+        seeing.add_argument(
+            f"--max-{what}", type=parse_value, default=most, metavar="N", help=f"of a picture, {meaning} (%(default)s)"
+        )
+
+
+def add_bulk(command: argparse.ArgumentParser) -> None:
+    bulk = command.add_argument_group("very many pictures")
+    bulk.add_argument(
+        "--out",
+        metavar="FILE",
+        help="results.parquet, .csv or .jsonl; a command that was stopped goes on where it was, to the same file",
+    )
+    bulk.add_argument("--overwrite", action="store_true", help="replace FILE when the new one is done")
+    bulk.add_argument(
+        "--features",
+        nargs="?",
+        const="float16",
+        metavar="TYPE",
+        help="with the input of the last linear layer, in float16 or float32 (%(const)s)",
+    )
+    bulk.add_argument("--workers", type=int, metavar="N", help="decoding processes (as many as cores, at most 8)")
+    bulk.add_argument("--ranks", type=int, default=1, metavar="N", help="processes with a model each (%(default)s)")
+    bulk.add_argument("--rank", help=argparse.SUPPRESS)
+
+
+def predict(args: argparse.Namespace, words: list[str]) -> int:
+    """The exit code: 0, 1 where a picture could not be read. Raises TarnError."""
+    limits = Limits(bytes=args.max_bytes, pixels=args.max_pixels, frames=args.max_frames)
+    if args.out is not None:
+        if args.format is not None:
+            raise UsageError(f"--format={args.format} is of what is printed: --out says by its ending what is written.")
+        return predict_into(args, limits, words)
+    for name in ("features", "overwrite"):
+        if getattr(args, name):
+            raise UsageError(f"--{name} is of results in a file: name it by --out.")
+    return show(args, limits)
+
+
+def show(args: argparse.Namespace, limits: Limits) -> int:
+    units = Sources(words=args.sources, lists=args.from_file, split=args.split).units()
+    predictor = Predictor.load(
+        args.model,
+        args.device,
+        args.top,
+        args.batch_size,
+        crop=args.image_size,
+        resize=args.resize,
+        flip=args.flip,
+        orientation=args.orientation,
+        limits=limits,
+        reach=EVERYWHERE,
+    )
+    pictures: Iterator[NamedPicture] = (picture for unit in units for picture in unit.open())
+    broken: list[Prediction] = []
+    FORMATS[args.format or "table"](noting_errors(predictor.stream(pictures), broken), sys.stdout)
+    sys.stdout.flush()
+    for prediction in broken:
+        print(f"error: {prediction.picture}: {prediction.error}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+def noting_errors(predictions: Iterable[Prediction], broken: list[Prediction]) -> Iterator[Prediction]:
+    for prediction in predictions:
+        if prediction.error is not None:
+            broken.append(prediction)
+        yield prediction

@@ -1,0 +1,54 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from tarn.sharding.jpeg.structure import tile
+from tarn.training.pixels.decode import PictureDecoder
+from tarn.training.pixels.pictures import centre_crop, resize_shorter
+from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.pixels.turn import AS_IT_IS, turn_of
+
+
+def turned(orientation: int, kind: str = "JPEG", size: tuple[int, int] = (301, 407)) -> bytes:
+    rng = np.random.default_rng(orientation)
+    coarse = Image.fromarray(rng.integers(0, 255, (9, 12, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    out = io.BytesIO()
+    coarse.save(out, kind, exif=exif)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_picture_has_the_pixels_of_the_one_that_pillow_turns(orientation: int, interpolation: str) -> None:
+    how = Preprocessing(resize=72, crop=64, interpolation=interpolation)
+    plain = turned(orientation)
+    for data in (plain, tile(plain)[0]):
+        with Image.open(io.BytesIO(data)) as image:
+            seen = ImageOps.exif_transpose(image)
+        theirs = np.asarray(centre_crop(resize_shorter(seen, 72, interpolation), 64))
+        decoder, out = PictureDecoder(), np.empty((64, 64, 3), np.uint8)
+        assert decoder.centre(memoryview(data), out, how, turn_of(data)) == decoder.native
+        decoder.evaluate(memoryview(data), out, how, upright=True)
+        assert np.array_equal(out, theirs)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_other_formats_are_turned_too(kind: str) -> None:
+    data, out = turned(6, kind), np.empty((64, 64, 3), np.uint8)
+    PictureDecoder().evaluate(memoryview(data), out, Preprocessing(resize=72, crop=64), upright=True)
+    with Image.open(io.BytesIO(data)) as image:
+        seen = ImageOps.exif_transpose(image)
+    assert np.array_equal(out, np.asarray(centre_crop(resize_shorter(seen, 72, "bilinear"), 64)))
+
+
+def test_a_picture_is_left_as_it_is_where_it_is_not_asked_for_upright_or_tells_nothing_sensible() -> None:
+    how, both = Preprocessing(resize=72, crop=64), np.empty((2, 64, 64, 3), np.uint8)
+    PictureDecoder().evaluate(memoryview(turned(6)), both[0], how)
+    PictureDecoder().evaluate(memoryview(turned(6)), both[1], how, upright=True)
+    assert not np.array_equal(*both)
+    assert turn_of(turned(9)) is AS_IT_IS
+    assert turn_of(turned(0)) is AS_IT_IS
