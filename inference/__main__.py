@@ -1,9 +1,10 @@
-"""python -m tarn.inference predict MODEL SOURCE..."""
+"""python -m tarn.inference predict MODEL SOURCE... | serve MODEL"""
 
 import argparse
 import sys
 
 from tarn.inference.commands.predict import add_predict
+from tarn.inference.commands.serve import add_serve
 from tarn.sharding.errors import TarnError
 from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.storage.told import told
@@ -27,7 +28,9 @@ def main(words: list[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tarn.inference", description="Use an exported model.")
-    add_predict(parser.add_subparsers(dest="command", required=True))
+    commands = parser.add_subparsers(dest="command", required=True)
+    add_predict(commands)
+    add_serve(commands)
     return parser
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tarn.inference.serving.asked import FORM, JSON, Told
+from tarn.inference.serving.asked import FORM, JSON, MOST_PICTURES, Told
+from tarn.inference.serving.settings import MOST_GUESSES
 
 
 class GuessTold(BaseModel):
@@ -70,8 +71,8 @@ BODY: dict[str, Any] = {
                     "type": "object",
                     "required": ["file"],
                     "properties": {
-                        "file": {"type": "array", "items": FILE, "minItems": 1, "maxItems": 64},
-                        "top": {"type": "integer", "minimum": 1, "maximum": 20},
+                        "file": {"type": "array", "items": FILE, "minItems": 1, "maxItems": MOST_PICTURES},
+                        "top": {"type": "integer", "minimum": 1, "maximum": MOST_GUESSES},
                     },
                     "additionalProperties": False,
                 }

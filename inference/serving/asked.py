@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import HTTPException, Request
+from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.exceptions import HTTPException
 
 from tarn.inference.serving.settings import MOST_GUESSES, ServeConfig
 
@@ -58,10 +58,10 @@ async def asked(request: Request, config: ServeConfig) -> Asked:
 async def of_form(request: Request) -> Asked:
     try:
         form = await request.form(max_files=MOST_PICTURES, max_fields=8, max_part_size=1024)
-    except (MultiPartException, HTTPException) as error:
-        if isinstance(error, HTTPException) and error.status_code != 400:
+    except HTTPException as error:
+        if error.status_code != 400:  # the gate's
             raise
-        detail = getattr(error, "message", None) or getattr(error, "detail", "")
+        detail = error.detail.rstrip(".")
         raise HTTPException(422, f"the form cannot be read ({detail}): send parts called file.") from error
     try:
         unknown = sorted({name for name, _ in form.multi_items()} - {"file", "top"})

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,9 @@ from tarn.inference.prediction import Guess
 
 Guesses = tuple[Guess, ...]
 Score = Callable[[NDArray[np.uint8]], list[Guesses]]
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 MEMORY = 0.8  # how much of the rate that was known the next batch leaves
 
@@ -35,6 +40,7 @@ class Batcher:
         self.most, self.seen = most, seen
         self.waiting: deque[Waiting] = deque()
         self.come = asyncio.Event()
+        self.network = ThreadPoolExecutor(1, "tarn-network")
         self.rate: float | None = None  # pictures a second while the network works
 
     async def score(self, score: Score, pixels: NDArray[np.uint8]) -> Guesses:
@@ -44,27 +50,36 @@ class Batcher:
         self.come.set()
         return await answer
 
+    async def alone(self, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
+        """What else the network is asked, between two batches."""
+        call = partial(work, *given, **named)
+        return await asyncio.get_running_loop().run_in_executor(self.network, call)
+
     async def run(self) -> None:
         """Until it is cancelled."""
-        loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(1, "tarn-network") as network:
+        try:
             while True:
                 await self.come.wait()
-                batch = self.take()
-                if not batch:
+                if batch := self.take():
+                    await self.finish(batch)
+                else:
                     self.come.clear()
-                    continue
-                started = time.perf_counter()
-                try:
-                    found = await loop.run_in_executor(network, scored, batch)
-                except Exception as error:  # of one batch: the service goes on
-                    for it in batch:
-                        fail(it.answer, error)
-                    continue
-                for it, guesses in zip(batch, found, strict=True):
-                    if not it.answer.done():
-                        it.answer.set_result(guesses)
-                self.note(len(batch), time.perf_counter() - started)
+        finally:
+            self.network.shutdown()
+
+    async def finish(self, batch: list[Waiting]) -> None:
+        started = time.perf_counter()
+        try:
+            found = await self.alone(scored, batch)
+        except Exception as error:  # of one batch: the service goes on
+            for it in batch:
+                if not it.answer.done():
+                    it.answer.set_exception(error)
+            return
+        for it, guesses in zip(batch, found, strict=True):
+            if not it.answer.done():
+                it.answer.set_result(guesses)
+        self.note(len(batch), time.perf_counter() - started)
 
     def take(self) -> list[Waiting]:
         """Those of one network, in their order; whoever asked and is gone is left out."""
@@ -90,8 +105,3 @@ class Batcher:
 
 def scored(batch: list[Waiting]) -> list[Guesses]:
     return batch[0].score(np.stack([it.pixels for it in batch]))
-
-
-def fail(answer: "asyncio.Future[Guesses]", error: Exception) -> None:
-    if not answer.done():
-        answer.set_exception(error)

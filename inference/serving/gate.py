@@ -11,15 +11,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tarn.inference.serving.settings import ServeConfig
 
-FREE = ("/healthz", "/readyz")  # what watches over services brings no keys
+FREE = ("/healthz", "/readyz", "/")  # for what watches over services, and the page, which is told the key behind its #
 CLOSE = {"Connection": "close"}  # for whom the rest of the body is not read
 
 
 class Gate:
     """ASGI middleware (https://asgi.readthedocs.io, version 3). Refuses by 401, 408 and 413."""
 
-    def __init__(self, app: ASGIApp, config: ServeConfig, free: tuple[str, ...] = FREE) -> None:
-        self.app, self.config, self.free = app, config, free
+    def __init__(self, app: ASGIApp, config: ServeConfig) -> None:
+        self.app, self.config = app, config
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -34,7 +34,7 @@ class Gate:
         await self.app(scope, Limited(receive, self.config), send)
 
     def admit(self, path: str, headers: Headers) -> None:
-        if self.config.api_key is not None and path not in self.free:
+        if self.config.api_key is not None and not is_free(path):
             told = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
             if not hmac.compare_digest(told.encode(), self.config.api_key.encode()):
                 detail = "the API key is missing or another one: send it as Authorization: Bearer <key>, or X-API-Key."
@@ -42,6 +42,10 @@ class Gate:
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self.config.max_bytes:
             raise too_large(self.config.max_bytes)
+
+
+def is_free(path: str) -> bool:
+    return path in FREE or path.startswith("/page/")
 
 
 class Limited:

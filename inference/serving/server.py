@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import signal
 import socket
 import sys
@@ -13,11 +12,10 @@ import uvicorn
 from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from tarn.inference.serving.app import Service, app_of, reloaded
-from tarn.inference.serving.settings import ServeConfig
+from tarn.inference.serving.app import app_of
+from tarn.inference.serving.service import Service
 from tarn.sharding.errors import UsageError
 
-LOG = logging.getLogger("tarn.serving")
 MOST_HEAD = 16_384  # bytes
 DRAIN = 30  # s for requests under way, once it is told to end
 CONNECTIONS = 2000
@@ -80,7 +78,7 @@ class Patient(H11Protocol):
         self.loop.call_later(self.patience, self.close_idle)
 
     def close_idle(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+        if getattr(self, "cycle", None) is None and not self.transport.is_closing():
             self.transport.close()
 
 
@@ -91,7 +89,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if hasattr(signal, "SIGHUP"):
+        if self.started:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.on_hangup)
 
     def on_hangup(self) -> None:
@@ -99,7 +97,7 @@ class Server(uvicorn.Server):
 
     async def read_again(self) -> None:
         try:
-            await reloaded(self.service)
+            await self.service.reload()
         except HTTPException as error:
             print(f"error: {error.detail}", file=sys.stderr, flush=True)
 

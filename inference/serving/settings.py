@@ -10,7 +10,7 @@ MOST_GUESSES = 20  # that an answer may hold for a picture
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeConfig:
-    """batch_size: pictures scored at a time. room: pictures that may be waited for, beyond which others are told to come
+    """batch_size: pictures scored at a time. room: pictures in service at a time, beyond which others are told to come
     again. max_bytes: of a request's body. patience: seconds for a request to arrive, head and body. urls: whether
     pictures may be given by URL. api_key: what every request must bring, None for nothing.
 

@@ -1,0 +1,65 @@
+"""A model at work for many at once: how much it takes on, and what becomes of a picture."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+
+from tarn.inference.prediction import Guess
+from tarn.inference.predictor import Predictor
+from tarn.inference.serving.batching import Batcher
+from tarn.inference.serving.metrics import Metrics
+from tarn.inference.serving.served import Served
+from tarn.inference.serving.settings import ServeConfig
+from tarn.sharding.errors import TarnError
+from tarn.training.pixels.pictures import BrokenPictureError
+
+
+class Service:
+    """One model behind one address. samples: pictures for the page, by name. To be used in one event loop."""
+
+    def __init__(self, served: Served, config: ServeConfig, samples: Mapping[str, Path] = {}) -> None:
+        self.served, self.config, self.samples, self.metrics = served, config, samples, Metrics()
+        self.batcher = Batcher(config.batch_size, self.metrics.saw_batch)
+        self.busy = 0
+        self.ending = False
+
+    @contextmanager
+    def room(self, pictures: int) -> Iterator[None]:
+        """Raises HTTPException 503 where so many more are too many; one request has room in any case."""
+        if self.busy and self.busy + pictures > self.config.room:
+            again = {"Retry-After": str(self.batcher.seconds_for(self.busy))}
+            raise HTTPException(503, f"busy with {self.busy} pictures: come again later.", again)
+        self.busy += pictures
+        self.metrics.busy.set(self.busy)
+        try:
+            yield
+        finally:
+            self.busy -= pictures
+            self.metrics.busy.set(self.busy)
+
+    async def scored(self, pictures: tuple[bytes | str, ...]) -> list[tuple[Guess, ...] | str]:
+        """Of each its guesses, or why there are none; all by the same model."""
+        predictor = self.served.predictor
+        return await asyncio.gather(*(self.one(predictor, picture) for picture in pictures))
+
+    async def one(self, predictor: Predictor, picture: bytes | str) -> tuple[Guess, ...] | str:
+        try:
+            pixels = await asyncio.to_thread(predictor.prepare, picture)
+        except (TarnError, BrokenPictureError) as error:
+            self.metrics.pictures.labels("refused").inc()
+            return str(error)
+        found = await self.batcher.score(predictor.score, pixels)
+        self.metrics.pictures.labels("scored").inc()
+        return found
+
+    async def reload(self) -> None:
+        """Raises HTTPException 409 where the old model stays."""
+        try:
+            await self.served.reload()
+        except TarnError as error:
+            self.metrics.loads.labels("failed").inc()
+            raise HTTPException(409, f"the model stays as it was: {error}") from error
+        self.metrics.loads.labels("done").inc()
