@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 
@@ -22,6 +22,7 @@ from tarn.inference.serving.answers import (
 )
 from tarn.inference.serving.asked import asked
 from tarn.inference.serving.gate import Gate
+from tarn.inference.serving.metrics import Counted
 from tarn.inference.serving.pages import STATIC, pages_of
 from tarn.inference.serving.service import Service
 
@@ -41,18 +42,12 @@ def app_of(service: Service) -> FastAPI:
     async def failed(request: Request, error: HTTPException) -> Response:
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
-    @app.middleware("http")
-    async def counted(request: Request, go: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await go(request)
-        path = getattr(request.scope.get("route"), "path", "unknown")
-        service.metrics.requests.labels(path, str(response.status_code)).inc()
-        return response
-
     add_answers(app, service)
     add_watching(app, service)
     app.include_router(pages_of(service))
     app.mount("/page", STATIC)
     app.add_middleware(Gate, config=service.config)
+    app.add_middleware(Counted, requests=service.metrics.requests)
     return app
 
 

@@ -1,6 +1,7 @@
 """Who comes in, and with how much: the first that a request meets, before anything of it is read."""
 
 import asyncio
+import contextlib
 import hmac
 import time
 
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tarn.inference.serving.settings import ServeConfig
 
 FREE = ("/healthz", "/readyz", "/")  # for what watches over services, and the page, which is told the key behind its #
+LINGER, LEAVINGS = 1.0, 8_000_000  # s and bytes of a request that is refused which are let go by
 CLOSE = {"Connection": "close"}  # for whom the rest of the body is not read
 
 
@@ -25,13 +27,19 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers, body = Headers(scope=scope), Limited(receive, self.config)
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await body.leave()
+            await send(message)
+
         try:
             self.admit(scope["path"], headers)
         except HTTPException as error:
-            await JSONResponse({"error": error.detail}, error.status_code, error.headers)(scope, receive, send)
+            await JSONResponse({"error": error.detail}, error.status_code, error.headers)(scope, receive, answer)
             return
-        await self.app(scope, Limited(receive, self.config), send)
+        await self.app(scope, body, answer)
 
     def admit(self, path: str, headers: Headers) -> None:
         if self.config.api_key is not None and not is_free(path):
@@ -53,7 +61,8 @@ class Limited:
 
     def __init__(self, receive: Receive, config: ServeConfig) -> None:
         self.receive, self.config = receive, config
-        self.bytes, self.end, self.whole = 0, time.monotonic() + config.patience, False
+        self.bytes, self.end = 0, time.monotonic() + config.patience
+        self.whole = self.is_late = False
 
     async def __call__(self) -> Message:
         if self.whole:  # what comes now is that the other end has gone, which may take its time
@@ -61,6 +70,7 @@ class Limited:
         try:
             message = await asyncio.wait_for(self.receive(), max(0.0, self.end - time.monotonic()))
         except TimeoutError:
+            self.is_late = True
             detail = f"the request did not arrive within {self.config.patience:g} s: send it again, or less of it."
             raise HTTPException(408, detail, CLOSE) from None
         self.bytes += len(message.get("body", b""))
@@ -68,6 +78,16 @@ class Limited:
         if self.bytes > self.config.max_bytes:
             raise too_large(self.config.max_bytes)
         return message
+
+    async def leave(self) -> None:
+        """Before an answer to a request that was not read to its end: for a moment its rest is let go by, since whoever
+        is cut off while he sends does not get to see why (RFC 9112, section 9.6)."""
+        end, left = time.monotonic() + LINGER, LEAVINGS
+        with contextlib.suppress(TimeoutError):
+            while not self.whole and not self.is_late and left > 0:
+                message = await asyncio.wait_for(self.receive(), max(0.0, end - time.monotonic()))
+                left -= len(message.get("body", b""))
+                self.whole = not message.get("more_body", False)
 
 
 def too_large(most: int) -> HTTPException:

@@ -29,8 +29,14 @@ def serve(service: Service, tell: Callable[[str], Any]) -> None:
     config = service.config
     with contextlib.closing(bound(config.host, config.port)) as at:
         host, port = at.getsockname()[:2]
+        before = signal.signal(
+            signal.SIGTERM, lambda *_: None
+        )  # uvicorn's own takes over, and raises it again at its end
         tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        asyncio.run(Server(settings_of(service), service).serve(sockets=[at]))
+        try:
+            asyncio.run(Server(settings_of(service), service).serve(sockets=[at]))
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -40,6 +46,7 @@ def bound(host: str, port: int) -> socket.socket:
         at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             at.bind(address)
+            at.listen()  # who comes from now on waits, and is not turned away
         except OSError:
             at.close()
             raise
