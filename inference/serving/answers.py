@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from tarn.inference.prediction import Guess
 from tarn.inference.serving.asked import FORM, JSON, MOST_PICTURES, Told
 from tarn.inference.serving.settings import MOST_GUESSES
 
@@ -30,6 +31,16 @@ class Answer(BaseModel):
 
     predictions: list[PictureTold]
     milliseconds: float
+
+
+def picture_told(name: str, found: tuple[Guess, ...] | str, top: int) -> dict[str, Any]:
+    """A PictureTold, in plain values: to make one of each costs as much as to decode a picture."""
+    if isinstance(found, str):
+        return {"picture": name, "guesses": [], "error": found}
+    guesses = [
+        {"index": it.index, "wnid": it.wnid, "name": it.name, "probability": it.probability} for it in found[:top]
+    ]
+    return {"picture": name, "guesses": guesses, "error": None}
 
 
 class Failure(BaseModel):

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -15,10 +14,9 @@ from tarn.inference.serving.answers import (
     FAILURES,
     Answer,
     Failure,
-    GuessTold,
     ModelTold,
-    PictureTold,
     State,
+    picture_told,
 )
 from tarn.inference.serving.asked import asked
 from tarn.inference.serving.gate import Gate
@@ -52,8 +50,8 @@ def app_of(service: Service) -> FastAPI:
 
 
 def add_answers(app: FastAPI, service: Service) -> None:
-    @app.post("/predict", responses=FAILURES, openapi_extra=BODY)
-    async def predict(request: Request) -> Answer:
+    @app.post("/predict", response_model=Answer, responses=FAILURES, openapi_extra=BODY)
+    async def predict(request: Request) -> Response:
         """The likeliest classes of one picture or several. Of several, those that cannot be read have an error; where
         none can, the answer is 422."""
         started = time.perf_counter()
@@ -61,17 +59,13 @@ def add_answers(app: FastAPI, service: Service) -> None:
             wanted = await asked(request, service.config)
             with service.room(len(wanted.pictures) - 1):
                 found = await service.scored(wanted.pictures)
-        told = [
-            PictureTold(picture=name, guesses=[], error=it)
-            if isinstance(it, str)
-            else PictureTold(picture=name, guesses=[GuessTold(**asdict(guess)) for guess in it[: wanted.top]])
-            for name, it in zip(wanted.names, found, strict=True)
-        ]
-        if all(it.error is not None for it in told):
-            raise HTTPException(422, "; ".join(f"{it.picture}: {it.error}" for it in told)[:2000])
+        if all(isinstance(it, str) for it in found):
+            told = "; ".join(f"{name}: {it}" for name, it in zip(wanted.names, found, strict=True))
+            raise HTTPException(422, told[:2000])
         seconds = time.perf_counter() - started
         service.metrics.seconds.observe(seconds)
-        return Answer(predictions=told, milliseconds=1000 * seconds)
+        predictions = [picture_told(name, it, wanted.top) for name, it in zip(wanted.names, found, strict=True)]
+        return JSONResponse({"predictions": predictions, "milliseconds": 1000 * seconds})
 
     @app.get("/model")
     async def model() -> ModelTold:

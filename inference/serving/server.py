@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
+import uvloop
 from starlette.exceptions import HTTPException
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tarn.inference.serving.app import app_of
+from tarn.inference.serving.patient import Patient
 from tarn.inference.serving.service import Service
 from tarn.sharding.errors import UsageError
 
-MOST_HEAD = 16_384  # bytes
 DRAIN = 30  # s for requests under way, once it is told to end
 CONNECTIONS = 2000
 
@@ -34,7 +34,8 @@ def serve(service: Service, tell: Callable[[str], Any]) -> None:
         )  # uvicorn's own takes over, and raises it again at its end
         tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         try:
-            asyncio.run(Server(settings_of(service), service).serve(sockets=[at]))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(Server(settings_of(service), service).serve(sockets=[at]))
         finally:
             signal.signal(signal.SIGTERM, before)
 
@@ -68,25 +69,10 @@ def settings_of(service: Service) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        h11_max_incomplete_event_size=MOST_HEAD,
         limit_concurrency=CONNECTIONS,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=DRAIN,
     )
-
-
-class Patient(H11Protocol):
-    """Closes a connection on which no request has arrived: its head may be sent a byte a minute."""
-
-    patience = 30.0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.loop.call_later(self.patience, self.close_idle)
-
-    def close_idle(self) -> None:
-        if getattr(self, "cycle", None) is None and not self.transport.is_closing():
-            self.transport.close()
 
 
 class Server(uvicorn.Server):

@@ -1,0 +1,42 @@
+"""The same model behind LitServe, for benchmarks/serving.py: decoded by the same code, batched by LitServe.
+
+python -m benchmarks.serving_peer MODEL PORT BATCH
+"""
+
+import sys
+from typing import Any
+
+import litserve
+import numpy as np
+from fastapi import Request
+
+from tarn.inference.predictor import Predictor
+
+WAIT = 0.005  # s for which a batch is waited for
+
+
+class Classes(litserve.LitAPI):
+    def setup(self, device: str) -> None:
+        self.predictor = Predictor.load(sys.argv[1], device)
+
+    async def decode_request(self, request: Request) -> Any:
+        return self.predictor.prepare(await request.body())
+
+    def batch(self, inputs: list[Any]) -> Any:
+        return np.stack(inputs)
+
+    def predict(self, pixels: Any) -> Any:
+        return self.predictor.score(pixels)
+
+    def unbatch(self, output: Any) -> Any:
+        return output
+
+    def encode_response(self, output: Any) -> Any:
+        return {"guesses": [{"name": guess.name, "probability": guess.probability} for guess in output]}
+
+
+if __name__ == "__main__":
+    api = Classes(max_batch_size=int(sys.argv[3]), batch_timeout=WAIT)
+    litserve.LitServer(api, accelerator="cpu", workers_per_device=1).run(
+        host="127.0.0.1", port=int(sys.argv[2]), generate_client_file=False
+    )
