@@ -12,6 +12,8 @@ ARGS ?=
 RUN ?= runs/$(basename $(notdir $(CONFIG)))
 MODEL ?= $(RUN)/model.pt
 PICTURES ?= $(foreach n,1 2 3,$(SAMPLE)/ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_0000000$(n).JPEG)
+PORT ?= 8000
+SAMPLES ?= $(SAMPLE)/ILSVRC/Data/CLS-LOC/val
 ifeq ($(origin DATA),undefined)
 SHARDS ?= $(or $(shell sed -n 's/^  shards: *//p' "$(CONFIG)"),build/sample)
 else
@@ -26,7 +28,7 @@ TRAINING := -m tarn.training $(if $(filter 1,$(NPROC)),,launch --standalone --np
 # Starting torch takes twice as long where Python may not keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup sample shards train eval predict bench test test-servers test-oldest lint format clean
+.PHONY: help setup sample shards train eval predict serve bench test test-servers test-oldest lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,6 +62,9 @@ eval: setup ## top-1 and top-5 of MODEL on the val split of SHARDS, a report and
 
 predict: setup ## the five likeliest classes of PICTURES by MODEL
 	$(BIN)/python -m tarn.inference predict "$(MODEL)" $(PICTURES) $(ARGS)
+
+serve: setup ## answer over HTTP at PORT, with a page to try MODEL: make serve MODEL=... [PORT=8000] [ARGS=...]
+	$(BIN)/python -m tarn.inference serve "$(MODEL)" --port $(PORT) $(if $(wildcard $(SAMPLES)),--samples "$(SAMPLES)") $(ARGS)
 
 bench: setup $(if $(filter $(SAMPLE),$(DATA)),sample) ## loaders, decoding, fidelity and packing on DATA, the quick set
 	$(BIN)/python -m benchmarks.fidelity "$(DATA)"
