@@ -1,4 +1,4 @@
-# The service in a container, from a checkout: docker build -f docs/serving/Dockerfile -t tarn .
+# The service in a container, from a checkout: docker build -f docs/serving/tarn.Dockerfile -t tarn .
 # docker run -p 8000:8000 -v $PWD/model.pt:/model.pt:ro -v $PWD/key:/key:ro tarn
 FROM python:3.12-slim
 COPY . /src
