@@ -62,7 +62,7 @@ class Sources:
             return listed(url)
         if path is None and looks_like_a_file(url):
             return [picture_at(url)]  # whether it is there is found when it is read
-        if storage.exists(storage.join(url, MANIFEST)):
+        if is_dataset(url):
             return in_dataset(url, self.split)
         refuse_absent(url)
         if path is not None and not path.is_dir():
@@ -77,6 +77,15 @@ class Sources:
 def there(told: str) -> bool:
     path = storage.local_path(told)
     return path is not None and path.exists()
+
+
+def is_dataset(url: str) -> bool:
+    """A folder that nobody may look into is told of when it is listed."""
+    path = storage.local_path(url)
+    try:
+        return (path / MANIFEST).is_file() if path is not None else storage.exists(storage.join(url, MANIFEST))
+    except PermissionError:
+        return False
 
 
 def looks_like_a_file(url: str) -> bool:
