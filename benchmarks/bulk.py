@@ -5,11 +5,13 @@
 The network has random weights, and float32 batches of 32 pictures of 224 px. "forward" is TorchScorer.logits alone, on
 a batch in memory; "bulk" is the job behind `predict --out x.csv`: its decoding processes, the same network on the
 same cores, and its parts on a disk, from the first picture to the last part. Loading the model, starting processes and
-listing pictures are counted for neither. Both take turns on the same pictures; images/s are medians of the rounds, the
-ratio the median of each round's.
+listing pictures are counted for neither. Both take turns on the same pictures; images/s are medians of the rounds, by
+the clock and by the processors' time of all processes (which other programs on the cores disturb less), the ratio the
+median of each round's.
 """
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -18,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.machine import describe, pin
+from benchmarks.machine import describe, pin, tree
 from tarn.inference.bulk.decoding import Decoders
 from tarn.inference.bulk.formats import Csv
 from tarn.inference.bulk.job import Job, Share
@@ -57,9 +59,11 @@ def main() -> None:
     finally:
         decoders.close()
     print(f"{describe()}; {args.arch}, {count} pictures, {args.workers} decoding processes, {args.rounds} rounds")
-    for name, seconds in zip(("forward", "bulk"), zip(*rounds, strict=True), strict=True):
-        print(f"{name:8} {count / statistics.median(seconds):8.2f} images/s")
-    print(f"ratio    {statistics.median(alone / beside for alone, beside in rounds):8.3f}")
+    for kind, which in (("by the clock", 0), ("by processor time", 1)):
+        alone, beside = ([spent[which] for spent in way] for way in zip(*rounds, strict=True))
+        ratio = statistics.median(one / other for one, other in zip(alone, beside, strict=True))
+        rates = [count / statistics.median(seconds) for seconds in (alone, beside)]
+        print(f"{kind:18} forward {rates[0]:8.2f} images/s, bulk {rates[1]:8.2f} images/s, ratio {ratio:.3f}")
 
 
 def units_of(sources: list[str], most: int) -> list[Unit]:
@@ -76,24 +80,42 @@ def scorer_of(arch: str) -> Scorer:
     return TorchScorer(network.build().eval(), card, torch.device("cpu"))
 
 
-def forward(count: int, scorer: Scorer) -> float:
-    """Seconds for so many pictures."""
+class Spent:
+    """Seconds from here on: by the clock, and of processors, by this process and all that it has started."""
+
+    def __init__(self) -> None:
+        self.clock, self.processors = time.perf_counter(), processor_time()
+
+    def so_far(self) -> tuple[float, float]:
+        return time.perf_counter() - self.clock, processor_time() - self.processors
+
+
+def processor_time() -> float:
+    """Of processes that are there (proc(5), stat: utime and stime)."""
+    ticks = 0
+    for process in tree(os.getpid()):
+        fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def forward(count: int, scorer: Scorer) -> tuple[float, float]:
     crop = scorer.card.preprocessing.crop
     pixels = np.random.default_rng(0).integers(0, 256, (BATCH, crop, crop, 3), np.uint8)
-    begun = time.perf_counter()
+    spent = Spent()
     for _ in range(count // BATCH):
         scorer.logits(pixels)
-    return time.perf_counter() - begun
+    return spent.so_far()
 
 
-def bulk(units: list[Unit], scorer: Scorer, decoders: Decoders) -> float:
+def bulk(units: list[Unit], scorer: Scorer, decoders: Decoders) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         parts = Parts(Path(folder) / "results.csv", {})
         with parts.owned():
             job = Job(units, parts, Share())
-            begun = time.perf_counter()
+            spent = Spent()
             job.run(scorer, decoders, Csv(scorer.card.classes, 5), BATCH)
-            return time.perf_counter() - begun
+            return spent.so_far()
 
 
 if __name__ == "__main__":
