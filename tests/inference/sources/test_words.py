@@ -159,3 +159,11 @@ def test_a_row_without_a_picture_keeps_its_place(tree: Path) -> None:
     with pytest.raises(TarnError, match="names no picture"):
         lost.read(10)
     assert found.label == 2
+
+
+def test_a_dataset_of_a_web_server_is_one_and_anything_else_there_is_a_picture(shards: Path) -> None:
+    with served(shards.parent) as web:
+        found = pictures_of(f"{web.url}/{shards.name}", split="val")
+        assert {picture.label for picture in found} == {picture.label for picture in pictures_of(shards, split="val")}
+        (odd,) = pictures_of(f"{web.url}/no-ending?id=3")
+    assert odd.name.endswith("/no-ending?id=3")
