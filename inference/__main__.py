@@ -15,7 +15,7 @@ from tarn.sharding.storage.words import store_of
 def main(words: list[str] | None = None) -> int:
     """The exit code: 0, 1 where a picture or the model could not be read, 2 for usage, 130 where it was stopped."""
     words = sys.argv[1:] if words is None else words
-    args = build_parser().parse_args(words)
+    args = parse(words)
     try:
         with told(store_of(args)):
             return int(args.run(args, words))
@@ -24,6 +24,16 @@ def main(words: list[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    """Sources may stand behind options too, where argparse looks for no more of them."""
+    parser = build_parser()
+    args, rest = parser.parse_known_args(words)
+    if strange := [word for word in rest if word.startswith("-") and word != "-"]:
+        parser.error(f"unrecognized arguments: {' '.join(strange)}")
+    args.sources += rest
+    return args
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -108,7 +108,7 @@ def is_one(given: Given) -> bool:
         return len(given.shape) <= 3
     if isinstance(given, Iterable):
         return False
-    raise UsageError(f"a {type(given).__name__} is no picture: give a path, a URL, bytes, an image, an array, or many.")
+    raise UsageError(f"{type(given).__name__} is no picture: give a path, a URL, bytes, an image, an array, or many.")
 
 
 def name_of(given: Given, number: int) -> str:
@@ -127,7 +127,7 @@ def image_of(given: Given) -> Image.Image | None:
         given = channels_last(given.detach().cpu().numpy())
     if not isinstance(given, np.ndarray):
         if not is_one(given):
-            raise UsageError(f"a {type(given).__name__} is not one picture: give what is in it.")
+            raise UsageError(f"{type(given).__name__} is not one picture: give what is in it.")
         return None
     is_picture = given.ndim == 2 or (given.ndim == 3 and given.shape[2] == 3)
     if given.dtype != np.uint8 or not is_picture or 0 in given.shape:

@@ -6,7 +6,6 @@ from pathlib import Path
 from tarn.inference.given import read_file
 from tarn.inference.limits import check_size
 from tarn.sharding import storage
-from tarn.sharding.archives.archive import Archive
 from tarn.sharding.archives.jumps import TarMember
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.labels import Label
@@ -66,14 +65,3 @@ class Unreadable:
 
     def read(self) -> bytes:
         raise TarnError(self.why)
-
-
-class Copy(Archive):
-    """A store's archive that was copied to a disk. keep: what removes the copy when nobody has this any more.
-
-    Another process gets it by its path, as any other archive.
-    """
-
-    def __init__(self, path: Path, keep: object) -> None:
-        super().__init__(str(path))
-        self.keep = keep

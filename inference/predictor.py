@@ -5,11 +5,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count, islice
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from tarn.inference.given import Given, Preparer, is_one, name_of
+from tarn.inference.given import Given, Preparer, Readable, is_one, name_of
 from tarn.inference.limits import USUAL, Limits
 from tarn.inference.models.scorer import Scorer
 from tarn.inference.prediction import Guess, Prediction, likeliest
@@ -83,7 +85,18 @@ class Predictor:
         """The model's classes, preprocessing and provenance."""
         return self.scorer.card
 
-    def predict(self, images: Given | Iterable[Given]) -> "Prediction | list[Prediction] | Iterator[Prediction]":
+    @overload
+    def predict(
+        self, images: str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | Readable
+    ) -> Prediction: ...
+
+    @overload
+    def predict(self, images: list[Any] | tuple[Any, ...]) -> list[Prediction]: ...
+
+    @overload
+    def predict(self, images: Given) -> Any: ...
+
+    def predict(self, images: Given) -> Any:
         """One Prediction for one picture; for a list, a tuple or an array of several a list, for anything else that can
         be iterated an iterator, in its order; it is read up to two batches ahead.
 

@@ -28,7 +28,7 @@ DEADLINE = 30.0  # s for all of it
 PIECE = 2**16
 AGENT = "tarn"
 PLAIN = "/%:=&?~+!$,;'@()*[]"  # of a path or a query: sent as it is written
-IPV4_WITHIN = [ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48")]  # RFC 6052, RFC 8215
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Reach:
         return (
             self.everywhere
             or any(address in ipaddress.ip_network(text) for text in self.allowed)
-            or all(map(is_public, (address, *within(address))))
+            or all(map(is_public, meant(address)))
         )
 
 
@@ -71,16 +71,19 @@ def is_public(address: Address) -> bool:
         or address.is_multicast
         or address.is_reserved
         or address.is_unspecified
+        or getattr(address, "is_site_local", False)
     )
     return address.is_global and not special
 
 
-def within(address: Address) -> Iterator[Address]:
-    """Addresses of version 4 to which one of version 6 may be passed on (mapped, 6to4, Teredo, NAT64)."""
+def meant(address: Address) -> Iterator[Address]:
+    """It, and those of version 4 that one of version 6 is passed on to (mapped, 6to4, Teredo); of NAT64 those alone."""
     if isinstance(address, ipaddress.IPv6Address):
-        yield from filter(None, (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())))
-        if any(address in network for network in IPV4_WITHIN):
+        if address in NAT64:
             yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+            return
+        yield from filter(None, (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())))
+    yield address
 
 
 def fetch(url: str, most: int, reach: Reach = PUBLIC, deadline: float = DEADLINE) -> bytes:
@@ -109,16 +112,24 @@ def ask(url: str, most: int, reach: Reach, until: float) -> bytes | str:
     addresses = allowed_addresses(host, port, reach)
     with connected(scheme, host, port, addresses, until) as connection:
         connection.request("GET", path, headers={"User-Agent": AGENT, "Accept-Encoding": "identity", "Accept": "*/*"})
-        answer = connection.getresponse()
-        if answer.status in REDIRECTS and (there := answer.getheader("Location")):
-            return there
-        if answer.status != 200:
-            raise TarnError(f"the server answers {answer.status} {answer.reason}".rstrip())
-        if answer.getheader("Content-Encoding", "identity") != "identity":
-            raise TarnError("the server sends it compressed, unasked")
-        if (length := answer.length) is not None and length > most:
-            raise TarnError(f"it is too large ({length:,} bytes, {most:,} at most)")
-        return body_of(answer, most)
+        with connection.getresponse() as answer:
+            if answer.status in REDIRECTS and (there := answer.getheader("Location")):
+                return there
+            check(answer, most)
+            body = body_of(answer, most)
+    if time.monotonic() >= until:  # what was cut looks like an end
+        raise TimeoutError
+    return body
+
+
+def check(answer: http.client.HTTPResponse, most: int) -> None:
+    """By its head. Raises TarnError."""
+    if answer.status != 200:
+        raise TarnError(f"the server answers {answer.status} {answer.reason}".rstrip())
+    if answer.getheader("Content-Encoding", "identity") != "identity":
+        raise TarnError("the server sends it compressed, unasked")
+    if (length := answer.length) is not None and length > most:
+        raise TarnError(f"it is too large ({length:,} bytes, {most:,} at most)")
 
 
 def parts_of(url: str) -> tuple[str, str, int, str]:

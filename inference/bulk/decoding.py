@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tarn.inference.bulk.worker import WORKER, Piece, Setup
 from tarn.inference.limits import Limits
 from tarn.inference.pictures import NamedPicture
+from tarn.sharding.errors import TarnError
 from tarn.sharding.storage.told import TOLD
 from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.streaming.processes.process import Child
@@ -136,8 +137,14 @@ class Steward:
 
 
 def memory_of(file: int, size: int) -> NDArray[np.uint8]:
-    os.ftruncate(file, size)
-    return np.frombuffer(mapped(file, size), np.uint8)
+    """Raises TarnError where there is none."""
+    try:
+        os.ftruncate(file, size)
+        return np.frombuffer(mapped(file, size), np.uint8)
+    except OSError as error:
+        raise TarnError(
+            f"there is no memory for batches ({size / 1e6:.0f} MB; {error.strerror}): lower --batch-size."
+        ) from error
 
 
 def close_all(

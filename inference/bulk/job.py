@@ -1,8 +1,10 @@
 """A bulk prediction from its first unit to the file: what is there is passed over, the rest is made in order."""
 
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,7 +78,7 @@ class Job:
         labels = LabelNumbers(scorer.card.classes)
         there = self.parts.found()
         total = sum(unit.count or 0 for number, unit in enumerate(self.units) if self.share.has(number))
-        bar = progress_bar(total, "predicting", "picture")
+        bar = self.bar(total)
         try:
             tasks, coming = [], self.tasks(size, there, bar)
 
@@ -95,6 +97,13 @@ class Job:
                     rows = []
         finally:
             bar.close()
+
+    def bar(self, total: int) -> "tqdm[Any]":
+        """Of the first rank's share alone, where there are several."""
+        if self.share.rank > 0:
+            return tqdm(total=total, disable=True)
+        several = f" (rank 0 of {self.share.ranks})" if self.share.ranks > 1 else ""
+        return progress_bar(total, f"predicting{several}", "picture")
 
     def is_left(self) -> bool:
         """Whether some of this rank's share is not there yet."""
@@ -151,13 +160,25 @@ def is_whole(parts: Sequence[Part]) -> bool:
 
 
 def opened(units: Sequence[Unit], numbers: Sequence[int]) -> Iterator[tuple[int, Sequence[NamedPicture]]]:
-    with ThreadPoolExecutor(1) as pool:
-        coming: Future[Sequence[NamedPicture]] | None = pool.submit(units[numbers[0]].open) if numbers else None
-        for at, number in enumerate(numbers):
-            assert coming is not None
-            pictures = coming.result()
-            coming = pool.submit(units[numbers[at + 1]].open) if at + 1 < len(numbers) else None
-            yield number, pictures
+    """One ahead, by a thread that nobody waits for where the job is stopped."""
+    coming = deque(begun(units[number].open) for number in numbers[:1])
+    for at, number in enumerate(numbers):
+        pictures = coming.popleft().result()
+        coming.extend(begun(units[following].open) for following in numbers[at + 1 : at + 2])
+        yield number, pictures
+
+
+def begun(action: Callable[[], Sequence[NamedPicture]]) -> Future[Sequence[NamedPicture]]:
+    future = Future[Sequence[NamedPicture]]()
+
+    def act() -> None:
+        try:
+            future.set_result(action())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=act, name="tarn-opening", daemon=True).start()
+    return future
 
 
 def scored(each: Decoded, scorer: Scorer, embedder: Embedder | None, labels: LabelNumbers, top: int) -> Rows:

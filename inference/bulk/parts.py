@@ -73,28 +73,33 @@ class Parts:
                 yield
             finally:
                 os.close(lock)
+                self.drop_if_empty()
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
-        """By a process that makes some of them. The folder goes where none was made."""
+        """By a process that makes some of them."""
         try:
             self.folder.mkdir(exist_ok=True)
             (self.folder / LOCK).touch()
         except OSError as error:
             raise unwritable(self.out, error) from error
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                if [path.name for path in self.folder.iterdir()] == [LOCK]:
-                    shutil.rmtree(self.folder)
+        yield
+
+    def drop_if_empty(self) -> None:
+        """Where no part was made."""
+        with contextlib.suppress(OSError):
+            if [path.name for path in self.folder.iterdir()] == [LOCK]:
+                shutil.rmtree(self.folder)
 
     def digest(self, key: str) -> str:
         return hashlib.sha256(f"{self.settings}\0{key}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def found(self) -> dict[tuple[int, int, str], Part]:
         """By unit, number and digest."""
-        parts = filter(None, (Part.named(path.name) for path in self.folder.iterdir()))
+        try:
+            parts = list(filter(None, (Part.named(path.name) for path in self.folder.iterdir())))
+        except FileNotFoundError:  # all ranks were done, and the first has joined them
+            return {}
         return {(part.unit, part.number, part.digest): part for part in parts}
 
     def keep(self, part: Part, data: bytes) -> None:
@@ -102,6 +107,8 @@ class Parts:
         try:
             write_whole(self.folder / part.name, data)
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and self.out.exists():
+                return  # it was the last that was missing, and the first rank has joined them at once
             raise unwritable(self.out, error) from error
 
     def join(self, parts: Sequence[Part], form: type[Format]) -> None:

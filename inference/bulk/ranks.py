@@ -18,11 +18,9 @@ GPUS = Path("/proc/driver/nvidia/gpus")
 LOOK = 0.1  # s
 
 
-def start_ranks(words: Sequence[str], ranks: int) -> None:
-    """words: of the command. Returns when all have made their share; the first that fails ends the others.
-
-    Raises TarnError where one was ended by something, SystemExit with its code where it has told why.
-    """
+def start_ranks(words: Sequence[str], ranks: int) -> int:
+    """words: of the command. Returns when all have made their share, or with the exit code of the first that fails and
+    has told why, which ends the others. Raises TarnError where one was ended by something."""
     lifeline, ours = os.pipe()
     children = [start(words, rank, ranks, lifeline) for rank in range(ranks)]
     os.close(lifeline)
@@ -30,11 +28,10 @@ def start_ranks(words: Sequence[str], ranks: int) -> None:
         while None in (codes := [child.poll() for child in children]) and not any(codes):
             time.sleep(LOOK)
         failed = next((rank for rank, code in enumerate(codes) if code), None)
-        if failed is not None:
-            code = codes[failed] or 0
-            if code > 0:  # it has told why
-                raise SystemExit(code)
+        code = 0 if failed is None else codes[failed] or 0
+        if code < 0:
             raise TarnError(f"rank {failed} was ended by signal {-code} (out of memory?): the same command goes on.")
+        return code
     finally:
         os.close(ours)  # those that are left end by it
         for child in children:

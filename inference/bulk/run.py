@@ -43,7 +43,8 @@ def predict_into(args: argparse.Namespace, limits: Limits, words: list[str]) -> 
             is_owner = args.rank is None and share.rank == 0
             with parts.owned() if is_owner else parts.shared():
                 if args.ranks > 1 and args.rank is None:
-                    start_ranks(words, args.ranks)
+                    if code := start_ranks(words, args.ranks):
+                        return code
                 elif job.is_left():
                     if share.ranks > 1:
                         take_own_gpu(local_rank)
@@ -105,5 +106,5 @@ def make(job: Job, args: argparse.Namespace, limits: Limits, model: Path, form: 
 
 def told(summary: Summary, out: Path) -> int:
     broken = f", {summary.broken:,} of them broken (see the column error)" if summary.broken else ""
-    print(f"{out}: {summary.rows:,} pictures{broken}", file=sys.stderr)
+    print(f"{out}: {summary.rows:,} picture{'s' * (summary.rows != 1)}{broken}", file=sys.stderr)
     return 1 if summary.broken else 0

@@ -14,8 +14,8 @@ from tarn.inference.report import FORMATS
 from tarn.inference.sources.words import Sources
 from tarn.inference.urls import EVERYWHERE
 from tarn.sharding.errors import UsageError
+from tarn.sharding.sizes import parse_size
 from tarn.sharding.storage.words import add_words
-from tarn.sharding.values import parse_value
 
 SOURCES = (
     "pictures, folders, quoted patterns ('pics/**/*.jpg'), listings (.txt, .csv, .tsv, .jsonl), shards (.tar, "
@@ -53,11 +53,12 @@ def add_seeing(command: argparse.ArgumentParser) -> None:
         help="exif turns pictures as cameras meant them, ignore sees them as training and evaluate do (%(default)s)",
     )
     seeing.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
-    for what, meaning in (("bytes", "of its file"), ("pixels", "width x height"), ("frames", "of an animation")):
-        most = getattr(USUAL, what)
-        seeing.add_argument(
-            f"--max-{what}", type=parse_value, default=most, metavar="N", help=f"of a picture, {meaning} (%(default)s)"
-        )
+    most = seeing.add_argument
+    most(
+        "--max-bytes", default=str(USUAL.bytes), metavar="SIZE", help="of a picture's file, such as 20MB (%(default)s)"
+    )
+    most("--max-pixels", type=int, default=USUAL.pixels, metavar="N", help="of a picture, width x height (%(default)s)")
+    most("--max-frames", type=int, default=USUAL.frames, metavar="N", help="of an animation (%(default)s)")
 
 
 def add_bulk(command: argparse.ArgumentParser) -> None:
@@ -82,7 +83,7 @@ def add_bulk(command: argparse.ArgumentParser) -> None:
 
 def predict(args: argparse.Namespace, words: list[str]) -> int:
     """The exit code: 0, 1 where a picture could not be read. Raises TarnError."""
-    limits = Limits(bytes=args.max_bytes, pixels=args.max_pixels, frames=args.max_frames)
+    limits = Limits(bytes=parse_size(args.max_bytes, "--max-bytes"), pixels=args.max_pixels, frames=args.max_frames)
     if args.out is not None:
         if args.format is not None:
             raise UsageError(f"--format={args.format} is of what is printed: --out says by its ending what is written.")

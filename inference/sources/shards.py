@@ -1,6 +1,7 @@
 """Tars of samples: of a packed dataset, of others, or of loose pictures; what a store has is copied to a disk for a
 while, and read from there."""
 
+import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tarn.inference.downloading import download
-from tarn.inference.pictures import Copy, NamedPicture, Unreadable
+from tarn.inference.pictures import NamedPicture, Unreadable
 from tarn.inference.sources import Unit
 from tarn.sharding import storage
 from tarn.sharding.archives.archive import Archive
@@ -62,12 +63,15 @@ def pictures_in(tar: Tar, aside: Path | None) -> list[NamedPicture]:
 
 
 def archive_of(url: str, aside: Path | None) -> Archive:
+    """A copy goes when nobody has the archive any more."""
     path = storage.local_path(url)
     if path is not None:
         return Archive(str(path))
-    folder = tempfile.TemporaryDirectory(prefix="tarn-", dir=aside)
-    weakref.finalize(folder, folder.cleanup)
-    return Copy(download(url, Path(folder.name) / url.rpartition("/")[2]), folder)
+    folder = Path(tempfile.mkdtemp(prefix="tarn-", dir=aside))
+    archive = Archive(str(folder / "copy.tar"))
+    weakref.finalize(archive, shutil.rmtree, folder, ignore_errors=True)
+    download(url, folder / "copy.tar")
+    return archive
 
 
 def samples(tar: Tar, archive: Archive) -> Iterator[NamedPicture]:

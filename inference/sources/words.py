@@ -16,7 +16,7 @@ from tarn.inference.sources.places import picture_at, pictures_below
 from tarn.inference.sources.shards import Tar, in_dataset, unit_of
 from tarn.sharding import storage
 from tarn.sharding.errors import UsageError
-from tarn.sharding.foreign.names import expand, has_wildcards
+from tarn.sharding.foreign.names import expand, has_wildcards, is_web
 from tarn.sharding.sources.tree import EXTENSIONS
 
 STDIN = "-"
@@ -60,10 +60,13 @@ class Sources:
             return [Tar(url)]
         if is_listing(url):
             return listed(url)
-        if path is None and looks_like_a_file(url):
+        is_far = path is None
+        if is_far and url.partition("?")[0].lower().endswith(EXTENSIONS):
             return [picture_at(url)]  # whether it is there is found when it is read
-        if storage.exists(storage.join(url, MANIFEST)):
+        if is_dataset(url):
             return in_dataset(url, self.split)
+        if is_far and is_web(url):  # which lists no folders
+            return [picture_at(url)]
         refuse_absent(url)
         if path is not None and not path.is_dir():
             return [picture_at(url)]
@@ -79,10 +82,13 @@ def there(told: str) -> bool:
     return path is not None and path.exists()
 
 
-def looks_like_a_file(url: str) -> bool:
-    """At a web server anything is one but a folder with a slash behind it."""
-    name = url.partition("?")[0]
-    return name.lower().endswith(EXTENSIONS) or (url.startswith("http") and not name.endswith("/"))
+def is_dataset(url: str) -> bool:
+    """A folder that nobody may look into is told of when it is listed."""
+    path = storage.local_path(url)
+    try:
+        return (path / MANIFEST).is_file() if path is not None else storage.exists(storage.join(url, MANIFEST))
+    except PermissionError:
+        return False
 
 
 def refuse_absent(url: str) -> None:

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2 as transforms
 
+from support.models import val
 from support.web import served
 from tarn.inference.__main__ import main
 from tarn.inference.models.load import load
@@ -17,26 +18,7 @@ from tarn.inference.sources.words import Sources
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.training.export.artifact import Artifact
-from tarn.training.export.publish import publish
 from tarn.training.model.resnet import build_model
-from tarn.training.pixels.preprocessing import Preprocessing
-
-
-@pytest.fixture(scope="module")
-def model(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    artifact = Artifact(
-        arch="resnet18",
-        small_stem=False,
-        classes=read_manifest(str(shards)).classes,
-        preprocessing=Preprocessing(resize=72, crop=64),
-        provenance={},
-        state_dict=build_model("resnet18", 10, seed=1).state_dict(),
-    )
-    return publish(artifact, tmp_path_factory.mktemp("model"))[0]
-
-
-def val(pictures: Path, number: int) -> Path:
-    return pictures / "ILSVRC" / "Data" / "CLS-LOC" / "val" / f"ILSVRC2012_val_{number:08d}.JPEG"
 
 
 def test_probabilities_equal_those_of_torchvisions_own_pipeline(
