@@ -1,8 +1,9 @@
-"""python -m tarn.inference predict MODEL SOURCE... | serve MODEL"""
+"""python -m tarn.inference predict MODEL SOURCE... | serve MODEL | compare A B SOURCE..."""
 
 import argparse
 import sys
 
+from tarn.inference.commands.compare import add_compare
 from tarn.inference.commands.predict import add_predict
 from tarn.inference.commands.serve import add_serve
 from tarn.sharding.errors import TarnError
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     add_predict(commands)
     add_serve(commands)
+    add_compare(commands)
     return parser
 
 

@@ -26,15 +26,18 @@ class Running:
     said: Path
 
 
-def exported(out: Path, seed: int = 1, classes: int = 10) -> Path:
+TEN = tuple(ClassInfo(f"n{number:08d}", f"class {number}") for number in range(10))
+
+
+def exported(out: Path, seed: int = 1, classes: tuple[ClassInfo, ...] = TEN) -> Path:
     """A model.pt that has learned nothing, and a model.pkl beside it."""
     artifact = Artifact(
         arch="resnet18",
         small_stem=False,
-        classes=tuple(ClassInfo(f"n{number:08d}", f"class {number}") for number in range(classes)),
+        classes=classes,
         preprocessing=Preprocessing(resize=40, crop=32),
         provenance={"top1": 0.1, "seed": seed},
-        state_dict=build_model("resnet18", classes, seed=seed).state_dict(),
+        state_dict=build_model("resnet18", len(classes), seed=seed).state_dict(),
     )
     return publish(artifact, out)[0]
 
