@@ -58,11 +58,12 @@ def main() -> None:
         told = subprocess.run(
             [*again, f"--seconds={args.seconds}", f"--batch={args.batch}"], check=True, capture_output=True
         )
-        rows.setdefault("bulk", []).append({"rate": json.loads(told.stdout.splitlines()[-1])})
+        rows.setdefault("bulk", []).append({"rate": json.loads(done.stdout.splitlines()[-1])})
         for way in ("service", *["LitServe"] * args.litserve):
             with running(way, args) as process:
-                load(args, pictures, WARM, cores[-1])
-                rows.setdefault(way, []).append(load(args, pictures, args.seconds, cores[-1], process.pid))
+                told = {"FORM": "json" if way == "LitServe" else "raw", "CORE": str(cores[-1])}
+                load(args, pictures, WARM, told)
+                rows.setdefault(way, []).append(load(args, pictures, args.seconds, told, process.pid))
     tell(rows, args)
 
 
@@ -114,10 +115,10 @@ def wait(process: "subprocess.Popen[bytes]") -> None:
 
 
 def load(
-    args: argparse.Namespace, pictures: list[Path], seconds: int, core: int, process: int | None = None
+    args: argparse.Namespace, pictures: list[Path], seconds: int, how: dict[str, str], process: int | None = None
 ) -> dict[str, float]:
     """images/s, seconds, share of what failed; memory in bytes where a process is told."""
-    told = {
+    told = how | {
         "PICTURES": ":".join(str(path.resolve()) for path in pictures[:50]),
         "CLIENTS": str(args.clients),
         "SECONDS": str(seconds),

@@ -1,26 +1,27 @@
-"""The same model behind LitServe, for benchmarks/serving.py: decoded by the same code, batched by LitServe.
+"""The same model behind LitServe, for benchmarks/serving.py: decoded by the same code, batched by LitServe, which takes
+JSON.
 
 python -m benchmarks.serving_peer MODEL PORT BATCH
 """
 
+import base64
 import sys
 from typing import Any
 
 import litserve
 import numpy as np
-from fastapi import Request
 
 from tarn.inference.predictor import Predictor
 
 WAIT = 0.005  # s for which a batch is waited for
 
 
-class Classes(litserve.LitAPI):
+class Classes(litserve.LitAPI):  # type: ignore[misc]  # of a package without types
     def setup(self, device: str) -> None:
         self.predictor = Predictor.load(sys.argv[1], device)
 
-    async def decode_request(self, request: Request) -> Any:
-        return self.predictor.prepare(await request.body())
+    def decode_request(self, request: dict[str, str]) -> Any:
+        return self.predictor.prepare(base64.b64decode(request["image"]))
 
     def batch(self, inputs: list[Any]) -> Any:
         return np.stack(inputs)
