@@ -55,9 +55,8 @@ def main() -> None:
     rows: dict[str, list[dict[str, float]]] = {}
     for _ in range(args.rounds):
         again = [sys.executable, "-m", "benchmarks.serving", args.model, str(args.pictures), "--bulk"]
-        told = subprocess.run(
-            [*again, f"--seconds={args.seconds}", f"--batch={args.batch}"], check=True, capture_output=True
-        )
+        again += [f"--seconds={args.seconds}", f"--batch={args.batch}"]
+        done = subprocess.run(again, check=True, capture_output=True)
         rows.setdefault("bulk", []).append({"rate": json.loads(done.stdout.splitlines()[-1])})
         for way in ("service", *["LitServe"] * args.litserve):
             with running(way, args) as process:
@@ -104,7 +103,7 @@ def running(way: str, args: argparse.Namespace) -> "Iterator[subprocess.Popen[by
 
 def wait(process: "subprocess.Popen[bytes]") -> None:
     while process.poll() is None:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{PORT}/docs") as answer:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{PORT}/health") as answer:
             answer.read()
             return
         with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{PORT}/readyz") as answer:
@@ -126,16 +125,8 @@ def load(
     }
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "summary.json"
-        command = [
-            "taskset",
-            "-c",
-            str(core),
-            args.k6,
-            "run",
-            "--quiet",
-            f"--summary-export={out}",
-            str(HOME / "serving_load.js"),
-        ]
+        command = ["taskset", "-c", how["CORE"], args.k6, "run", "--quiet", f"--summary-export={out}"]
+        command.append(str(HOME / "serving_load.js"))
         k6 = subprocess.Popen(command, env={**os.environ, **told}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(seconds / 10)
         early = memory(process)[1] if process else 0.0

@@ -31,9 +31,11 @@ def parse(words: list[str]) -> argparse.Namespace:
     """Sources may stand behind options too, where argparse looks for no more of them."""
     parser = build_parser()
     args, rest = parser.parse_known_args(words)
-    if strange := [word for word in rest if word.startswith("-") and word != "-"]:
+    takes_more = "sources" in args
+    if strange := [word for word in rest if not takes_more or (word.startswith("-") and word != "-")]:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
-    args.sources += rest
+    if takes_more:
+        args.sources += rest
     return args
 
 
