@@ -15,19 +15,21 @@ from tarn.inference.serving.settings import ServeConfig
 FREE = ("/healthz", "/readyz", "/")  # for what watches over services, and the page, which is told the key behind its #
 LINGER, LEAVINGS = 1.0, 8_000_000  # s and bytes of a request that is refused which are let go by
 CLOSE = {"Connection": "close"}  # for whom the rest of the body is not read
+AGAIN = CLOSE | {"Retry-After": "1"}
 
 
 class Gate:
-    """ASGI middleware (https://asgi.readthedocs.io, version 3). Refuses by 401, 408 and 413."""
+    """ASGI middleware (https://asgi.readthedocs.io, version 3). Refuses by 401, 408, 413, and by 503 where all bodies
+    together take too much memory."""
 
     def __init__(self, app: ASGIApp, config: ServeConfig) -> None:
-        self.app, self.config = app, config
+        self.app, self.config, self.held = app, config, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers, body = Headers(scope=scope), Limited(receive, self.config)
+        headers, body = Headers(scope=scope), Limited(receive, self)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -39,7 +41,10 @@ class Gate:
         except HTTPException as error:
             await JSONResponse({"error": error.detail}, error.status_code, error.headers)(scope, receive, answer)
             return
-        await self.app(scope, body, answer)
+        try:
+            await self.app(scope, body, answer)
+        finally:
+            self.held -= body.bytes
 
     def admit(self, path: str, headers: Headers) -> None:
         if self.config.api_key is not None and not is_free(path):
@@ -59,9 +64,9 @@ def is_free(path: str) -> bool:
 class Limited:
     """A request's body, which may be only so long and may take only so much time."""
 
-    def __init__(self, receive: Receive, config: ServeConfig) -> None:
-        self.receive, self.config = receive, config
-        self.bytes, self.end = 0, time.monotonic() + config.patience
+    def __init__(self, receive: Receive, gate: Gate) -> None:
+        self.receive, self.gate, self.config = receive, gate, gate.config
+        self.bytes, self.end = 0, time.monotonic() + self.config.patience
         self.whole = self.is_late = False
 
     async def __call__(self) -> Message:
@@ -73,10 +78,13 @@ class Limited:
             self.is_late = True
             detail = f"the request did not arrive within {self.config.patience:g} s: send it again, or less of it."
             raise HTTPException(408, detail, CLOSE) from None
-        self.bytes += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        self.bytes, self.gate.held = self.bytes + size, self.gate.held + size
         self.whole = not message.get("more_body", False)
         if self.bytes > self.config.max_bytes:
             raise too_large(self.config.max_bytes)
+        if self.gate.held > self.config.held:
+            raise HTTPException(503, "busy with much that is being sent: come again later.", AGAIN)
         return message
 
     async def leave(self) -> None:
