@@ -21,6 +21,7 @@ from tarn.sharding.storage.local import lies_at
 
 LOCK = ".packing.lock"
 A_LOOK = 0.05  # s, longer than somebody needs to look whether the lock is taken
+ATTEMPTS = 1000  # to make a folder that others remove; /proc, or a folder that is gone, lets nobody make one
 MARK = ".packing"  # <host>-<process>-<random>.packing
 
 
@@ -63,14 +64,15 @@ def locked(folder: Path, root: str) -> Iterator[None]:
 
 def open_locked(path: Path, root: str) -> int | None:
     """None where the disk knows no locks. Raises TarnError where somebody else has it, or nothing can be written."""
-    patience = 3
+    patience, attempts = 3, ATTEMPTS
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except FileNotFoundError:
-            continue  # another one has removed the empty folder
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and attempts:
+                attempts -= 1
+                continue  # another one has removed the empty folder
             raise TarnError(
                 f"{root} cannot be written ({storage.reason(error)}): check the path and permissions."
             ) from error

@@ -11,7 +11,11 @@ from tarn.sharding.format.publication import newest_retired
 from tarn.sharding.packing.counts import COUNTED
 from tarn.sharding.packing.staging import clear_staging
 from tarn.sharding.sources import Picture, Source
+from tarn.sharding.sources.kinds import counted_kind
 from tarn.sharding.sources.sight import Sight
+
+PLAN = "plan"  # a digest, see plan.py
+SHORT = 40  # characters of a value
 
 
 def tidy(root: str, prune: bool, going_on: bool = False) -> None:
@@ -62,8 +66,8 @@ def refuse_other_classes(before: Manifest, found: Source, root: str) -> None:
     if ours != theirs:
         first = next((pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]), ("none", "none"))
         raise UsageError(
-            f"{root} holds a dataset of {len(theirs)} classes, the source has {len(ours)} (first difference: "
-            f"{first[1]} there, {first[0]} here): choose another output, or --overwrite."
+            f"{root} holds a dataset of {counted_kind(len(theirs), 'classes')}, the source has {len(ours):,} (first "
+            f"difference: {first[1]} there, {first[0]} here): choose another output, or --overwrite."
         )
 
 
@@ -74,6 +78,21 @@ def changes(there: Split, told: Mapping[str, Any], skip: bool) -> list[str]:
     if there.skipped and not skip:
         changed.append("--bad (it left out unreadable pictures)")
     return changed
+
+
+def said(changed: Sequence[str], there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """In the words of the command, with both values where they are short. The plan is another whenever something else
+    is, so it is told alone: as a list of other pictures."""
+    if changed == [PLAN]:
+        return "list of pictures (of other keys, sizes or fields)"
+    words = []
+    for name in changed:
+        values = [it.get(name, "none") for it in (there, here)]
+        short = all(isinstance(value, int | str) and len(str(value)) <= SHORT for value in values)
+        both = " there, ".join(f"{value:,}" if isinstance(value, int) else str(value) for value in values)
+        word = name.replace("_", "-")
+        words += [f"{word} ({both} here)" if short else word] if name != PLAN else []
+    return ", ".join(words)
 
 
 def refuse_other(there: Split, split: str, told: Mapping[str, Any], root: str, skip: bool) -> None:
@@ -87,7 +106,7 @@ def refuse_other(there: Split, split: str, told: Mapping[str, Any], root: str, s
         return
     if changed:
         raise UsageError(
-            f"{root} holds a split {split!r} packed with another {', '.join(changed)}: choose another output, or "
+            f"{root} holds a split {split!r} packed with another {said(changed, there.packed, told)}: choose another output, or "
             "--overwrite to replace it."
         )
     raise UsageError(

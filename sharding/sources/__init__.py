@@ -7,6 +7,7 @@ from typing import Any
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources.beside import Beside
+from tarn.sharding.sources.kinds import counted_kind
 from tarn.sharding.sources.place import Place
 from tarn.sharding.sources.tree import PassedOver
 
@@ -69,7 +70,7 @@ class Problems:
             return
         told = []
         for kind, names in self.found.items():
-            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            told.append(f"{len(names)} {kind} ({', '.join(names[:SHOWN])}{more})")
+            more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+            told.append(f"{counted_kind(len(names), kind)} ({', '.join(names[:SHOWN])}{more})")
         advice = f": {', and '.join(self.advice)}" if self.advice else ""
         raise TarnError(f"{where} cannot be {doing}: {'; '.join(told)}{advice}. Nothing was published.")

@@ -74,6 +74,7 @@ def read_split(
     there = set(folders_in(home, passed))
     for name in sorted(there - set(labels)):
         problems.add("class folders unknown to train", f"{home}/{name}")
+        problems.advise("take them out of val, or let train have these classes too")
     pass_over_loose(home, problems, passed)
     found: list[tuple[Found, int]] = []
     above = home.around()
@@ -81,6 +82,7 @@ def read_split(
         pictures = pictures_below(home, name, passed, above) if name in there else []
         if not pictures and complete:
             problems.add("classes without pictures", f"{home}/{name}")
+            problems.advise("take empty folders out")
         found += [(picture, label) for picture in pictures]
     texts = [f"{picture.folder}/{picture.stem}" for picture, _ in found]
     times = Counter(texts)

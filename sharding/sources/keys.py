@@ -11,12 +11,17 @@ MOST = 90  # a tar header holds 100 characters; an extension follows the key
 
 def safe_key(text: str) -> str:
     """The text as a key; where characters had to go, or it is too long, a digest of the text keeps it apart."""
-    key = re.sub(r"[^A-Za-z0-9_/-]", "_", text)
+    key = spelled(text)
     harmless = key == re.sub(r"[. ]", "_", text)
     if harmless and len(key) <= MOST:
         return key
     digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return f"{key[: MOST - 13]}_{digest}"
+
+
+def spelled(text: str) -> str:
+    """With the letters of keys alone; other texts may be spelled so too."""
+    return re.sub(r"[^A-Za-z0-9_/-]", "_", text)
 
 
 def unique_keys(texts: list[str]) -> list[str]:

@@ -8,8 +8,9 @@ from tarn.sharding.archives.headers import shown
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources import Problems, Source
 from tarn.sharding.sources.class_list import read_classes
-from tarn.sharding.sources.gathered import FILES, Gathered
+from tarn.sharding.sources.gathered import FILES, UNKNOWN, Gathered
 from tarn.sharding.sources.labels import Labels
+from tarn.sharding.sources.splits import SYNONYMS
 from tarn.sharding.sources.splitting import split_in_cell, unnamed
 from tarn.sharding.sources.table import Table
 from tarn.sharding.sources.tree import PassedOver
@@ -44,12 +45,13 @@ class Parts:
         name = split_in_cell(cell) if in_column else default or unnamed(self.wanted)
         if name is None:
             self.problems.add("rows of an unknown split", self.at(number, str(cell)))
+            self.problems.advise(f"call splits by one of {', '.join(SYNONYMS)}")
             return None
         return name, self.found.setdefault(name, Part())
 
     def at(self, number: int, what: str) -> str:
         file, row = divmod(number, FILES)
-        return f"{shown(what)} in {self.unit} {row} of {self.files[file].rpartition('/')[2]}"
+        return f"{f'{shown(what)} ' if what else ''}in {self.unit} {row} of {self.files[file].rpartition('/')[2]}"
 
     def source(self, kind: str, where: str, renamed: Callable[[Classes], Classes]) -> Source:
         """renamed: gives classes better names. Raises TarnError that counts and names what does not fit together."""
@@ -65,6 +67,8 @@ class Parts:
                 splits[name] = part.gathered.pictures(self.labels, numbers, self.at, self.problems)
         if self.labels.mixed:
             self.problems.advise("let labels be all numbers or all names, or name the classes by --class-list")
+        elif UNKNOWN in self.problems.found:
+            self.problems.advise(self.labels.advice(classes))
         self.problems.raise_if_any(where)
         return Source(kind, renamed(classes), splits, passed, self.how.packed(gone))
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from tarn.sharding.sources.kinds import counted_kind
 from tarn.sharding.sources.place import Place
 
 PICTURES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # ImageFolder's
@@ -124,7 +125,7 @@ class PassedOver:
     def __str__(self) -> str:
         """`2 hidden folders (a, b); 12 files ending in .txt (c, d, e, ...)`; empty where nothing was."""
         return "; ".join(
-            f"{len(names):,} {kind} ({', '.join(sorted(names)[:SHOWN])}{', ...' if len(names) > SHOWN else ''})"
+            f"{counted_kind(len(names), kind)} ({', '.join(sorted(names)[:SHOWN])}{', ...' if len(names) > SHOWN else ''})"
             for kind, names in sorted(self.found.items())
         )
 

@@ -136,7 +136,7 @@ def publish(url: str, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, data, path.with_name(f".{path.name}.tmp-{os.getpid()}"))
     except Exception as error:
-        raise TarnError(f"{url} cannot be written ({reason(error)}): check space and permissions.") from error
+        raise unwritable(url, error) from error
 
 
 def publish_file(source: Path, url: str) -> None:
@@ -153,7 +153,7 @@ def publish_file(source: Path, url: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         source.replace(path)
     except Exception as error:
-        raise TarnError(f"{url} cannot be written ({reason(error)}): check space and permissions.") from error
+        raise unwritable(url, error) from error
 
 
 def remove(url: str) -> None:
@@ -174,6 +174,17 @@ def unreadable(url: str, error: Exception) -> TarnError:
     if is_refused(error) and local_path(url) is None:
         return TarnError(f"{url} cannot be read ({cause(error)}): {advice(error)}.")
     return TarnError(f"{url} cannot be read ({reason(error)}): check the name, its presence and your permissions.")
+
+
+def unwritable(url: str, error: Exception) -> TarnError:
+    if isinstance(error, TarnError):
+        return error
+    told = "check space and permissions"
+    if local_path(url) is None and is_refused(error):
+        told = "check the credentials (expired? of this store?), that they may write here, the endpoint and the name"
+    elif local_path(url) is None and is_missing(error):
+        told = "check the name of the bucket, which must be there, and the endpoint"
+    return TarnError(f"{url} cannot be written ({reason(error)}): {told}.")
 
 
 def reason(error: Exception) -> str:

@@ -182,19 +182,19 @@ def edit_csv(tree: Path, change: Callable[[list[str]], list[str]]) -> None:
 
 MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing row": (lambda t: edit_csv(t, lambda rows: rows[:-3]), r"3 val pictures without a row.*ILSVRC2012_val_"),
-    "duplicate row": (lambda t: edit_csv(t, lambda rows: [*rows, rows[5]]), r"1 rows given twice.*line 42"),
-    "label without picture": (lambda t: (t / VAL / "ILSVRC2012_val_00000007.JPEG").unlink(), r"1 rows.*_00000007"),
+    "duplicate row": (lambda t: edit_csv(t, lambda rows: [*rows, rows[5]]), r"1 row given twice.*line 42"),
+    "label without picture": (lambda t: (t / VAL / "ILSVRC2012_val_00000007.JPEG").unlink(), r"1 row.*_00000007"),
     "unknown wnid": (
         lambda t: edit_csv(t, lambda rows: [rows[0], re.sub(r"n9\d+", "n00000001", rows[1]), *rows[2:]]),
-        r"1 wnids.*n00000001 of ILSVRC2012",
+        r"1 wnid.*n00000001 of ILSVRC2012",
     ),
-    "unknown folder": (lambda t: (t / TRAIN / "n77777777").mkdir(), r"1 wnids unknown.*n77777777"),
+    "unknown folder": (lambda t: (t / TRAIN / "n77777777").mkdir(), r"1 wnid unknown.*n77777777"),
     "empty picture": (lambda t: (t / VAL / "ILSVRC2012_val_00000001.JPEG").write_bytes(b""), r"_00000001.JPEG: empty"),
     "no picture": (
         lambda t: (t / VAL / "ILSVRC2012_val_00000001.JPEG").write_bytes(b"<html>"),
         r"not a readable picture",
     ),
-    "torn row": (lambda t: edit_csv(t, lambda rows: [*rows[:-1], rows[-1][:-5]]), r"1 rows .*not `wnid x y x y`"),
+    "torn row": (lambda t: edit_csv(t, lambda rows: [*rows[:-1], rows[-1][:-5]]), r"1 row .*not `wnid x y x y`"),
     "no header": (lambda t: edit_csv(t, lambda rows: rows[1:]), r"expected the header ImageId,PredictionString"),
     "no csv": (lambda t: (t / "LOC_val_solution.csv").unlink(), r"LOC_val_solution.csv cannot be read"),
     "no synsets": (lambda t: (t / "LOC_synset_mapping.txt").unlink(), r"LOC_synset_mapping.txt cannot be read"),
@@ -231,7 +231,7 @@ def test_a_damaged_scan_is_found_by_a_full_decode(pictures: Path, tmp_path: Path
     path = tree / VAL / "ILSVRC2012_val_00000006.JPEG"
     raw = path.read_bytes()
     path.write_bytes(raw[: len(raw) // 2] + b"\xff\xd9")
-    with pytest.raises(TarnError, match=r"1 unreadable pictures .*_00000006"):
+    with pytest.raises(TarnError, match=r"1 unreadable picture .*_00000006"):
         pack(tree, str(tmp_path / "out"), PackConfig(preparation=Preparation(check="all")))
 
 
@@ -294,7 +294,7 @@ def test_class_folders_without_a_split_above_them_are_explained(tmp_path: Path) 
 
 def test_a_val_class_unknown_to_train_is_an_error(tmp_path: Path) -> None:
     source = image_folder(tmp_path / "in", {"train/cat": ["a.jpg"], "val/dog": ["a.jpg"]})
-    with pytest.raises(TarnError, match=r"1 class folders unknown to train .*dog"):
+    with pytest.raises(TarnError, match=r"1 class folder unknown to train .*dog"):
         pack(source, str(tmp_path / "out"), PackConfig())
 
 
@@ -308,7 +308,7 @@ def test_another_dataset_is_not_merged_into_an_existing_one(pictures: Path, tmp_
     out = tmp_path / "out"
     pack(image_folder(tmp_path / "in", {"train/cat": ["a.jpg"]}), str(out), PackConfig())
     before = contents(out)
-    with pytest.raises(UsageError, match=r"1 classes, the source has 10"):
+    with pytest.raises(UsageError, match=r"1 class, the source has 10"):
         pack(pictures, str(out), PackConfig(split="val"))
     assert contents(out) == before
 

@@ -43,26 +43,26 @@ def error_of(given: Path, how: Table | None = None) -> str:
 
 
 ROWS = {
-    "/etc/passwd,0": r"1 paths that lead out of {home} (--base names another folder) (/etc/passwd in line 3 of x.csv)",
-    "../outside.jpg,0": r"1 paths that lead out of {home} (--base names another folder) (../outside.jpg in line 3",
+    "/etc/passwd,0": r"1 path that leads out of {home} (--base names another folder) (/etc/passwd in line 3 of x.csv)",
+    "../outside.jpg,0": r"1 path that leads out of {home} (--base names another folder) (../outside.jpg in line 3",
     "a/../../outside.jpg,0": "(a/../../outside.jpg in line 3 of x.csv)",
-    "{home}-2.jpg,0": "1 paths that lead out of {home}",
+    "{home}-2.jpg,0": "1 path that leads out of {home}",
     "file:///etc/passwd,0": "(file:///etc/passwd in line 3 of x.csv)",
-    "ftp://host/x.jpg,0": "1 URLs of no known store (http, https, s3, gs, az) (ftp://host/x.jpg in line 3 of x.csv)",
-    "simplecache::file:///etc/passwd,0": "1 URLs of no known store",
-    "zip://a.jpg::http://host/x.zip,0": "1 URLs of no known store",
-    "s3://bucket/x::file:///etc/passwd,0": "1 URLs of no known store",
-    ".,0": "1 paths that lead out of",
-    ",0": "1 rows without a path",
-    "a\0b.jpg,0": "1 rows without a path ('a\\x00b.jpg' in line 3 of x.csv)",
+    "ftp://host/x.jpg,0": "1 URL of no known store (http, https, s3, gs, az) (ftp://host/x.jpg in line 3 of x.csv)",
+    "simplecache::file:///etc/passwd,0": "1 URL of no known store",
+    "zip://a.jpg::http://host/x.zip,0": "1 URL of no known store",
+    "s3://bucket/x::file:///etc/passwd,0": "1 URL of no known store",
+    ".,0": "1 path that leads out of",
+    ",0": "1 row without a path",
+    "a\0b.jpg,0": "1 row without a path ('a\\x00b.jpg' in line 3 of x.csv)",
     "train1.jpg,": "label is missing, or neither a number nor a word (train1.jpg in line 3 of x.csv)",
-    "train1.jpg,-1": "1 labels that are no class (-1 in line 3 of x.csv)",
-    "train1.jpg,99999999": "1 labels that are no class (99999999 in line 3 of x.csv)",
-    "train1.jpg,0,more": "1 rows that have not 2 cells (3 cells in line 3 of x.csv)",
-    "train1.jpg": "1 rows that have not 2 cells (1 cells in line 3 of x.csv)",
-    "missing.jpg,1": "1 pictures that are not there ({home}/missing.jpg (No such file or directory) in line 3",
-    "{home},1": "1 paths that lead out of",
-    "train0.jpg,1": "1 pictures that come again with another label (train0.jpg in line 3 of x.csv)",
+    "train1.jpg,-1": "1 label that is no class (-1 in line 3 of x.csv)",
+    "train1.jpg,99999999": "1 label that is no class (99999999 in line 3 of x.csv)",
+    "train1.jpg,0,more": "1 row that has not 2 cells (3 cells in line 3 of x.csv)",
+    "train1.jpg": "1 row that has not 2 cells (1 cell in line 3 of x.csv)",
+    "missing.jpg,1": "1 picture that is not there ({home}/missing.jpg (No such file or directory) in line 3",
+    "{home},1": "1 path that leads out of",
+    "train0.jpg,1": "1 picture that comes again with another label (train0.jpg in line 3 of x.csv)",
 }
 
 
@@ -81,12 +81,12 @@ WHOLE = {
     "name,foo\ntrain0.jpg,0\n": "none of which is called like the picture (path, file, filename, ...)",
     "path,foo\ntrain0.jpg,0\n": "none of which is called like the label (label, class, target, ...)",
     "path,path,label\na,b,0\n": "two columns of the name path: rename one of them",
-    "": "begins with an empty line",
+    "": "is empty: give",
     "path,label\n": "has no pictures of the split 'train'",
     'path,label\n"train0.jpg,0\ntrain1.jpg,1\n': "cannot be read near line 3 (unexpected end of data)",
-    "path,label,split\ntrain0.jpg,0,foo\n": "1 rows of an unknown split (foo in line 2 of x.csv)",
-    "path,label\ntrain0.jpg,0\ntrain1.jpg,1\ntrain2.jpg,cat\n": "1 labels that are no class (cat in line 4 of x.csv)",
-    "path,label,split\ntrain0.jpg,cat,train\ntrain1.jpg,caat,val\n": "1 labels that are no class (caat in line 3",
+    "path,label,split\ntrain0.jpg,0,foo\n": "1 row of an unknown split (foo in line 2 of x.csv)",
+    "path,label\ntrain0.jpg,0\ntrain1.jpg,1\ntrain2.jpg,cat\n": "1 label that is no class (cat in line 4 of x.csv)",
+    "path,label,split\ntrain0.jpg,cat,train\ntrain1.jpg,caat,val\n": "1 label that is no class (caat in line 3",
 }
 
 
@@ -103,13 +103,13 @@ def test_other_encodings_are_told_by_line(home: Path) -> None:
 
 
 LINES = {
-    "not json": "1 lines that are no JSON object (not json in line 2 of x.jsonl)",
-    "[1]": "1 lines that are no JSON object",
-    '{"path": "train1.jpg", "label": NaN}': "1 lines that are no JSON object",
-    '{"a":' * 100_000: "1 lines that are no JSON object",
-    '{"path": 7, "label": 0}': "1 rows without a path (7 in line 2 of x.jsonl)",
-    '{"label": 0}': "1 rows without a path",
-    '{"path": "\\ud800.jpg", "label": 0}': "1 pictures that are not there",
+    "not json": "1 line that is no JSON object (not json in line 2 of x.jsonl)",
+    "[1]": "1 line that is no JSON object",
+    '{"path": "train1.jpg", "label": NaN}': "1 line that is no JSON object",
+    '{"a":' * 100_000: "1 line that is no JSON object",
+    '{"path": 7, "label": 0}': "1 row without a path (7 in line 2 of x.jsonl)",
+    '{"label": 0}': "1 row without a path",
+    '{"path": "\\ud800.jpg", "label": 0}': "1 picture that is not there",
     '{"path": "train1.jpg", "label": {"a": 1}}': "label is missing, or neither a number nor a word",
     '{"path": "train1.jpg", "label": true}': "label is missing, or neither a number nor a word",
     '{"path": "train1.jpg", "label": "a\\nb"}': "label is missing, or neither a number nor a word",
@@ -196,7 +196,7 @@ def test_pictures_that_are_gone_are_skipped_and_counted_where_asked_for(
     given = written(home, "path,label\ntrain0.jpg,0\nmissing.jpg,1\ntrain1.jpg,1\n")
     assert main(["pack", str(given), str(tmp_path / "out"), "--bad=skip", "--workers=1"]) == 0
     told = f"({home}/missing.jpg (No such file or directory) in line 3 of x.csv)"
-    assert f"passed over: 1 pictures that are not there {told}" in capsys.readouterr().out
+    assert f"passed over: 1 picture that is not there {told}" in capsys.readouterr().out
     before = contents(tmp_path / "out")
     (tmp_path / "out" / "train" / "train-000000.tar").unlink()
     assert repair(str(tmp_path / "out"), given) == ("train/train-000000.tar",)
@@ -213,7 +213,7 @@ def test_urls_are_packed_and_those_that_are_gone_told_or_skipped(home: Path, tmp
         assert verify(tmp_path / "out", read_manifest(tmp_path / "out")) == []
         given = write_csv(tmp_path / "y.csv", [*rows, {"url": f"{web.url}/gone.jpg", "label": 0}])
         with pytest.raises(
-            TarnError, match=r"1 pictures that are not there \(http.*/gone\.jpg \(it is not there\) in line 10"
+            TarnError, match=r"1 picture that is not there \(http.*/gone\.jpg \(it is not there\) in line 10"
         ):
             pack(given, tmp_path / "two", PackConfig())
         pack(given, tmp_path / "two", PackConfig(bad="skip"))
@@ -230,7 +230,7 @@ def test_a_listing_of_a_web_server_reads_no_file_of_this_machine(home: Path, tmp
     with served(home) as web:
         for path in (f"{home}/train0.jpg", "../x.jpg", f"file://{home}/train0.jpg"):
             written(home, f"path,label\n{path},0\n")
-            with pytest.raises(TarnError, match=r"1 (paths that lead out|URLs of no known)"):
+            with pytest.raises(TarnError, match=r"1 (path that leads out|URL of no known)"):
                 read_source(f"{web.url}/x.csv", "all")
 
 
@@ -278,17 +278,17 @@ def test_rows_without_bytes_labels_that_are_none_and_other_columns_are_told(home
     rows = picture_rows(home)
     rows[2]["image"] = {"bytes": None, "path": "gone.jpg"}
     given = write_parquet(tmp_path / "x.parquet", rows, None)
-    with pytest.raises(TarnError, match=r"1 unreadable pictures \(.*row 2: the parquet tells no bytes of it\)"):
+    with pytest.raises(TarnError, match=r"1 unreadable picture \(.*row 2: the parquet tells no bytes of it\)"):
         pack(given, tmp_path / "out", PackConfig())
     pack(given, tmp_path / "out", PackConfig(bad="skip"))
     assert read_manifest(tmp_path / "out").splits["train"].skipped == 1
-    for label, told in ((None, "label is missing"), (-1, "1 labels that are no class (-1 in row 1 of x.parquet)")):
+    for label, told in ((None, "label is missing"), (-1, "1 label that is no class (-1 in row 1 of x.parquet)")):
         rows = picture_rows(home)
         rows[1]["label"] = label
         write_parquet(given, rows, None)
         assert told in error_of(given)
     rows[1]["label"] = 7
-    assert "1 labels that are no class (7 in row 1" in error_of(write_parquet(given, rows, ["a", "b", "c"]))
+    assert "1 label that is no class (7 in row 1" in error_of(write_parquet(given, rows, ["a", "b", "c"]))
     with pytest.raises(UsageError, match=r"none of which is called like the label"):
         look_at(write_parquet(given, [{"image": row["image"], "foo": 1} for row in rows], None))
     with pytest.raises(UsageError, match=r"its column id holds no bytes of pictures"):
@@ -298,7 +298,7 @@ def test_rows_without_bytes_labels_that_are_none_and_other_columns_are_told(home
 def test_files_that_number_other_classes_are_told(home: Path, tmp_path: Path) -> None:
     write_parquet(tmp_path / "hub-train-0.parquet", picture_rows(home), ["a", "b", "c"])
     write_parquet(tmp_path / "hub-train-1.parquet", picture_rows(home), ["b", "a", "c"])
-    assert "1 files that number other classes than the first (" in error_of(tmp_path)
+    assert "1 file that numbers other classes than the first (" in error_of(tmp_path)
 
 
 def test_pictures_without_names_and_of_the_same_name_have_keys_of_their_own(home: Path, tmp_path: Path) -> None:

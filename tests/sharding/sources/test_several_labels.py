@@ -147,7 +147,7 @@ def test_chosen_classes_are_numbered_anew_in_the_json_too(rows: list[dict[str, A
 def test_other_fields_are_another_packing(rows: list[dict[str, Any]], packed: Path, tmp_path: Path) -> None:
     rows[3]["id"] = 99
     given = write_jsonl(tmp_path / "x.jsonl", rows)
-    with pytest.raises(UsageError, match="packed with another plan"):
+    with pytest.raises(UsageError, match="packed with another list of pictures"):
         pack(given, packed, PackConfig(shard_size=20_000, table=KEPT))
     with pytest.raises(UsageError, match=r"packed with another .*table"):
         pack(given, packed, SMALL)

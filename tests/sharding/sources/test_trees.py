@@ -94,7 +94,7 @@ def test_two_folders_of_one_split_are_refused_and_folders_of_none_told(tmp_path:
     root = tree(tmp_path, "train/cat/a.jpg", "val/cat/b.jpg", "test/cat/c.jpg", "held_out/cat/d.jpg")
     told = str(read_source(root, "all").passed)
     assert "test pictures, beside those of val" in told
-    assert "folders called like no split" in told
+    assert "1 folder called like no split" in told
     assert "held_out" in told
     tree(tmp_path, "valid/cat/e.jpg")
     with pytest.raises(UsageError, match="val and valid, which all mean val"):
@@ -109,7 +109,7 @@ def test_gif_and_avif_are_packed_and_pack_tells_what_it_passed_over(
     assert main(["pack", str(root), str(tmp_path / "out"), "--workers=1"]) == 0
     out = capsys.readouterr().out
     assert " 4 pictures" in out
-    assert "passed over: 1 files ending in .svg (" in out
+    assert "passed over: 1 file ending in .svg (" in out
 
 
 @pytest.mark.parametrize("part", ["ILSVRC", "ILSVRC/Data", "ILSVRC/Data/CLS-LOC"])
@@ -145,6 +145,6 @@ def test_paths_may_begin_with_the_home_folder_and_be_paths(tmp_path: Path, monke
     assert (tmp_path / "one" / "manifest.json").read_bytes() == (tmp_path / "two" / "manifest.json").read_bytes()
     assert not (tmp_path / "cwd" / "~").exists()
     assert verify(Path("~/two"), read_manifest(Path("~/two"))) == []
-    assert "1 classes" in stats(Path("~/two"), read_manifest(Path("~/two")))
+    assert "1 class" in stats(Path("~/two"), read_manifest(Path("~/two")))
     assert main(["verify", "~/one"]) == 0
     assert main(["stats", "~/one"]) == 0
