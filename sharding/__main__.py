@@ -66,7 +66,9 @@ def build_parser() -> argparse.ArgumentParser:
         "given", metavar="SRC", help="folder, zip, ILSVRC's tars, parquet, listing, or shards; a path, URL or pattern"
     )
     packing.add_argument("root", metavar="OUT", help="folder or URL of the packed dataset")
-    packing.add_argument("--split", choices=("train", "val", "all"), default="all", help="pack this one alone (%(default)s)")
+    packing.add_argument(
+        "--split", choices=("train", "val", "all"), default="all", help="pack this one alone (%(default)s)"
+    )
     packing.add_argument("--shard-size", default="100MB", help="of a tar, such as 100MB or 64MiB (%(default)s)")
     packing.add_argument("--workers", type=int, help="processes (one a core; --no-tile: as many as pay)")
     packing.add_argument("--seed", type=int, default=0, help="of the shuffle (%(default)s)")

@@ -12,6 +12,7 @@ from tarn.sharding.sources.place import block_of
 
 LEAST_SHARD = 3 * BLOCK + BLOCK + 2 * BLOCK  # bytes of a tar: two headers, a label, the least picture, and the end
 
+
 def plan_shards(pictures: Sequence[Picture], shard_size: int, seed: int) -> list[tuple[Picture, ...]]:
     """The pictures, sorted by key, shuffled by the seed and filled into shards of at most shard_size bytes of tar.
 
