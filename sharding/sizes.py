@@ -15,9 +15,8 @@ def parse_size(text: str, key: str = "--shard-size", least: int = 1) -> int:
         raise UsageError(f"{key}={text!r} is not a size: write 100MB, 64MiB or a number of bytes.")
     size = int(float(match[1]) * UNITS[match[2]])
     if size < least:
-        raise UsageError(
-            f"{key}={text} is {counted(size, 'byte')}, at least {least:,} are needed: write {text}MB, say."
-        )
+        told = f"{key}={text} is {counted(size, 'byte')}"
+        raise UsageError(f"{told}, less than a sample of {least:,} takes: write its unit, such as 100MB.")
     return size
 
 

@@ -38,6 +38,6 @@ def run(args: argparse.Namespace) -> int:
         for name, split in manifest.splits.items()
     )
     print(f"{args.root}: {counted(len(problems), 'problem') if problems else 'sound'} ({counts})")
-    if problems and not any(split.indexed for split in manifest.splits.values()):
+    if problems and args.source is None and not any(split.indexed for split in manifest.splits.values()):
         print(f"{args.root}: `python -m tarn.sharding repair {args.root} SRC` makes anew what is broken or missing")
     return 1 if problems else 0

@@ -89,7 +89,8 @@ def told_splits(tars: Tars, whole: str | None, advice: str) -> dict[str, list[st
     if nameless:
         more = f" and {len(nameless) - 10} more" if len(nameless) > 10 else ""
         raise TarnError(
-            f"{root} holds {counted(len(nameless), 'tar')} whose names tell no split ({', '.join(nameless[:10])}{more}): {advice}."
+            f"{root} holds {counted(len(nameless), 'tar')} whose {'names tell' if len(nameless) > 1 else 'name tells'} no "
+            f"split ({', '.join(nameless[:10])}{more}): {advice}."
         )
     return splits
 

@@ -106,8 +106,8 @@ def refuse_other(there: Split, split: str, told: Mapping[str, Any], root: str, s
         return
     if changed:
         raise UsageError(
-            f"{root} holds a split {split!r} packed with another {said(changed, there.packed, told)}: choose another output, or "
-            "--overwrite to replace it."
+            f"{root} holds a split {split!r} packed with another {said(changed, there.packed, told)}: choose another "
+            "output, or --overwrite to replace it."
         )
     raise UsageError(
         f"{root} holds a split {split!r} with missing or cut shards: python -m tarn.sharding repair {root} SRC makes "

@@ -34,11 +34,8 @@ class Dataset:
     def what(self) -> str:
         count = sum(len(split.shards) for split in self.manifest.splits.values())
         indexed = any(split.indexed for split in self.manifest.splits.values())
-        told = (
-            f"an indexed dataset of {counted(count, 'tar')}"
-            if indexed
-            else f"a packed dataset of {counted(count, 'shard')}"
-        )
+        told = f"an indexed dataset of {counted(count, 'tar')}"
+        told = told if indexed else f"a packed dataset of {counted(count, 'shard')}"
         return f"{told}, read in place; pictures are compared with the CRC-32 of its indexes"
 
     def read(self, wanted: tuple[str, ...]) -> Source:

@@ -173,13 +173,8 @@ def see_disk(path: Path, kind: str) -> Sight:
     refuse_inside_of_kaggle(path)
     root = DiskFolder(path)
     as_kaggle = chosen(root, kind)
-    is_tree = as_kaggle or split_homes(root, PassedOver())
-    return Sight(
-        str(path),
-        named(as_kaggle) if is_tree else "a folder",
-        reader(root, as_kaggle),
-        str(path / "ILSVRC" if as_kaggle else path),
-    )
+    what = named(as_kaggle) if as_kaggle or split_homes(root, PassedOver()) else "a folder"
+    return Sight(str(path), what, reader(root, as_kaggle), str(path / "ILSVRC" if as_kaggle else path))
 
 
 def see_store(root: Folder, kind: str) -> Sight:

@@ -74,7 +74,7 @@ def read_split(
     there = set(folders_in(home, passed))
     for name in sorted(there - set(labels)):
         problems.add("class folders unknown to train", f"{home}/{name}")
-        problems.advise("take them out of val, or let train have these classes too")
+        problems.advise("take folders of no class of train out of the other split")
     pass_over_loose(home, problems, passed)
     found: list[tuple[Found, int]] = []
     above = home.around()

@@ -69,11 +69,9 @@ class Labels:
             own, name = self.told[0].wnid, self.told[0].name
             called = shown(own if own == name else f"{own} or {name}")
             return f"--class-list has {len(self.told):,} classes, called like {called}, or by number from 0"
-        if all(info.wnid == str(number) for number, info in enumerate(classes)):
-            return (
-                f"train's labels are 0 to {len(classes) - 1:,}: leave rows of others out" if classes else "count from 0"
-            )
-        return "let train have each class, or leave its rows out"
+        if classes and all(info.wnid == str(number) for number, info in enumerate(classes)):
+            return f"labels of train count from 0 to {len(classes) - 1:,}: mend those rows, or take them out"
+        return "let train have each class, or take their rows out"
 
     def of_list(self, told: Sequence[ClassInfo], numeric: bool) -> tuple[tuple[ClassInfo, ...], list[int]]:
         wnids = {info.wnid: info for info in told}

@@ -125,7 +125,7 @@ class PassedOver:
     def __str__(self) -> str:
         """`2 hidden folders (a, b); 12 files ending in .txt (c, d, e, ...)`; empty where nothing was."""
         return "; ".join(
-            f"{counted_kind(len(names), kind)} ({', '.join(sorted(names)[:SHOWN])}{', ...' if len(names) > SHOWN else ''})"
+            f"{counted_kind(len(names), kind)} ({', '.join([*sorted(names)[:SHOWN], *['...'] * (len(names) > SHOWN)])})"
             for kind, names in sorted(self.found.items())
         )
 
