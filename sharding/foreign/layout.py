@@ -88,10 +88,8 @@ def told_splits(tars: Tars, whole: str | None, advice: str) -> dict[str, list[st
         return {whole: nameless}
     if nameless:
         more = f" and {len(nameless) - 10} more" if len(nameless) > 10 else ""
-        raise TarnError(
-            f"{root} holds {counted(len(nameless), 'tar')} whose {'names tell' if len(nameless) > 1 else 'name tells'} no "
-            f"split ({', '.join(nameless[:10])}{more}): {advice}."
-        )
+        told = f"{counted(len(nameless), 'tar')} whose {'names tell' if len(nameless) > 1 else 'name tells'} no split"
+        raise TarnError(f"{root} holds {told} ({', '.join(nameless[:10])}{more}): {advice}.")
     return splits
 
 

@@ -64,7 +64,7 @@ class Shard:
             if (place := places.pop(part.offset, None)) is not None:
                 offset, size, label, crc32 = place
                 member = SummedMember(archive, part.name, offset, size, crc32)
-                told = self.told(key, json[1], label) if json is not None and json[0] == key else None
+                told = self.told(*json) if json is not None and json[0] == key else None
                 found.append(Found(key, self.info.name, member, label, told))
             elif (ending := parted(part.name)[1]) == JSON and not self.indexed:
                 json = key, bytes(part.data)
@@ -76,9 +76,9 @@ class Shard:
             )
         return Looked(tuple(found), beside)
 
-    def told(self, key: str, json: bytes, label: int) -> Beside:
+    def told(self, key: str, json: bytes) -> Beside:
         try:
-            return Beside.of(json, label)
+            return Beside.of(json)
         except ValueError as error:
             kind = "samples whose .json no packing here has written"
             raise NotToldError(kind, f"{self.info.name}: {shown(key)}") from error

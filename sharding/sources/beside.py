@@ -27,15 +27,13 @@ class Beside:
         return f"{{{', '.join([*told, *filter(None, [self.fields])])}}}".encode("ascii")
 
     @classmethod
-    def of(cls, json_text: bytes, label: int) -> "Beside":
-        """As a sample of the class `label` holds it, which `json` gives again, byte by byte. Raises ValueError for what
-        no packing here has written."""
+    def of(cls, json_text: bytes) -> "Beside":
+        """As a sample holds it, which `json` gives again, byte by byte. Raises ValueError for what no packing here has
+        written."""
         told = json_text.decode("ascii")
-        found = SEVERAL.match(told)
-        labels = tuple(map(int, found[1].split(", "))) if found is not None else (-1,)
-        beside = cls(fields=told[1:-1])  # a field that was kept may be called `labels` too
-        if found is not None and labels[0] == label:
-            beside = cls(labels, told[found.end() : -1])
+        found = SEVERAL.match(told)  # no field that is kept is called so
+        labels = tuple(map(int, found[1].split(", "))) if found is not None else None
+        beside = cls(labels, told[found.end() if found is not None else 1 : -1])
         if not isinstance(json.loads(told), dict) or beside.json() != json_text:
             raise ValueError("it was not written by a packing here")
         return beside

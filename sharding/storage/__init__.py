@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from tarn.sharding.errors import TarnError
-from tarn.sharding.storage.answers import advice, cause, is_missing, is_refused
+from tarn.sharding.storage.answers import advice, cause, is_missing, is_refused, is_unreached
 from tarn.sharding.storage.filesystem import NONE, Options, remote
 from tarn.sharding.storage.local import flush_folder, write_whole
 from tarn.sharding.storage.persistence import Patience, patiently
@@ -190,6 +190,6 @@ def unwritable(url: str, error: Exception) -> TarnError:
 def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return "it is not there" if isinstance(error, FileNotFoundError) else error.strerror
-    if is_missing(error) or is_refused(error):
+    if is_missing(error) or is_refused(error) or is_unreached(error):
         return cause(error)
     return " ".join(str(error).split())[:200] or type(error).__name__

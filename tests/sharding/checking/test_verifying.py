@@ -245,3 +245,11 @@ def test_pictures_that_were_skipped_are_not_missing(source: Path, tmp_path: Path
     out = tmp_path / "skipped"
     pack(source, str(out), PackConfig(bad="skip"))
     assert told(out, source=source) == []
+
+
+def test_what_mends_it_is_told_last(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    next(root.glob("train/*.tar")).unlink()
+    assert main(["verify", str(root), "--fast"]) == 1
+    *_, count, last = capsys.readouterr().out.splitlines()
+    assert ": 1 problem (" in count
+    assert last == f"{root}: `python -m tarn.sharding repair {root} SRC` makes anew what is broken or missing"

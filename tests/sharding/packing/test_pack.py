@@ -20,6 +20,7 @@ from PIL import Image
 
 from support.checkout import REAL_PICTURES
 from support.jpegs import pixels
+from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
@@ -107,7 +108,7 @@ def test_pictures_made_smaller_are_another_dataset(pictures: Path, tmp_path: Pat
     smaller = replace(SMALL, split="val", preparation=Preparation(max_side=100, quality=80))
     pack(pictures, out, smaller)
     assert pack(pictures, out, smaller)[1] == []
-    with pytest.raises(UsageError, match="another max_side, quality"):
+    with pytest.raises(UsageError, match=r"another max-side \(100 there, 120 here\), quality \(80 there, 90 here\)"):
         pack(pictures, out, replace(smaller, preparation=Preparation(max_side=120)))
     samples = read_by_webdataset(tmp_path / "out", "val").values()
     assert all(max(pixels(sample["jpg"]).shape) == 100 for sample in samples)
@@ -366,3 +367,30 @@ def test_real_imagenet_pictures_keep_pixels_bytes_and_labels(tmp_path: Path) -> 
     train = read_by_webdataset(tmp_path / "1", "train")
     assert len(train) == 1000
     assert all(key.split("_")[0] == wnids[int(sample["cls"])] for key, sample in train.items())
+
+
+WORDS = {
+    "--shard-size=10": "--shard-size=10 is 10 bytes, less than a sample of 3,072 takes: write its unit, such as 100MB.",
+    "--max-side=0": "--max-side=0 must be at least 8 px.",
+    "--short-side=7": "--short-side=7 must be at least 8 px.",
+}
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_sizes_that_nobody_means_are_refused(word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pack", str(tmp_path / "in"), str(tmp_path / "out"), word]) == 2
+    assert capsys.readouterr().err == f"error: {WORDS[word]}\n"
+
+
+def test_what_is_another_is_told_with_both_values(pictures: Path, tmp_path: Path) -> None:
+    pack(pictures, tmp_path / "out", PackConfig(split="val", shard_size=100_000))
+    with pytest.raises(UsageError, match=r"another shard-size \(100,000 there, 200,000 here\): choose another output"):
+        pack(pictures, tmp_path / "out", PackConfig(split="val", shard_size=200_000))
+    with pytest.raises(UsageError, match=r"another seed \(0 there, 3 here\): choose"):
+        pack(pictures, tmp_path / "out", PackConfig(split="val", shard_size=100_000, seed=3))
+
+
+def test_help_of_a_command_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["verify", "--help"])
+    assert "\n\nRead every byte again and compare it with the manifest.\n" in capsys.readouterr().out

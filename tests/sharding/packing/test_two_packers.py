@@ -124,3 +124,13 @@ def test_a_manifest_that_changed_meanwhile_is_not_replaced(
     with pytest.raises(TarnError, match=r"manifest.json changed meanwhile: nothing was published"):
         pack(source, str(out), CONFIG)
     assert contents(out) == contents(other)
+
+
+def test_where_no_folder_can_be_made_it_ends(source: Path) -> None:
+    """/proc says of every new name that it is not there, as it is said of a folder that somebody else removed."""
+    words = [sys.executable, "-m", "tarn.sharding", "pack", str(source), "/proc/out"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.splitlines()) == (
+        1,
+        ["error: /proc/out cannot be written (it is not there): check the path and permissions."],
+    )

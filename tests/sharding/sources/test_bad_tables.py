@@ -330,3 +330,46 @@ def test_a_row_group_is_read_once_a_shard_and_few_for_a_shard(
     shards = len(read_manifest(tmp_path / "out").splits["train"].shards)
     assert shards > 4
     assert len(read) <= len(set(read)) + shards
+
+
+def test_where_paths_begin_is_asked_for_where_none_is_found(home: Path, tmp_path: Path) -> None:
+    given = write_csv(tmp_path / "x.csv", [{"path": f"train{number}.jpg", "label": 0} for number in range(3)])
+    told = f"3 pictures that are not there .*, say by --base FOLDER where its paths begin .now {tmp_path}., or leave"
+    with pytest.raises(TarnError, match=told):
+        read_source(given, "train")
+    with pytest.raises(
+        UsageError, match=r"--base=none is no folder: give the one from which the listing's paths begin"
+    ):
+        read_source(given, "train", "auto", Table(base="none"))
+    assert len(read_source(given, "train", "auto", Table(base=str(home))).splits["train"]) == 3
+
+
+ADVICE = {
+    "path,label\ntrain0.jpg,0\ntrain1.jpg,1\ntrain2.jpg,-1\n": "labels of train count from 0 to 1: mend those rows",
+    "path,label,split\ntrain0.jpg,cat,train\ntrain1.jpg,dog,val\n": "let train have each class, or take their rows out",
+    "path,label,split\ntrain0.jpg,cat,dev\n": "call splits by one of train, training, val, valid, validation, test",
+}
+
+
+@pytest.mark.parametrize("text", ADVICE)
+def test_what_to_do_about_labels_and_splits_is_told(text: str, home: Path) -> None:
+    assert f"): {ADVICE[text]}" in error_of(written(home, text))
+
+
+def test_how_the_classes_of_a_list_are_called_is_told(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("cat\ndog\n")
+    given = written(home, "path,label\ntrain0.jpg,cat\ntrain1.jpg,wolf\n")
+    assert "--class-list has 2 classes, called like cat, or by number" in error_of(
+        given, Table(class_list=str(tmp_path / "names.txt"))
+    )
+
+
+def test_listings_of_no_split_in_a_folder_are_named(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.csv", "b.jsonl"):
+        (home / name).write_text("path,label\n")
+    assert main(["pack", str(home), str(tmp_path / "out")]) == 2
+    told = capsys.readouterr()
+    assert told.out == f"source: a folder, {home}\n"
+    assert f"{home} holds a.csv, b.jsonl, but no listing that is called like a split" in told.err

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from support.datasets import picture_tree
 from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import read_manifest
@@ -148,3 +149,21 @@ def test_paths_may_begin_with_the_home_folder_and_be_paths(tmp_path: Path, monke
     assert "1 class" in stats(Path("~/two"), read_manifest(Path("~/two")))
     assert main(["verify", "~/one"]) == 0
     assert main(["stats", "~/one"]) == 0
+
+
+def test_a_word_for_another_source_is_refused_by_what_it_is(pictures: Path) -> None:
+    with pytest.raises(UsageError, match="is the Kaggle ILSVRC download, so it is no --source folder: leave"):
+        read_source(pictures, "all", "folder")
+    with pytest.raises(UsageError, match="is a folder, so it is no --source zip"):
+        read_source(pictures, "all", "zip")
+
+
+def test_what_to_do_about_class_folders_that_do_not_fit_is_told(tmp_path: Path) -> None:
+    tree = picture_tree(tmp_path / "tree")
+    (tree / "train" / "empty").mkdir()
+    (tree / "val" / "new").mkdir()
+    told = (
+        r"1 class without pictures .*: take empty folders out, and take folders of no class of train out of the other"
+    )
+    with pytest.raises(TarnError, match=told):
+        read_source(tree, "all")
