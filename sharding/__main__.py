@@ -138,11 +138,11 @@ def run_pack(args: argparse.Namespace) -> int:
     from tarn.sharding.format.litter import notes
     from tarn.sharding.interchange.describe import describe_again
     from tarn.sharding.jpeg.structure import SIDE
+    from tarn.sharding.kinds import counted_kind
     from tarn.sharding.packing.pack import PackConfig, pack
     from tarn.sharding.packing.plan import LEAST_SHARD
     from tarn.sharding.packing.preparation import Preparation
     from tarn.sharding.sizes import counted, parse_size
-    from tarn.sharding.sources.kinds import counted_kind
     from tarn.sharding.sources.selection import selection_of
     from tarn.sharding.storage import join
 
@@ -173,8 +173,9 @@ def run_pack(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     manifest, written = pack(args.given, args.root, config, print)
     described = describe_again(args.root, describe.kinds_of(args))
+    took = f"packed in {time.perf_counter() - started:.1f} s{' in all' if len(written) > 1 else ''}"
     for name, split in manifest.splits.items():
-        told = f"packed in {time.perf_counter() - started:.1f} s" if name in written else "up to date"
+        told = took if name in written else "up to date"
         holds = f"{counted(split.samples, 'picture')}, {counted(len(split.shards), 'shard')}"
         print(f"{name:>6}: {holds}, {split.bytes:,} bytes, {told}")
         for line in ("made_baseline", "normalised"):
@@ -213,8 +214,8 @@ def run_repair(args: argparse.Namespace) -> int:
 def run_index(args: argparse.Namespace) -> int:
     from tarn.sharding.foreign.index import IndexConfig, index
     from tarn.sharding.format.litter import notes
+    from tarn.sharding.kinds import counted_kind
     from tarn.sharding.sizes import counted
-    from tarn.sharding.sources.kinds import counted_kind
 
     config = IndexConfig(
         out=args.out,

@@ -10,8 +10,8 @@ from tarn.sharding.checking.shard import Checked, Task
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.samples import digest
 from tarn.sharding.format.manifest import Manifest, parse_index
+from tarn.sharding.kinds import counted_kind
 from tarn.sharding.sources.find import PLAIN, look_again, read_splits
-from tarn.sharding.sources.kinds import counted_kind
 from tarn.sharding.sources.selection import Selection, selected
 from tarn.sharding.sources.table import Table
 

@@ -18,8 +18,8 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from tarn.sharding.kinds import counted_kind
     from tarn.sharding.prune import prune
-    from tarn.sharding.sources.kinds import counted_kind
 
     done = prune(args.root, everything=args.all, dry=args.dry_run)
     for stray in done.removed:

@@ -8,10 +8,10 @@ from tarn.sharding.errors import UsageError
 from tarn.sharding.format.leftovers import sweep
 from tarn.sharding.format.manifest import Manifest, Split
 from tarn.sharding.format.publication import newest_retired
+from tarn.sharding.kinds import counted_kind
 from tarn.sharding.packing.counts import COUNTED
 from tarn.sharding.packing.staging import clear_staging
 from tarn.sharding.sources import Picture, Source
-from tarn.sharding.sources.kinds import counted_kind
 from tarn.sharding.sources.sight import Sight
 
 PLAN = "plan"  # a digest, see plan.py

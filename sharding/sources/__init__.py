@@ -6,8 +6,8 @@ from typing import Any
 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
+from tarn.sharding.kinds import counted_kind
 from tarn.sharding.sources.beside import Beside
-from tarn.sharding.sources.kinds import counted_kind
 from tarn.sharding.sources.place import Place
 from tarn.sharding.sources.tree import PassedOver
 

@@ -179,7 +179,9 @@ def see_disk(path: Path, kind: str) -> Sight:
 
 def see_store(root: Folder, kind: str) -> Sight:
     as_kaggle = chosen(root, kind)
-    return Sight(str(root), f"{named(as_kaggle)} in a store, each picture a request", reader(root, as_kaggle))
+    is_tree = as_kaggle or split_homes(root, PassedOver())
+    what = f"{named(as_kaggle)} in a store, each picture a request" if is_tree else "a folder of a store"
+    return Sight(str(root), what, reader(root, as_kaggle))
 
 
 def chosen(root: Folder, kind: str) -> bool:

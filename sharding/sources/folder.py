@@ -57,6 +57,8 @@ def split_homes(root: Folder, passed: PassedOver) -> dict[str, Folder]:
 
 def hint_for(root: Folder) -> str:
     """What a folder without splits may be instead."""
+    if not list(root.entries()):
+        return ", for nothing lies there"
     folders = folders_in(root, PassedOver())
     if not any(pictures_below(root, name, PassedOver()) for name in folders):
         return ""

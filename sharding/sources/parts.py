@@ -1,6 +1,6 @@
 """What is known of a table's splits while its files are read, and the source that they become."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,7 +70,16 @@ class Parts:
         elif UNKNOWN in self.problems.found:
             self.problems.advise(self.labels.advice(classes))
         self.problems.raise_if_any(where)
-        return Source(kind, renamed(classes), splits, passed, self.how.packed(gone))
+        notes = self.notes(
+            classes, {numbers[code] for code in judge.codes if code >= 0} if judge is not None else set()
+        )
+        return Source(kind, renamed(classes), splits, passed, self.how.packed(gone), notes)
+
+    def notes(self, classes: Classes, used: Set[int]) -> tuple[str, ...]:
+        """used: numbers that labels told."""
+        if self.labels.told is not None or not used or 0 in used or classes[0].wnid != "0":
+            return ()
+        return (f"labels begin at {min(used)}, and classes are counted from 0: class 0 has no picture",)
 
     def settled(self, passed: PassedOver) -> Mapping[str, Part]:
         """test is val where there is no val, as in a tree; beside it, it is passed over."""

@@ -373,3 +373,11 @@ def test_listings_of_no_split_in_a_folder_are_named(
     told = capsys.readouterr()
     assert told.out == f"source: a folder, {home}\n"
     assert f"{home} holds a.csv, b.jsonl, but no listing that is called like a split" in told.err
+
+
+def test_labels_that_do_not_begin_at_0_are_noted(home: Path) -> None:
+    note = "labels begin at 1, and classes are counted from 0: class 0 has no picture"
+    given = written(home, "path,label\ntrain0.jpg,1\ntrain1.jpg,2\n")
+    assert read_source(given, "all").notes == (note,)
+    assert read_source(written(home, "path,label\ntrain0.jpg,1\ntrain1.jpg,0\n"), "all").notes == ()
+    assert read_source(written(home, "path,label\ntrain0.jpg,dog\ntrain1.jpg,cat\n"), "all").notes == ()

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tarn.sharding.kinds import counted_kind
 from tarn.sharding.sources import Problems
-from tarn.sharding.sources.kinds import counted_kind
 
 ONE = {
     "rows that come again": "1 row that comes again",
