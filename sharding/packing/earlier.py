@@ -87,11 +87,14 @@ def said(changed: Sequence[str], there: Mapping[str, Any], here: Mapping[str, An
         return "list of pictures (of other keys, sizes or fields)"
     words = []
     for name in changed:
+        if name == PLAN:
+            continue
         values = [it.get(name, "none") for it in (there, here)]
-        short = all(isinstance(value, int | str) and len(str(value)) <= SHORT for value in values)
-        both = " there, ".join(f"{value:,}" if isinstance(value, int) else str(value) for value in values)
-        word = name.replace("_", "-")
-        words += [f"{word} ({both} here)" if short else word] if name != PLAN else []
+        if name.startswith("--") or any(not isinstance(it, int | str) or len(str(it)) > SHORT for it in values):
+            words.append(name)
+        else:
+            both = " there, ".join(f"{value:,}" if isinstance(value, int) else value for value in values)
+            words.append(f"{name.replace('_', '-')} ({both} here)")
     return ", ".join(words)
 
 
