@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.holding import Hold, read_held
+from tarn.sharding.format.wellformed import malformed
 from tarn.sharding.storage.clients import Client, build_client
 from tarn.sharding.storage.persistence import Patience, RemoteError, patiently
 from tarn.sharding.storage.urls import kind_of
@@ -152,6 +153,8 @@ class Manifest:
                     f"{where} has format {told['format']!r} version {told['version']!r}, this Tarn reads "
                     f"{FORMAT!r} version {VERSION}: pack the dataset again or update Tarn."
                 )
+            if wrong := next(malformed(told), None):
+                raise ValueError(wrong)
             data_root = told.get("data_root")
             if not isinstance(data_root, str | None):
                 raise TypeError(f"data_root is {data_root!r}")
@@ -163,7 +166,7 @@ class Manifest:
                 },
                 data_root=data_root,
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise TarnError(f"{where} is not a Tarn manifest ({error!r}): pack the dataset again.") from error
 
 

@@ -67,6 +67,17 @@ def refuse_other_classes(before: Manifest, found: Source, root: str) -> None:
         )
 
 
+def refuse_lost_splits(before: Manifest, found: Source, root: str) -> None:
+    """Raises UsageError where replacing a split would take those away that are not packed now: their labels number
+    other classes."""
+    left = sorted(before.splits.keys() - found.splits.keys())
+    if left and before.classes != found.classes:
+        raise UsageError(
+            f"{root} holds the split {' and '.join(map(repr, left))} too, of other classes, which would be lost: pack "
+            "all splits from this source, or choose another output."
+        )
+
+
 def changes(there: Split, told: Mapping[str, Any], skip: bool) -> list[str]:
     """What was another when the split was packed. skip: whether unreadable pictures are left out now."""
     packed = {name: value for name, value in there.packed.items() if name not in (*COUNTED, "skipped")}

@@ -26,6 +26,7 @@ from tarn.sharding.format.publication import (
 from tarn.sharding.packing.earlier import (
     changes,
     refuse_foreign_tars,
+    refuse_lost_splits,
     refuse_other,
     refuse_other_classes,
     refuse_overlap,
@@ -59,6 +60,7 @@ from tarn.sharding.sources.counts import compare, parse_expect
 from tarn.sharding.sources.find import look_at, read_splits
 from tarn.sharding.sources.selection import Selection, selected
 from tarn.sharding.sources.table import Table
+from tarn.sharding.storage.urls import refuse_unnamed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,8 @@ class PackConfig:
             raise UsageError(f"--bad={self.bad!r} is unknown: choose one of {', '.join(CHOICES)}.")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers={self.workers} must be at least 1.")
+        if not -(2**63) <= self.seed < 2**64:
+            raise UsageError(f"--seed={self.seed} must be a number of at most 64 bits.")
 
 
 def pack(
@@ -137,8 +141,14 @@ def read(
 
 
 def given(root: str | os.PathLike[str]) -> str:
-    """As text, with `~` as the home folder."""
+    """As text, with `~` as the home folder. Raises TarnError for what can be no folder's name."""
+    refuse_unnamed(root, "the output's name")
     path = storage.local_path(root)
+    try:
+        if path is not None:
+            path.exists()
+    except OSError as error:
+        raise TarnError(f"{root} cannot be written ({storage.reason(error)}): choose another output.") from error
     return os.fspath(root) if path is None or "://" in os.fspath(root) else str(path)
 
 
@@ -150,6 +160,8 @@ def pack_alone(
     refuse_foreign_tars(before, root)
     if before is not None and not config.overwrite:
         refuse_other_classes(before, found, root)
+    elif before is not None:
+        refuse_lost_splits(before, found, root)
     plans = {split: plan_shards(pictures, config.shard_size, config.seed) for split, pictures in found.splits.items()}
     told = {split: describe(found, config, plan) for split, plan in plans.items()}
     todo = {split: told[split] for split in plans if not is_current(before, pending, split, told[split], root, config)}
@@ -182,7 +194,8 @@ def make(
 ) -> Manifest:
     """Makes all that the plan names, except the shards that are there already, and at last the manifest. What ends it
     before that is given a note of what is done and stays for the same command."""
-    marks = {name: mark_of(split.packed) for name, split in plan.splits.items()}
+    # a shard that another --check went through may hold other pictures, where bad ones are skipped
+    marks = {name: mark_of({**split.packed, "check": config.preparation.check}) for name, split in plan.splits.items()}
     manifest, journal = None, None
     with split_folders(root, plan.splits), staging_folder(root) as staging:
         tasks = [

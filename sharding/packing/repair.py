@@ -49,6 +49,8 @@ def repair(
     Raises UsageError where the source is not the one that was packed, or the dataset was not packed from pictures;
     TarnError where something cannot be made as it was.
     """
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers={workers} must be at least 1.")
     with engine.ready(), only_writer(root):
         return repair_alone(root, source, workers, check, engine, table)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
-from tarn.sharding.format.litter import STAGING, remove_half_written
+from tarn.sharding.format.litter import STAGING, remove_half_written, staging_left
 from tarn.sharding.storage.uploads import drop_unfinished
 
 
@@ -37,8 +37,8 @@ def staging_folder(root: str) -> Iterator[Path]:
 def clear_staging(root: str) -> None:
     """Of processes that were killed: their staging, files that they were about to rename, parts that they uploaded."""
     out = storage.local_path(root)
-    folder, prefix = (Path(tempfile.gettempdir()), temporary_prefix(root)) if out is None else (out, STAGING)
-    for left in folder.glob(f"{prefix}*"):
+    temporary = Path(tempfile.gettempdir()).glob(f"{temporary_prefix(root)}*")
+    for left in temporary if out is None else staging_left(out):
         shutil.rmtree(left, ignore_errors=True)  # not that of another user, who may write to the same store
     if out is not None:
         remove_half_written(out)

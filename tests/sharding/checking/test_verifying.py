@@ -245,3 +245,13 @@ def test_pictures_that_were_skipped_are_not_missing(source: Path, tmp_path: Path
     out = tmp_path / "skipped"
     pack(source, str(out), PackConfig(bad="skip"))
     assert told(out, source=source) == []
+
+
+def test_a_manifest_of_more_samples_than_the_index_is_not_sound(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    pack(picture_tree(tmp_path / "source"), str(out), PackConfig())
+    told = json.loads((out / "manifest.json").read_text())
+    told["splits"]["train"]["shards"][0]["samples"] += 1
+    (out / "manifest.json").write_text(json.dumps(told))
+    problems = verify(str(out), read_manifest(str(out)), VerifyConfig(fast=True))
+    assert f"{out}/train/train-000000.idx is not of 25 samples, as the manifest says." in problems

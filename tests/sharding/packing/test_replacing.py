@@ -16,7 +16,7 @@ import pytest
 from support.datasets import contents, picture_tree
 from tarn.sharding import storage
 from tarn.sharding.__main__ import main
-from tarn.sharding.errors import TarnError
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format import publication
 from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
@@ -234,3 +234,16 @@ def test_a_reader_that_is_killed_holds_nothing(source: Path, tmp_path: Path) -> 
             os.kill(reader.pid, signal.SIGKILL)
     pack(source, str(out), replace(SECOND, overwrite=False))
     assert not (out / "train" / "train-000000.tar").exists()
+
+
+def test_replacing_one_split_never_takes_another_of_other_classes_away(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    pack(source, str(out), FIRST)
+    (source / "train" / "class0").rename(source / "train" / "another")
+    (source / "val" / "class0").rename(source / "val" / "another")
+    before = contents(out)
+    with pytest.raises(UsageError, match="holds the split 'val' too, of other classes, which would be lost: pack all"):
+        pack(source, str(out), replace(SECOND, split="train"))
+    assert contents(out) == before
+    pack(source, str(out), SECOND)
+    assert verify(str(out), read_manifest(str(out))) == []
