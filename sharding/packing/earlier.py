@@ -67,14 +67,18 @@ def refuse_other_classes(before: Manifest, found: Source, root: str) -> None:
         )
 
 
-def refuse_lost_splits(before: Manifest, found: Source, root: str) -> None:
-    """Raises UsageError where replacing a split would take those away that are not packed now: their labels number
-    other classes."""
-    left = sorted(before.splits.keys() - found.splits.keys())
-    if left and before.classes != found.classes:
+def lost_splits(before: Manifest, found: Source) -> str:
+    """Those that are not packed now and number other classes, so that no manifest can hold both; empty for none."""
+    lost = before.splits.keys() - found.splits.keys() if before.classes != found.classes else frozenset()
+    return " and ".join(map(repr, sorted(lost)))
+
+
+def refuse_lost_splits(lost: str, root: str) -> None:
+    """Raises UsageError where replacing one split would take others away."""
+    if lost:
         raise UsageError(
-            f"{root} holds the split {' and '.join(map(repr, left))} too, of other classes, which would be lost: pack "
-            "all splits from this source, or choose another output."
+            f"{root} holds the split {lost} too, of other classes, which would be lost: choose another output, or leave "
+            "out --split to replace the dataset as a whole."
         )
 
 

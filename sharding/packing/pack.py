@@ -25,6 +25,7 @@ from tarn.sharding.format.publication import (
 )
 from tarn.sharding.packing.earlier import (
     changes,
+    lost_splits,
     refuse_foreign_tars,
     refuse_lost_splits,
     refuse_other,
@@ -160,8 +161,9 @@ def pack_alone(
     refuse_foreign_tars(before, root)
     if before is not None and not config.overwrite:
         refuse_other_classes(before, found, root)
-    elif before is not None:
-        refuse_lost_splits(before, found, root)
+    lost = lost_splits(before, found) if before is not None else ""
+    if config.split != "all":
+        refuse_lost_splits(lost, root)
     plans = {split: plan_shards(pictures, config.shard_size, config.seed) for split, pictures in found.splits.items()}
     told = {split: describe(found, config, plan) for split, plan in plans.items()}
     todo = {split: told[split] for split in plans if not is_current(before, pending, split, told[split], root, config)}
@@ -175,6 +177,8 @@ def pack_alone(
     tidy(root, config.prune, going_on)
     if before is None and not config.overwrite and not going_on:
         refuse_tars_without_manifest(root, plans)
+    if lost:
+        tell(f"goes with what is replaced: the split {lost}, of other classes")
     if pending is None or not going_on:
         splits = {
             split: planned_split(split, free_infix(root, split, before), plans[split], todo[split]) for split in todo

@@ -242,8 +242,11 @@ def test_replacing_one_split_never_takes_another_of_other_classes_away(source: P
     (source / "train" / "class0").rename(source / "train" / "another")
     (source / "val" / "class0").rename(source / "val" / "another")
     before = contents(out)
-    with pytest.raises(UsageError, match="holds the split 'val' too, of other classes, which would be lost: pack all"):
+    with pytest.raises(UsageError, match="holds the split 'val' too, of other classes, which would be lost"):
         pack(source, str(out), replace(SECOND, split="train"))
     assert contents(out) == before
-    pack(source, str(out), SECOND)
+    shutil.rmtree(source / "val")
+    told: list[str] = []
+    pack(source, str(out), SECOND, told.append)
+    assert told[-1] == "goes with what is replaced: the split 'val', of other classes"
     assert verify(str(out), read_manifest(str(out))) == []
