@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -98,6 +99,11 @@ class ClassInfo:
 
     wnid: str
     name: str
+
+
+def are_numbered_alike(ours: Sequence[ClassInfo], theirs: Sequence[ClassInfo]) -> bool:
+    """Whether their numbers mean the same classes, however people call these."""
+    return [info.wnid for info in ours] == [info.wnid for info in theirs]
 
 
 @dataclass(frozen=True)

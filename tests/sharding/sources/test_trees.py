@@ -165,7 +165,7 @@ def test_pipes_and_devices_called_like_pictures_are_told_before_they_are_opened(
 
 def test_a_file_that_became_a_device_is_not_read() -> None:
     with pytest.raises(OSError, match="it is no regular file"):
-        File("/dev/null").read()
+        File.at("/dev/null").read()
 
 
 def test_a_picture_beyond_all_sizes_is_refused_before_it_is_read(tmp_path: Path) -> None:
