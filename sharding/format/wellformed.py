@@ -22,7 +22,7 @@ def malformed(told: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(packed, dict) or not all(isinstance(packed.get(group, {}), dict) for group in GROUPS):
             yield f"how {name!r} was packed"
         elif (skipped := packed.get("skipped", {})) and not (
-            is_count(skipped["pictures"]) and is_name(skipped["report"]) and isinstance(skipped["sha256"], str)
+            is_count(skipped["pictures"]) and is_name(skipped["report"]) and isinstance(skipped.get("sha256"), str)
         ):
             yield f"what {name!r} skipped"
 

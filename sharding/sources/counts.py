@@ -4,6 +4,7 @@ People pack parts of ImageNet on purpose, so that what is missing of it is a not
 --expect says is a condition.
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -39,7 +40,8 @@ def compare(found: Source, expect: str, where: str) -> list[str]:
     TarnError where it is not what --expect says."""
     told = parse_expect(expect)
     if told is None:
-        return list(notes(found) if is_imagenet1k(info.wnid for info in found.classes) else gaps(found))
+        is_known = is_imagenet1k(info.wnid for info in found.classes)
+        return list(notes(found)) if is_known else [*gaps(found), *look_alikes(found)]
     have = {"classes": len(found.classes), **{split: len(pictures) for split, pictures in found.splits.items()}}
     wrong = [
         f"{have[name]:,} of {name} in place of {count:,}" if name in have else f"no {name}, {count:,} were expected"
@@ -65,6 +67,19 @@ def gaps(found: Source) -> Iterator[str]:
             f"train has no picture of {len(empty):,} of the {len(found.classes):,} classes ({shown}); labels that are "
             "numbers count from 0"
         )
+
+
+def look_alikes(found: Source) -> Iterator[str]:
+    """A sentence on classes whose names people would not tell apart: those that differ by case, or by how Unicode
+    writes a letter (UAX #15, as a Mac's archives do)."""
+    alike: dict[str, list[str]] = {}
+    for info in found.classes:
+        alike.setdefault(unicodedata.normalize("NFC", info.wnid.casefold()), []).append(info.wnid)
+    several = [names for names in alike.values() if len(names) > 1]
+    if several:
+        told = ", ".join(" and ".join(map(ascii, names)) for names in several[:OF_MANY])
+        more = f" and {len(several) - OF_MANY:,} more" if len(several) > OF_MANY else ""
+        yield f"classes whose names differ by case or Unicode form alone stay apart: {told}{more}"
 
 
 def labels_of(picture: Picture) -> tuple[int, ...]:

@@ -367,3 +367,13 @@ def test_a_parquet_whose_text_is_no_utf8_is_told(home: Path, tmp_path: Path) -> 
 def test_a_count_without_end_is_not_understood(words: str, home: Path, tmp_path: Path) -> None:
     given = written(home, "path,label\ntrain0.jpg,0\n")
     assert main(["pack", str(given), str(tmp_path / "out"), "--expect", words]) == 2
+
+
+def test_classes_that_nobody_would_tell_apart_are_noted(home: Path, tmp_path: Path) -> None:
+    labels, told = ("Cat", "cat", "caf\u00e9", "cafe\u0301", "dog"), list[str]()
+    rows = "".join(f"train{number}.jpg,{label}\n" for number, label in enumerate(labels))
+    pack(written(home, f"path,label\n{rows}"), tmp_path / "out", PackConfig(), told.append)
+    assert told[-1] == (
+        "counts: classes whose names differ by case or Unicode form alone stay apart: "
+        "'Cat' and 'cat', 'cafe\\u0301' and 'caf\\xe9'"
+    )
