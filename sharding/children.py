@@ -25,4 +25,5 @@ def wait_for_the_end() -> None:
 
 def killed(what: str) -> str:
     """The sentence on a pool whose process died."""
-    return f"{what} stopped, for one of its processes was killed (by the system, for want of memory?): give fewer --workers."
+    why = "one of its processes was killed (by the system, for want of memory?)"
+    return f"{what} stopped, for {why}: give fewer --workers."
