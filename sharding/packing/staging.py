@@ -51,6 +51,16 @@ def temporary_prefix(root: str) -> str:
     return f"tarn-packing-{hashlib.sha256(root.rstrip('/').encode()).hexdigest()[:12]}-"
 
 
+def refuse_another_disk(folder: Path) -> None:
+    """Raises TarnError where a split's folder leads there, by a link or a mount: what is written aside could not be
+    renamed into it."""
+    if folder.stat().st_dev != folder.parent.stat().st_dev:
+        raise TarnError(
+            f"{folder} lies on another disk than {folder.parent}, so that no shard can be put there whole: let the "
+            "dataset's folder itself lie on that disk, or lead there."
+        )
+
+
 @contextmanager
 def split_folders(root: str, splits: Iterable[str]) -> Iterator[None]:
     """Made before the long way, so that a place that cannot be written is told of at once; those that stay empty go.
@@ -63,6 +73,7 @@ def split_folders(root: str, splits: Iterable[str]) -> Iterator[None]:
         try:
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
+                refuse_another_disk(folder)
         except OSError as error:
             raise TarnError(f"{root} cannot be written ({storage.reason(error)}): check permissions.") from error
         yield

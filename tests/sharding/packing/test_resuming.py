@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -240,3 +241,15 @@ def test_shards_that_another_check_went_through_are_made_anew(
     monkeypatch.undo()
     pack(source, str(tmp_path / "out"), strict)
     assert contents(tmp_path / "out") == contents(tmp_path / "alone")
+
+
+def test_a_split_that_leads_to_another_disk_is_told_at_once(source: Path, tmp_path: Path) -> None:
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK) or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is one disk here")
+    (tmp_path / "out").mkdir()
+    with tempfile.TemporaryDirectory(dir=memory) as other:
+        (tmp_path / "out" / "train").symlink_to(other)
+        with pytest.raises(TarnError, match=r"out/train lies on another disk than \S+out, so that no shard"):
+            pack(source, str(tmp_path / "out"), CONFIG)
+        assert contents(tmp_path / "out") == contents(Path(other)) == {}
