@@ -250,7 +250,7 @@ def test_classes_are_never_counted_by_an_index_that_changed(tmp_path: Path) -> N
     raw[HEADER + 12] ^= 1  # of the first record's label
     index.write_bytes(raw)
     data = DataConfig(shards=str(tmp_path / "shards"))
-    with pytest.raises(TarnError, match="train-000000.idx does not have the SHA-256 of the manifest"):
+    with pytest.raises(TarnError, match=r"train-000000\.idx does not have the SHA-256 of the manifest"):
         class_counts(data, read_manifest(data.shards))
 
 
