@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tarn.sharding import storage
-from tarn.sharding.archives.headers import shown as shown_key
+from tarn.sharding.archives.headers import shown as harmless
 from tarn.sharding.foreign.reading import parted
 from tarn.sharding.format.archive import BLOCK
-from tarn.sharding.format.manifest import Manifest, ShardInfo, Split, parse_index
+from tarn.sharding.format.index import read_index
+from tarn.sharding.format.manifest import Manifest, ShardInfo, Split
 from tarn.sharding.looking.members import gaps, samples_of
 from tarn.sharding.looking.names import keys_of
 from tarn.sharding.looking.windows import Windows
@@ -41,8 +41,7 @@ class Side:
         names = [info.wnid for info in self.manifest.classes]
         with progress_bar(sum(shard.samples for shard in shards), f"reading keys of {self.root}", "img") as bar:
             for shard in shards:
-                url = storage.join(self.root, shard.index_name)
-                records = parse_index(storage.read_bytes(url), url)
+                records = read_index(self.root, shard)
                 keys = keys_of(windows, shard, records, split.indexed)
                 told = jsons(windows, shard, records) if not split.indexed else {}
                 for key, (_, size, label, crc32) in zip(keys, records.tolist(), strict=True):
@@ -59,7 +58,7 @@ def jsons(windows: Windows, shard: ShardInfo, records: NDArray[np.void]) -> dict
         return {}
     members = (part for _, parts in samples_of(windows, shard, records) for part in parts)
     parts = ((parted(part.name), part.data) for part in members)
-    return {shown_key(key): bytes(data) for (key, ending), data in parts if ending == "json"}
+    return {harmless(key): bytes(data) for (key, ending), data in parts if ending == "json"}
 
 
 def diff(first: Side, second: Side) -> list[str]:
@@ -157,4 +156,4 @@ def named(what: str, names: Sequence[str]) -> Iterator[str]:
 
 def shown(names: Sequence[str]) -> str:
     more = f", and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return ", ".join(map(harmless, names[:SHOWN])) + more

@@ -11,7 +11,7 @@ def parse_size(text: str, key: str = "--shard-size", least: int = 1) -> int:
     """Bytes of `100MB`, `64MiB`, `1.5GB` or `1000000`. Raises UsageError naming the key for anything else, and for less
     than `least` bytes, where somebody may have left out the unit."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?I?)B?\s*", text.upper())
-    if match is None or match[2] not in UNITS or float(match[1]) * UNITS[match[2]] < 1:
+    if match is None or match[2] not in UNITS or not 1 <= float(match[1]) * UNITS[match[2]] < 2**63:
         raise UsageError(f"{key}={text!r} is not a size: write 100MB, 64MiB or a number of bytes.")
     size = int(float(match[1]) * UNITS[match[2]])
     if size < least:

@@ -20,7 +20,9 @@ def run(args: argparse.Namespace) -> int:
     from tarn.sharding.showing.extract import ExtractConfig, extract
     from tarn.sharding.sizes import counted
     from tarn.sharding.sources.selection import parse_classes
+    from tarn.sharding.storage.urls import refuse_unnamed
 
+    refuse_unnamed(args.out, "OUT")
     config = ExtractConfig(
         splits=tuple(args.split) if args.split else None,
         classes=parse_classes(args.classes) if args.classes is not None else None,
