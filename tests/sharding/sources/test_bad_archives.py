@@ -352,4 +352,4 @@ def test_a_number_without_end_in_a_kit_is_told(tars: Path, packing: Packing) -> 
         add(out, f"{KIT}/data/{META}", meta_mat([(1, "n1", "a", 0)]))
     code, _, error = packing(tars)
     assert code == 1
-    assert f"1 lines of {TRUTH} that are no ILSVRC2012_ID of {META} (99999999999999999999 in line 1)" in error
+    assert f"1 line of {TRUTH} that is no ILSVRC2012_ID of {META} (99999999999999999999 in line 1)" in error

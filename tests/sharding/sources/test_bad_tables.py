@@ -386,7 +386,7 @@ def test_labels_that_do_not_begin_at_0_are_noted(home: Path) -> None:
 def test_a_picture_that_comes_again_with_other_labels_behind_the_first_is_told(home: Path) -> None:
     given = written(home, "path,labels\ntrain0.jpg,0;1\ntrain0.jpg,0;2\ntrain1.jpg,0;1\ntrain1.jpg,0;1\n")
     told = error_of(given)
-    assert "1 pictures that come again with another label (train0.jpg in line 3 of x.csv)" in told
+    assert "1 picture that comes again with another label (train0.jpg in line 3 of x.csv)" in told
 
 
 def test_classes_that_no_row_is_of_are_noted(home: Path, tmp_path: Path) -> None:
