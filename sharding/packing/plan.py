@@ -13,7 +13,7 @@ from tarn.sharding.sources.place import File, block_of
 
 NONE = Picture("", File("", ""), 0, 0)
 
-LEAST_SHARD = 3 * BLOCK + BLOCK + 2 * BLOCK  # bytes of a tar: two headers, a label, the least picture, and the end
+LEAST_SHARD = 4 * BLOCK  # bytes of the least sample: two headers, a label, a picture
 
 
 def plan_shards(pictures: Sequence[Picture], shard_size: int, seed: int) -> list[Sequence[Picture]]:

@@ -370,7 +370,7 @@ def test_real_imagenet_pictures_keep_pixels_bytes_and_labels(tmp_path: Path) -> 
 
 
 WORDS = {
-    "--shard-size=10": "--shard-size=10 is 10 bytes, less than a sample of 3,072 takes: write its unit, such as 100MB.",
+    "--shard-size=10": "--shard-size=10 is 10 bytes, less than a sample of 2,048 takes: write its unit, such as 100MB.",
     "--max-side=0": "--max-side=0 must be at least 8 px.",
     "--short-side=7": "--short-side=7 must be at least 8 px.",
 }
