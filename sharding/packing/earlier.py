@@ -1,17 +1,21 @@
 """What lies at the output already: whether it is in the way, what of it is wanted, and what goes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from tarn.sharding import storage
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.leftovers import sweep
-from tarn.sharding.format.manifest import Manifest, Split
+from tarn.sharding.format.manifest import ClassInfo, Manifest, Split, are_numbered_alike
 from tarn.sharding.format.publication import newest_retired
+from tarn.sharding.kinds import counted_kind
 from tarn.sharding.packing.counts import COUNTED
 from tarn.sharding.packing.staging import clear_staging
 from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.sight import Sight
+
+PLAN = "plan"  # a digest, see plan.py
+SHORT = 40  # characters of a value
 
 
 def tidy(root: str, prune: bool, going_on: bool = False) -> None:
@@ -62,8 +66,23 @@ def refuse_other_classes(before: Manifest, found: Source, root: str) -> None:
     if ours != theirs:
         first = next((pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]), ("none", "none"))
         raise UsageError(
-            f"{root} holds a dataset of {len(theirs)} classes, the source has {len(ours)} (first difference: "
-            f"{first[1]} there, {first[0]} here): choose another output, or --overwrite."
+            f"{root} holds a dataset of {counted_kind(len(theirs), 'classes')}, the source has {len(ours):,} (first "
+            f"difference: {first[1]} there, {first[0]} here): choose another output, or --overwrite."
+        )
+
+
+def lost_splits(before: Manifest, classes: Sequence[ClassInfo], packed: Set[str]) -> str:
+    """Those that are not packed now and number other classes, so that no manifest can hold both; empty for none."""
+    lost = before.splits.keys() - packed if not are_numbered_alike(before.classes, classes) else frozenset()
+    return " and ".join(map(repr, sorted(lost)))
+
+
+def refuse_lost_splits(lost: str, root: str) -> None:
+    """Raises UsageError where replacing one split would take others away."""
+    if lost:
+        raise UsageError(
+            f"{root} holds the split {lost} too, of other classes, which would be lost: choose another output, or "
+            "leave out --split to replace the dataset as a whole."
         )
 
 
@@ -74,6 +93,24 @@ def changes(there: Split, told: Mapping[str, Any], skip: bool) -> list[str]:
     if there.skipped and not skip:
         changed.append("--bad (it left out unreadable pictures)")
     return changed
+
+
+def said(changed: Sequence[str], there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """In the words of the command, with both values where they are short. The plan is another whenever something else
+    is, so it is told alone: as a list of other pictures."""
+    if changed == [PLAN]:
+        return "list of pictures (of other keys, sizes or fields)"
+    words = []
+    for name in changed:
+        if name == PLAN:
+            continue
+        values = [it.get(name, "none") for it in (there, here)]
+        if name.startswith("--") or any(not isinstance(it, int | str) or len(str(it)) > SHORT for it in values):
+            words.append(name)
+        else:
+            both = " there, ".join(f"{value:,}" if isinstance(value, int) else value for value in values)
+            words.append(f"{name.replace('_', '-')} ({both} here)")
+    return ", ".join(words)
 
 
 def refuse_other(there: Split, split: str, told: Mapping[str, Any], root: str, skip: bool) -> None:
@@ -87,8 +124,8 @@ def refuse_other(there: Split, split: str, told: Mapping[str, Any], root: str, s
         return
     if changed:
         raise UsageError(
-            f"{root} holds a split {split!r} packed with another {', '.join(changed)}: choose another output, or "
-            "--overwrite to replace it."
+            f"{root} holds a split {split!r} packed with another {said(changed, there.packed, told)}: choose another "
+            "output, or --overwrite to replace it."
         )
     raise UsageError(
         f"{root} holds a split {split!r} with missing or cut shards: python -m tarn.sharding repair {root} SRC makes "

@@ -1,11 +1,13 @@
 """What is no source, and still close to one: what to give instead."""
 
+import errno
 from itertools import islice
 from pathlib import Path
 
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.sources.disk import DiskFolder
 from tarn.sharding.sources.kaggle import PICTURES, ZIP, is_kaggle
+from tarn.sharding.sources.rows import is_listing
 from tarn.sharding.sources.splits import split_called
 
 DEPTH = 2  # folders between a folder and the tars that it may hold
@@ -48,6 +50,17 @@ def refuse_what_holds_tars(source: Path) -> None:
         refuse_tars(source, names[0])
 
 
+def refuse_what_holds_listings(source: Path) -> None:
+    """None of which is called like a split. Kaggle's own lists are no listings."""
+    names = [path.name for path in sorted(source.iterdir()) if is_listing(path.name) and path.name[:4] != "LOC_"]
+    if names:
+        more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+        raise UsageError(
+            f"{source} holds {', '.join(names[:5])}{more}, but no listing that is called like a split (train.csv, "
+            "val.csv): give one of them."
+        )
+
+
 def refuse_tars(folder: Path, name: str) -> None:
     raise UsageError(
         f"{folder} holds tars ({name}): pack their samples by --source shards, or index them where they lie, by "
@@ -61,8 +74,9 @@ def refuse_unreachable(path: Path) -> None:
         path.stat()
     except PermissionError as error:
         raise TarnError(f"{path} cannot be looked at ({error.strerror}): check the permissions above it.") from error
-    except OSError:
-        return
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UsageError(f"{path} is no name of a source ({error.strerror}): check the path.") from error
 
 
 def refuse_file(path: Path) -> None:

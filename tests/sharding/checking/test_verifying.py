@@ -2,7 +2,12 @@
 
 import hashlib
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 import tracemalloc
 import zlib
 from collections.abc import Sequence
@@ -14,6 +19,7 @@ from PIL import Image
 
 from support.datasets import picture_tree
 from support.foreign_tars import dataset
+from support.processes import end_within
 from support.web import served
 from tarn.sharding.__main__ import main
 from tarn.sharding.checking.watching import watched
@@ -215,8 +221,8 @@ def test_labels_are_compared_with_the_source(source: Path, root: Path) -> None:
     moved.rename(source / "train" / "class1" / "moved.jpg")
     (source / "val" / "class2" / "val1.jpg").rename(source / "val" / "class2" / "more.jpg")
     train, missing, val, left = told(root, source=source)
-    assert "1 pictures are not at the source (class0/train3)" in train
-    assert "1 pictures of the source are missing (class1/moved)" in missing
+    assert "1 picture that is not at the source (class0/train3)" in train
+    assert "1 picture of the source that is missing (class1/moved)" in missing
     assert "(class2/val1)" in val
     assert "(class2/more)" in left
 
@@ -231,7 +237,7 @@ def test_a_label_that_the_source_tells_otherwise_is_told(pictures: Path, tmp_pat
     other = next(row.split(",")[1].split()[0] for row in rows if row.split(",")[1].split()[0] != wnid)
     table.write_text("\n".join([header, first.replace(wnid, other), *rows]) + "\n")
     (problem,) = told(tmp_path / "out", source=copy)
-    assert f"1 labels are others ({name}: {wnid} there, {other} at the source)" in problem
+    assert f"1 picture of another label ({name}: {wnid} there, {other} at the source)" in problem
 
 
 def test_a_part_is_compared_with_the_same_part_of_the_source(source: Path, tmp_path: Path) -> None:
@@ -245,3 +251,51 @@ def test_pictures_that_were_skipped_are_not_missing(source: Path, tmp_path: Path
     out = tmp_path / "skipped"
     pack(source, str(out), PackConfig(bad="skip"))
     assert told(out, source=source) == []
+
+
+def test_what_mends_it_is_told_last(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    next(root.glob("train/*.tar")).unlink()
+    assert main(["verify", str(root), "--fast"]) == 1
+    *_, count, last = capsys.readouterr().out.splitlines()
+    assert ": 1 problem (" in count
+    assert last == f"{root}: `python -m tarn.sharding repair {root} SRC` makes anew what is broken or missing"
+
+
+def test_a_manifest_of_more_samples_than_the_index_is_not_sound(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    pack(picture_tree(tmp_path / "source"), str(out), PackConfig())
+    told = json.loads((out / "manifest.json").read_text())
+    told["splits"]["train"]["shards"][0]["samples"] += 1
+    (out / "manifest.json").write_text(json.dumps(told))
+    problems = verify(str(out), read_manifest(str(out)), VerifyConfig(fast=True))
+    assert f"{out}/train/train-000000.idx is not of 25 samples, as the manifest says." in problems
+
+
+@pytest.mark.parametrize("victim", ["parent", "child"])
+def test_a_kill_ends_all_processes_and_is_told_where_somebody_is_left_to(victim: str, tmp_path: Path) -> None:
+    """A tar that is a pipe holds the processes at work until the test has killed one."""
+    out = tmp_path / "out"
+    pack(picture_tree(tmp_path / "source"), str(out), PackConfig(shard_size=10_000))
+    first = read_manifest(str(out)).split("train").shards[0]
+    (out / first.name).unlink()
+    os.mkfifo(out / first.name)
+    told = json.loads((out / "manifest.json").read_text())
+    told["splits"]["train"]["shards"][0]["bytes"] = 0  # a pipe's
+    (out / "manifest.json").write_text(json.dumps(told))
+    words = [sys.executable, "-m", "tarn.sharding", "verify", str(out), "--workers=2"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as parent:
+        while len(children := children_of(parent.pid)) < 2:
+            assert parent.poll() is None
+            time.sleep(0.01)
+        os.kill(parent.pid if victim == "parent" else children[0], signal.SIGKILL)
+        said = parent.communicate(timeout=60)[1]
+    assert end_within(20, children)
+    if victim == "child":
+        assert parent.returncode == 1
+        assert said.splitlines()[-1].startswith("error: verifying stopped, for one of its processes was killed")
+
+
+def children_of(process: int) -> list[int]:
+    """Those of its pool; the resource tracker is none."""
+    found = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [int(it) for it in found if b"spawn_main" in Path(f"/proc/{it}/cmdline").read_bytes()]
