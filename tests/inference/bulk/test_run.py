@@ -264,6 +264,20 @@ def test_a_full_disk_is_told_and_the_job_goes_on_when_there_is_room(
     assert len(out.read_text().splitlines()) == 40
 
 
+def test_a_store_that_is_lost_stops_the_job_and_a_picture_that_it_lacks_does_not(
+    model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listing, out = tmp_path / "list.txt", tmp_path / "r.csv"
+    listing.write_text(f"{val(pictures, 1)}\nmemory://bucket/gone.jpg\n")
+    predict(model, listing, f"--out={out}", expected=1)
+    assert ["it is not there" in row["error"] for row in rows_of(out)] == [False, True]
+    listing.write_text(f"{val(pictures, 1)}\nnostore://bucket/x.jpg\n")
+    capsys.readouterr()
+    predict(model, listing, f"--out={out}", "--overwrite", expected=1)
+    assert "error: nostore://bucket/x.jpg is of no known kind" in capsys.readouterr().err
+    assert len(rows_of(out)) == 2
+
+
 def test_a_result_has_one_writer_at_a_time(
     model: Path, broken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
