@@ -29,9 +29,11 @@ def parse(words: list[str]) -> argparse.Namespace:
     """Sources may stand behind options too, where argparse looks for no more of them."""
     parser = build_parser()
     args, rest = parser.parse_known_args(words)
-    if strange := [word for word in rest if word.startswith("-") and word != "-"]:
+    strange = [word for word in rest if not hasattr(args, "sources") or (word.startswith("-") and word != "-")]
+    if strange:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
-    args.sources += rest
+    if rest:
+        args.sources += rest
     return args
 
 

@@ -200,12 +200,23 @@ def test_a_mistaken_call_is_answered_in_one_sentence_and_leaves_nothing(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    predict(model, val(pictures, 1), *(word.replace("OUT", str(tmp_path)) for word in words), expected=expected)
+    predict(
+        model,
+        val(pictures, 1),
+        *(word.replace("OUT", str(tmp_path)) for word in words),
+        expected=expected,
+    )
     out = capsys.readouterr()
     assert told in out.err
     assert out.err.count("\n") == 1
     assert out.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_no_result(model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "r.csv").mkdir()
+    predict(model, val(pictures, 1), f"--out={tmp_path}/r.csv", "--overwrite", expected=2)
+    assert "r.csv is a folder: name a file in it" in capsys.readouterr().err
 
 
 def test_without_a_source_one_is_asked_for(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
