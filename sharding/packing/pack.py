@@ -5,7 +5,7 @@ goes on with them (see resuming.py); the dataset that was there stays whole and 
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +14,7 @@ from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.leftovers import present
 from tarn.sharding.format.lock import only_writer
-from tarn.sharding.format.manifest import Manifest
+from tarn.sharding.format.manifest import Manifest, are_numbered_alike
 from tarn.sharding.format.pending import Progress, is_published
 from tarn.sharding.format.publication import (
     begin,
@@ -25,7 +25,9 @@ from tarn.sharding.format.publication import (
 )
 from tarn.sharding.packing.earlier import (
     changes,
+    lost_splits,
     refuse_foreign_tars,
+    refuse_lost_splits,
     refuse_other,
     refuse_other_classes,
     refuse_overlap,
@@ -36,7 +38,7 @@ from tarn.sharding.packing.engines.engine import Engine, write_all
 from tarn.sharding.packing.engines.processes import LOCAL
 from tarn.sharding.packing.journal import Journal
 from tarn.sharding.packing.naming import free_infix
-from tarn.sharding.packing.plan import digest, plan_shards
+from tarn.sharding.packing.planned import Planned, planned_from
 from tarn.sharding.packing.preparation import Preparation
 from tarn.sharding.packing.publishing import Target
 from tarn.sharding.packing.records import mark_of
@@ -54,11 +56,11 @@ from tarn.sharding.packing.splits import split_of
 from tarn.sharding.packing.staging import split_folders, staging_folder
 from tarn.sharding.packing.writer import Task
 from tarn.sharding.resharding.words import SampleWords
-from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.counts import compare, parse_expect
 from tarn.sharding.sources.find import look_at, read_splits
 from tarn.sharding.sources.selection import Selection, selected
 from tarn.sharding.sources.table import Table
+from tarn.sharding.storage.urls import refuse_unnamed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,8 @@ class PackConfig:
             raise UsageError(f"--bad={self.bad!r} is unknown: choose one of {', '.join(CHOICES)}.")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers={self.workers} must be at least 1.")
+        if not -(2**63) <= self.seed < 2**64:
+            raise UsageError(f"--seed={self.seed} must be a number of at most 64 bits.")
 
 
 def pack(
@@ -112,16 +116,14 @@ def pack(
     """
     root = given(root)
     with config.engine.ready():
-        name, found = read(source, root, config, tell)
+        planned = read(source, root, config, tell)
         with only_writer(root):
-            return pack_alone(name, found, root, config, tell)
+            return pack_alone(planned, root, config, tell)
 
 
-def read(
-    source: str | os.PathLike[str], root: str, config: PackConfig, tell: Callable[[str], Any]
-) -> tuple[str, Source]:
-    """The source's name and what it holds, looked at and counted. What was made for reading it is gone then: of two
-    million members of a zip, a gigabyte."""
+def read(source: str | os.PathLike[str], root: str, config: PackConfig, tell: Callable[[str], Any]) -> Planned:
+    """What the source holds, looked at, counted and planned. What was made for reading it is gone before the plan is
+    made: of two million members of a zip, a gigabyte."""
     how = replace(config.table, skip=config.bad == "skip")
     seen = look_at(source, config.source, how, config.samples)
     refuse_overlap(seen, root)
@@ -133,25 +135,36 @@ def read(
         tell(f"note: {note}")
     for note in compare(found, config.expect, seen.name):
         tell(f"counts: {note}")
-    return seen.name, selected(found, config.selection, config.seed)
+    found = selected(found, config.selection, config.seed)
+    name, what, splits = seen.name, replace(found, splits={}), dict(found.splits)
+    del seen, found
+    return planned_from(name, what, splits, config.shard_size, config.seed, config.preparation, config.selection)
 
 
 def given(root: str | os.PathLike[str]) -> str:
-    """As text, with `~` as the home folder."""
+    """As text, with `~` as the home folder. Raises TarnError for what can be no folder's name."""
+    refuse_unnamed(root, "the output's name")
     path = storage.local_path(root)
+    try:
+        if path is not None:
+            path.exists()
+    except OSError as error:
+        raise TarnError(f"{root} cannot be written ({storage.reason(error)}): choose another output.") from error
     return os.fspath(root) if path is None or "://" in os.fspath(root) else str(path)
 
 
 def pack_alone(
-    source: str, found: Source, root: str, config: PackConfig, tell: Callable[[str], Any]
+    planned: Planned, root: str, config: PackConfig, tell: Callable[[str], Any]
 ) -> tuple[Manifest, list[str]]:
     """For who has the lock."""
+    found, plans, told = planned.found, planned.plans, planned.told
     before, pending = present(root), pending_plan(root)
     refuse_foreign_tars(before, root)
     if before is not None and not config.overwrite:
         refuse_other_classes(before, found, root)
-    plans = {split: plan_shards(pictures, config.shard_size, config.seed) for split, pictures in found.splits.items()}
-    told = {split: describe(found, config, plan) for split, plan in plans.items()}
+    lost = lost_splits(before, found.classes, plans.keys()) if before is not None else ""
+    if config.split != "all":
+        refuse_lost_splits(lost, root)
     todo = {split: told[split] for split in plans if not is_current(before, pending, split, told[split], root, config)}
     if not todo and before is not None:
         tidy(root, config.prune)
@@ -163,17 +176,18 @@ def pack_alone(
     tidy(root, config.prune, going_on)
     if before is None and not config.overwrite and not going_on:
         refuse_tars_without_manifest(root, plans)
+    if lost:
+        tell(f"goes with what is replaced: the split {lost}, of other classes")
     if pending is None or not going_on:
         splits = {
             split: planned_split(split, free_infix(root, split, before), plans[split], todo[split]) for split in todo
         }
         pending = Manifest(found.classes, splits)
-    return make(source, plans, root, before, pending, config, tell), list(todo)
+    return make(planned, root, before, pending, config, tell), list(todo)
 
 
 def make(
-    source: str,
-    plans: Mapping[str, Sequence[tuple[Picture, ...]]],
+    planned: Planned,
     root: str,
     before: Manifest | None,
     plan: Manifest,
@@ -182,13 +196,14 @@ def make(
 ) -> Manifest:
     """Makes all that the plan names, except the shards that are there already, and at last the manifest. What ends it
     before that is given a note of what is done and stays for the same command."""
-    marks = {name: mark_of(split.packed) for name, split in plan.splits.items()}
+    # a shard that another --check went through may hold other pictures, where bad ones are skipped
+    marks = {name: mark_of({**split.packed, "check": config.preparation.check}) for name, split in plan.splits.items()}
     manifest, journal = None, None
     with split_folders(root, plan.splits), staging_folder(root) as staging:
         tasks = [
             Task(shard.name, staging, pictures, config.preparation, config.bad == "skip")
             for name, split in plan.splits.items()
-            for shard, pictures in zip(split.shards, plans[name], strict=True)
+            for shard, pictures in zip(split.shards, planned.plans[name], strict=True)
         ]
         try:
             begin(root, before, plan)
@@ -199,10 +214,9 @@ def make(
                 rest = [task for task in tasks if task.name not in kept]
                 write_all(rest, Target.at(root), config.engine, config.workers, journal.add)
             written = journal.written
-            refuse_damaged([written[task.name] for task in tasks], config.bad == "skip", source)
-            splits = {name: split_of(root, name, split, written, source) for name, split in plan.splits.items()}
-            carried = before.splits if before is not None and before.classes == plan.classes else {}
-            manifest = Manifest(plan.classes, dict(sorted({**carried, **splits}.items())))
+            refuse_damaged([written[task.name] for task in tasks], config.bad == "skip", planned.source)
+            splits = {name: split_of(root, name, split, written, planned.source) for name, split in plan.splits.items()}
+            manifest = together(before, Manifest(plan.classes, splits))
             commit(root, manifest, before, splits, published_index(root), config.prune)
         except BaseException as error:
             with suppress(TarnError):  # a store that is not there: the next packing does it
@@ -212,17 +226,13 @@ def make(
     return manifest
 
 
-def describe(found: Source, config: PackConfig, plan: list[tuple[Picture, ...]]) -> dict[str, Any]:
-    """What decides the bytes of a split's shards."""
-    return {
-        "source": found.kind,
-        "seed": config.seed,
-        "shard_size": config.shard_size,
-        "plan": digest(plan),
-        **config.preparation.describe(),
-        **config.selection.packed(),
-        **found.told,
-    }
+def together(before: Manifest | None, new: Manifest) -> Manifest:
+    """The new splits beside those that stay, by whose names the classes are called then."""
+    if before is None or not are_numbered_alike(before.classes, new.classes):
+        return new
+    stays = before.splits.keys() - new.splits.keys()
+    classes = before.classes if stays else new.classes
+    return Manifest(classes, dict(sorted({**before.splits, **new.splits}.items())))
 
 
 def is_current(

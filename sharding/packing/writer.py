@@ -3,7 +3,7 @@
 import hashlib
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tarn.sharding.packing.files import SummedFile
 from tarn.sharding.packing.inspection import ending
 from tarn.sharding.packing.preparation import DamagedError, Preparation, Prepared, prepare
 from tarn.sharding.packing.reading import reading
+from tarn.sharding.pillow import MOST_BYTES
 from tarn.sharding.sources import Picture
 from tarn.sharding.sources.place import ending_of, is_exact
 
@@ -28,7 +29,7 @@ class Task:
 
     name: str
     folder: Path
-    pictures: tuple[Picture, ...]
+    pictures: Sequence[Picture]
     preparation: Preparation
     skip: bool = False
     expected: ShardInfo | None = None
@@ -74,7 +75,7 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
     path.parent.mkdir(parents=True, exist_ok=True)
     position = 0
     with SummedFile(path) as file:
-        for picture, read in reading(task.pictures):
+        for picture, read in reading(tuple(task.pictures)):
             try:
                 prepared, odd = read_picture(picture, read, task.preparation)
             except DamagedError as error:
@@ -107,6 +108,8 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
 def read_picture(picture: Picture, read: Callable[[], bytes], how: Preparation) -> tuple[Prepared, str | None]:
     """And what is odd about it as it came, see content.py. Raises DamagedError for one that cannot be read, or is not
     what was planned."""
+    if is_exact(picture.place) and picture.size > MOST_BYTES:  # before it takes all the memory
+        raise DamagedError(f"too large ({picture.size:,} bytes, {MOST_BYTES:,} at most)")
     try:
         data = read()
     except OSError as error:
