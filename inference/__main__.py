@@ -31,10 +31,10 @@ def parse(words: list[str]) -> argparse.Namespace:
     """Sources may stand behind options too, where argparse looks for no more of them."""
     parser = build_parser()
     args, rest = parser.parse_known_args(words)
-    takes_more = "sources" in args
-    if strange := [word for word in rest if not takes_more or (word.startswith("-") and word != "-")]:
+    strange = [word for word in rest if not hasattr(args, "sources") or (word.startswith("-") and word != "-")]
+    if strange:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
-    if takes_more:
+    if rest:
         args.sources += rest
     return args
 

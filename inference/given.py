@@ -28,14 +28,26 @@ STORES = ("s3", "gs", "az")  # which the program's own credentials open
 
 @runtime_checkable
 class Readable(Protocol):
-    """An open file, or a picture that is read when it is its turn."""
+    """An open file."""
 
-    def read(self, most: int, /) -> bytes:
-        """At most so many bytes. Raises TarnError, OSError, BrokenPictureError."""
+    def read(self, most: int, /) -> bytes: ...
+
+
+@runtime_checkable
+class Loadable(Protocol):
+    """A picture that has a name, and is read when it is its turn."""
+
+    @property
+    def name(self) -> str: ...
+
+    def load(self, most: int, /) -> bytes:
+        """Raises TarnError, OSError, BrokenPictureError where it has more than so many bytes."""
         ...
 
 
-Given = Any  # a Readable, a path, a URL, bytes, a Pillow image, a NumPy array, a tensor: what is none is told
+Given = (
+    Any  # a Loadable, an open file, a path, a URL, bytes, a Pillow image, a NumPy array, a tensor: what is none is told
+)
 
 
 class Preparer:
@@ -82,9 +94,10 @@ class Preparer:
     def bytes_of(self, given: Given) -> Bytes:
         if isinstance(given, bytes | bytearray | memoryview):
             return bytes(given)
-        if isinstance(given, Readable):
+        if isinstance(given, Readable | Loadable):
             try:
-                return given.read(self.limits.bytes + 1)
+                most = self.limits.bytes
+                return given.load(most) if isinstance(given, Loadable) else given.read(most + 1)
             except OSError as error:
                 raise storage.unreadable(name_of(given, 0), error) from error
         if isinstance(given, str) and "://" in given:
@@ -102,7 +115,7 @@ class Preparer:
 
 def is_one(given: Given) -> bool:
     """Whether it is one picture, and not several. Raises UsageError for what is neither."""
-    if isinstance(given, str | os.PathLike | bytes | bytearray | memoryview | Image.Image | Readable):
+    if isinstance(given, str | os.PathLike | bytes | bytearray | memoryview | Image.Image | Readable | Loadable):
         return True
     if isinstance(given, np.ndarray) or is_tensor(given):
         return len(given.shape) <= 3

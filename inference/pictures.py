@@ -20,7 +20,7 @@ class NamedPicture:
     place: Place
     label: Label | None = None
 
-    def read(self, most: int) -> bytes:
+    def load(self, most: int) -> bytes:
         """Raises TarnError, OSError, BrokenPictureError where it has more than so many bytes."""
         if isinstance(self.place, TarMember):
             check_size(self.place.size, most)

@@ -96,7 +96,7 @@ class Decoders:
 
 @dataclass(slots=True)
 class Steward:
-    """Of one process. A picture that ends its decoder costs a process, not the job."""
+    """Of one process. A picture that ends its decoder costs a process, not the job; a store that is lost ends it."""
 
     children: list[Child]
     number: int
@@ -117,10 +117,12 @@ class Steward:
         child = self.children[self.number]
         try:
             child.connection.send(piece)
-            told: Errors = child.connection.recv()
-            return told
+            told: Errors | TarnError = child.connection.recv()
         except (EOFError, OSError):
             return self.mourn(piece, child)
+        if isinstance(told, TarnError):
+            raise told
+        return told
 
     def mourn(self, piece: Piece, child: Child) -> Errors:
         """Goes on with another process, and finds out which picture it was."""

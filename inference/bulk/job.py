@@ -120,7 +120,8 @@ class Job:
     def tasks(self, size: int, there: Mapping[tuple[int, int, str], Part], bar: "tqdm[Any]") -> Iterator[Task]:
         """The next unit is opened, which may copy a shard, while one is made."""
         missing = self.missing(there)
-        bar.update(sum(part.rows for (number, _, _), part in there.items() if self.share.has(number)))
+        mine = {digest for number, digest in enumerate(self.digests) if self.share.has(number)}
+        bar.update(sum(part.rows for part in there.values() if part.digest in mine))
         for number, pictures in opened(self.units, missing):
             if self.units[number].count is None:
                 bar.total = (bar.total or 0) + len(pictures)

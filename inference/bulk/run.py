@@ -31,6 +31,8 @@ def predict_into(args: argparse.Namespace, limits: Limits, words: list[str]) -> 
     share, local_rank = share_of(args.rank)
     if share.rank > 0 and out.exists() and not Parts(out, {}).folder.exists():
         return 0  # the first rank was faster, or tells what is wrong
+    if out.is_dir():
+        raise UsageError(f"--out={args.out} is a folder: name a file in it.")
     if out.exists() and not args.overwrite:
         raise UsageError(f"{out} is there already: give --overwrite to replace it, or another --out.")
     if not out.parent.is_dir():

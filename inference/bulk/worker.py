@@ -8,13 +8,21 @@ import numpy as np
 
 from tarn.inference.given import Preparer
 from tarn.inference.limits import Limits
-from tarn.inference.pictures import NamedPicture
+from tarn.inference.pictures import InStore, NamedPicture
 from tarn.inference.urls import EVERYWHERE
 from tarn.sharding.errors import TarnError
+from tarn.sharding.foreign.names import is_web
+from tarn.sharding.storage.persistence import RemoteError
 from tarn.sharding.storage.told import TOLD, Store
-from tarn.training.pixels.pictures import BrokenPictureError
+from tarn.training.pixels.pictures import BrokenPictureError, Pixels
 from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.streaming.processes.shared import mapped
+
+
+class LostStoreError(TarnError):
+    """A store does not answer, or refuses: its pictures are not broken, so the job stops. Single servers of the web
+    that fail are a picture's own affair."""
+
 
 WORKER = "tarn.inference.bulk.worker:work"  # the task of its process
 
@@ -40,7 +48,8 @@ class Piece:
 
 
 def work(connection: Connection) -> None:
-    """First the setup, then pieces; of each it tells what is wrong with its pictures, None for what is sound."""
+    """First the setup, then pieces; of each it tells what is wrong with its pictures, None for what is sound, or the
+    error that must stop the job."""
     setup: Setup = connection.recv()
     TOLD.store = setup.store
     crop = setup.preprocessing.crop
@@ -49,11 +58,23 @@ def work(connection: Connection) -> None:
     preparer = Preparer(setup.preprocessing, setup.orientation, setup.limits, EVERYWHERE)
     while True:
         piece: Piece = connection.recv()
-        told: list[str | None] = []
-        for row, picture in enumerate(piece.pictures, piece.row):
-            try:
-                preparer.write(picture, rows[row])
-                told.append(None)
-            except (TarnError, BrokenPictureError) as error:
-                told.append(str(error))
-        connection.send(told)
+        try:
+            connection.send(
+                [attempt(preparer, picture, rows[at]) for at, picture in enumerate(piece.pictures, piece.row)]
+            )
+        except LostStoreError as error:
+            connection.send(error)
+
+
+def attempt(preparer: Preparer, picture: NamedPicture, row: Pixels) -> str | None:
+    """Raises LostStoreError."""
+    try:
+        preparer.write(picture, row)
+        return None
+    except BrokenPictureError as error:
+        return str(error)
+    except TarnError as error:
+        is_lost = isinstance(picture.place, InStore) and not is_web(picture.place.url)
+        if is_lost and not (isinstance(error, RemoteError) and error.missing):
+            raise LostStoreError(str(error)) from error
+        return str(error)

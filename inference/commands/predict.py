@@ -113,7 +113,9 @@ def show(args: argparse.Namespace, limits: Limits) -> int:
     FORMATS[args.format or "table"](noting_errors(predictor.stream(pictures), broken), sys.stdout)
     sys.stdout.flush()
     for prediction in broken:
-        print(f"error: {prediction.picture}: {prediction.error}", file=sys.stderr)
+        told = prediction.error or ""
+        name = "" if told.startswith(prediction.picture) else f"{prediction.picture}: "
+        print(f"error: {name}{told}", file=sys.stderr)
     return 1 if broken else 0
 
 

@@ -5,7 +5,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,6 +70,5 @@ def test_help_names_every_word_of_the_page_and_needs_no_torch() -> None:
     code = "import sys; sys.modules['torch'] = None; from tarn.inference.__main__ import main; main()"
     command = [sys.executable, "-c", code, "predict", "--help"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    words = set(re.findall(r"--[a-z][a-z-]+", (ROOT / "docs" / "inference.md").read_text()))
-    found: Callable[[str], bool] = lambda word: word in told  # noqa: E731
-    assert [word for word in words if not found(word)] == []
+    page = (ROOT / "docs" / "inference.md").read_text().partition("## Measured")[0]
+    assert [word for word in set(re.findall(r"--[a-z][a-z-]+", page)) if word not in told] == []

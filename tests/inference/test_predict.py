@@ -180,4 +180,4 @@ def test_paths_may_begin_with_the_home_folder(
     assert main(["predict", f"~/{model.name}", "~/one.jpg", "--format=csv"]) == 0
     assert "one.jpg" in capsys.readouterr().out
     (unit,) = Sources(words=[Path("~/one.jpg")]).units()
-    assert [picture.read(10**6) for picture in unit.open()] == [val(pictures, 2).read_bytes()]
+    assert [picture.load(10**6) for picture in unit.open()] == [val(pictures, 2).read_bytes()]

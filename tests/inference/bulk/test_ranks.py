@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from tarn.inference.__main__ import main
+from tarn.inference.bulk import ranks as all_ranks
 from tarn.inference.bulk.job import Share
 from tarn.inference.bulk.ranks import share_of, start_ranks, take_own_gpu
+from tarn.sharding.errors import TarnError
 
 FAST = ["--device=cpu", "--workers=1"]
 
@@ -52,6 +54,15 @@ def test_a_rank_that_fails_ends_the_others_with_its_own_sentence(
     assert start_ranks(words, 2) == 1
     assert "gone.pt cannot be read" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rank_that_is_killed_is_told_by_its_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(words: object, rank: int, ranks: int, lifeline: int) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
+
+    monkeypatch.setattr(all_ranks, "start", killed)
+    with pytest.raises(TarnError, match=r"rank [01] was ended by signal 9 .*the same command goes on"):
+        start_ranks([], 2)
 
 
 def test_each_rank_of_a_host_sees_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -200,12 +200,23 @@ def test_a_mistaken_call_is_answered_in_one_sentence_and_leaves_nothing(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    predict(model, val(pictures, 1), *(word.replace("OUT", str(tmp_path)) for word in words), expected=expected)
+    predict(
+        model,
+        val(pictures, 1),
+        *(word.replace("OUT", str(tmp_path)) for word in words),
+        expected=expected,
+    )
     out = capsys.readouterr()
     assert told in out.err
     assert out.err.count("\n") == 1
     assert out.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_no_result(model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "r.csv").mkdir()
+    predict(model, val(pictures, 1), f"--out={tmp_path}/r.csv", "--overwrite", expected=2)
+    assert "r.csv is a folder: name a file in it" in capsys.readouterr().err
 
 
 def test_without_a_source_one_is_asked_for(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -262,6 +273,20 @@ def test_a_full_disk_is_told_and_the_job_goes_on_when_there_is_room(
         assert len(list(folder.glob("*.last"))) == parts
     predict(model, *words)
     assert len(out.read_text().splitlines()) == 40
+
+
+def test_a_store_that_is_lost_stops_the_job_and_a_picture_that_it_lacks_does_not(
+    model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listing, out = tmp_path / "list.txt", tmp_path / "r.csv"
+    listing.write_text(f"{val(pictures, 1)}\nmemory://bucket/gone.jpg\n")
+    predict(model, listing, f"--out={out}", expected=1)
+    assert ["it is not there" in row["error"] for row in rows_of(out)] == [False, True]
+    listing.write_text(f"{val(pictures, 1)}\nnostore://bucket/x.jpg\n")
+    capsys.readouterr()
+    predict(model, listing, f"--out={out}", "--overwrite", expected=1)
+    assert "error: nostore://bucket/x.jpg is of no known kind" in capsys.readouterr().err
+    assert len(rows_of(out)) == 2
 
 
 def test_a_result_has_one_writer_at_a_time(

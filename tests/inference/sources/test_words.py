@@ -84,7 +84,7 @@ def test_a_shard_of_a_web_server_is_copied_for_as_long_as_its_pictures_are_there
         (unit,) = Sources(words=[f"{web.url}/val/{tar.name}"], aside=tmp_path).units()
         found = list(unit.open())
     assert len(list(tmp_path.rglob("*.tar"))) == 1
-    assert [picture.read(10**7) for picture in found] == [picture.read(10**7) for picture in local]
+    assert [picture.load(10**7) for picture in found] == [picture.load(10**7) for picture in local]
     del found
     assert list(tmp_path.iterdir()) == []
 
@@ -128,7 +128,7 @@ def test_standard_input_gives_one_picture_or_a_list_of_paths(
     monkeypatch.chdir(tree)
     pipe(val(pictures, 1).read_bytes())
     (found,) = pictures_of("-")
-    assert (found.name, found.read(10**7)) == ("stdin", val(pictures, 1).read_bytes())
+    assert (found.name, found.load(10**7)) == ("stdin", val(pictures, 1).read_bytes())
     pipe(b"a/1.jpg\na/b/2.jpg\n")
     assert [picture.name for picture in pictures_of(lists=["-"])] == ["a/1.jpg", "a/b/2.jpg"]
     pipe(b"\n")
@@ -157,7 +157,7 @@ def test_a_row_without_a_picture_keeps_its_place(tree: Path) -> None:
     lost, found = pictures_of(tree / "list.csv")
     assert lost.name.startswith("line 2 of ")
     with pytest.raises(TarnError, match="names no picture"):
-        lost.read(10)
+        lost.load(10)
     assert found.label == 2
 
 
