@@ -80,7 +80,12 @@ MAY_USE = {
     | STREAM
     | PIXELS
     | {"training/world", "training/streaming/holdout", "training/streaming/planned"},
-    "training/export": DISK | PIXELS | {"training/model"},
+    "training/plain": GROUND,
+    "training/export": DISK
+    | STREAM
+    | PIXELS
+    | {"training/world", "training/streaming/holdout", "training/streaming/planned"}
+    | {"training/model", "training/evaluation", "training/plain"},
     "training/run": DISK
     | STREAM
     | PIXELS
@@ -102,7 +107,7 @@ MAY_USE = {
         "training/run",
         "training/forecast",
     },
-    "inference/models": DISK | PIXELS | {"training/world", "training/model", "training/export"},
+    "inference/models": DISK | PIXELS | {"training/world", "training/model", "training/plain", "training/export"},
     "inference": DISK
     | PIXELS
     | {"tarn", "sharding/sources", "training/world", "training/model", "training/export"}

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from tarn.sharding.errors import TarnError
-from tarn.training.export.card import Card
+from tarn.training.export.card import FORMAT, Card
 from tarn.training.model.network import Network, is_known
 from tarn.training.model.resnet import DEPTHS
+from tarn.training.plain.torch_file import read_torch_zip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +52,9 @@ class Artifact(Card):
     @classmethod
     def read(cls, path: Path) -> "Artifact":
         """From model.pt, on the CPU; runs no code from the file. Raises TarnError for what is no such file."""
-        try:
-            payload = torch.load(path, map_location="cpu", weights_only=True)
-        except FileNotFoundError as error:
-            raise TarnError(f"{path} is not there: train first, or give the path of a model.pt.") from error
-        except Exception as error:  # torch raises many kinds for a foreign or cut file
-            reason = " ".join(str(error).split())[:160] or type(error).__name__
-            raise TarnError(f"{path} is not a whole model.pt ({reason}): export it again.") from error
-        return cls.from_payload(payload, str(path))
+        if not path.is_file():
+            raise TarnError(f"{path} is not there: train first, or give the path of a model.pt.")
+        return cls.from_payload(read_torch_zip(path), str(path))
 
     def build(self, where: str = "the model") -> nn.Module:
         """The network with the weights, in eval mode on the CPU. Raises TarnError where they do not fit, or the library
@@ -74,3 +69,11 @@ class Artifact(Card):
             reason = " ".join(str(error).split())[:200]
             raise TarnError(f"{where} has weights that do not fit {self.arch} ({reason}): export it again.") from error
         return model.eval()
+
+
+def is_model(path: Path) -> bool:
+    """Whether a file that torch.save() wrote holds an exported model, and not a checkpoint."""
+    try:
+        return bool(read_torch_zip(path)["format"] == FORMAT)
+    except (TarnError, KeyError, TypeError):
+        return False
