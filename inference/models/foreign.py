@@ -21,7 +21,8 @@ from tarn.training.pixels.preprocessing import Preprocessing
 IMAGENET = 1000  # classes
 BLOCK = re.compile(r"layer([1-4])\.(\d+)\.")
 SHORTCUT = re.compile(r"\.shortcut\.")  # as many networks written anew call it
-ANY = {"conv1.weight", "fc.weight"}  # of which every ResNet has both
+ENDS = {"conv1.weight": 4, "fc.weight": 2}  # dimensions of what every ResNet has
+SMALL = 3  # px of the first filters, for small pictures
 
 
 def of_others(told: Mapping[str, Any], path: Path) -> Artifact:
@@ -35,36 +36,29 @@ def of_others(told: Mapping[str, Any], path: Path) -> Artifact:
             break
     else:
         raise TarnError(f"{path} holds no weights by name: give a model exported by Tarn, or a state dict.")
-    state = {SHORTCUT.sub(".downsample.", name): tensor for name, tensor in unwrapped(state, ANY).items()}
-    if "fc.weight" not in state or state["fc.weight"].ndim != 2:
-        return of_timm(told, state, path)
-    small_stem = state["conv1.weight"].shape[-1] == 3 if "conv1.weight" in state else False
-    return artifact(arch_of(state, path), len(state["fc.weight"]), state, path, small_stem)
-
-
-def arch_of(state: Mapping[str, Tensor], path: Path) -> str:
-    """By how many blocks there are in each stage, and whether a block has a third convolution."""
-    places = {(int(found[1]), int(found[2])) for name in state if (found := BLOCK.match(name))}
-    blocks = tuple(sum(stage == number for stage, _ in places) for number in (1, 2, 3, 4))
-    has_three = "layer1.0.conv3.weight" in state
-    for name, (block, wanted) in DEPTHS.items():
-        if blocks == wanted and (block is Bottleneck) == has_three:
-            return name
+    state = {SHORTCUT.sub(".downsample.", name): tensor for name, tensor in unwrapped(state, set(ENDS)).items()}
+    arch = arch_of(state)
+    if arch is not None:
+        return artifact(arch, len(state["fc.weight"]), state, path, state["conv1.weight"].shape[-1] == SMALL)
+    arch = told.get("arch")  # as checkpoints of timm's own training tell
+    if isinstance(arch, str) and re.fullmatch(r"[a-z0-9_]+", arch):
+        return artifact(f"timm/{arch}", len(list(state.values())[-1]), state, path, False)
     raise TarnError(
-        f"{path} holds a network of {'-'.join(map(str, blocks))} {'bottlenecks' if has_three else 'blocks'}, known are "
-        f"{', '.join(DEPTHS)}: train from it with model.init, or give a model exported by Tarn."
+        f"{path} holds weights whose names tell none of {', '.join(DEPTHS)}, and does not say of which network they "
+        "are: give a model exported by Tarn, a ResNet's state dict or a checkpoint of timm."
     )
 
 
-def of_timm(told: Mapping[str, Any], state: Mapping[str, Tensor], path: Path) -> Artifact:
-    """A checkpoint of timm's own training, which names its network."""
-    arch = told.get("arch")
-    if not isinstance(arch, str) or not re.fullmatch(r"[a-z0-9_]+", arch):
-        raise TarnError(
-            f"{path} holds weights whose names tell no ResNet, and does not say of which network they are: give a "
-            "model exported by Tarn, a ResNet's state dict or a checkpoint of timm."
-        )
-    return artifact(f"timm/{arch}", len(list(state.values())[-1]), state, path, False)
+def arch_of(state: Mapping[str, Tensor]) -> str | None:
+    """By how many blocks there are in each stage, and whether a block has a third convolution; None: no ResNet's."""
+    if any(name not in state or state[name].ndim != dimensions for name, dimensions in ENDS.items()):
+        return None
+    places = {(int(found[1]), int(found[2])) for name in state if (found := BLOCK.match(name))}
+    blocks = tuple(sum(stage == number for stage, _ in places) for number in (1, 2, 3, 4))
+    has_three = "layer1.0.conv3.weight" in state
+    return next(
+        (name for name, (block, wanted) in DEPTHS.items() if (blocks, has_three) == (wanted, block is Bottleneck)), None
+    )
 
 
 def artifact(arch: str, num_classes: int, state: Mapping[str, Tensor], path: Path, small_stem: bool) -> Artifact:

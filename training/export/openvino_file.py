@@ -30,6 +30,7 @@ def main(source: str, out: str, precision: str, calibration: str | None = None) 
     model = openvino.Core().read_model(source)
     if calibration is not None:
         model = quantised(model, np.load(calibration, mmap_mode="r"))
+    model.set_rt_info("", ["framework", "tarn"])  # the same, as it came from the ONNX file
     model.set_rt_info(sys.stdin.read(), CARD)
     model.set_rt_info(precision, PRECISION)
     with tempfile.TemporaryDirectory(dir=Path(out).parent, prefix=".openvino-") as folder:

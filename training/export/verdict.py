@@ -48,8 +48,8 @@ def judge(
     if labels is None:
         return Verdict(format.file, len(found), difference, agreement)
     told = labels[: len(found)]
-    top1 = float((mine == told).mean())
-    lost = float((theirs == told).mean()) - top1
+    hits, before = int((mine == told).sum()), int((theirs == told).sum())
+    top1, lost = hits / len(found), (before - hits) / len(found)
     if tolerance is None and lost > MOST_LOST:
         raise unlike(
             f"{format.file} loses {lost:.2%} of top-1 over {len(found)} pictures, at most {MOST_LOST:.1%} may go"
