@@ -1,10 +1,12 @@
 """State dicts that others saved."""
 
 import pickle
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -53,6 +55,7 @@ WRAPPINGS: dict[str, Callable[[State], Any]] = {
         "epoch": 3,
         "model_state_dict": prefixed(state),
         "optimizer_state_dict": {"state": {}, "param_groups": [{"lr": 0.1, "params": [0, 1]}]},
+        "scheduler_state_dict": {"best": np.float64(1.5), "milestones": Counter([3, 5]), "factor": 0.5},
         "loss": 1.5,
     },
     "of Lightning": lambda state: {"state_dict": {f"model.{name}": tensor for name, tensor in state.items()}},

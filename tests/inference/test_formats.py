@@ -19,6 +19,7 @@ from support.checkout import ROOT
 from tarn.inference.models.kinds import kind_of
 from tarn.inference.models.load import load
 from tarn.inference.models.weights import read_weights
+from tarn.sharding.cores import available_cores
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.training.export.artifact import Artifact
@@ -314,3 +315,14 @@ def test_a_network_that_is_pickled_with_blurs_keeps_its_tensors(artifact: Artifa
     with torch.no_grad():
         images = torch.randn(2, 3, SIDE, SIDE)
         assert torch.equal(read.build()(images), network(images))
+
+
+def test_sessions_take_no_more_threads_than_there_are_cores(exported: dict[str, Path]) -> None:
+    from tarn.training.export.onnx_session import OnnxSession
+    from tarn.training.export.openvino_session import OpenvinoSession
+
+    options = OnnxSession(exported["onnx"]).session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (available_cores(), 1)
+    for threads in (1, None):
+        compiled = OpenvinoSession(exported["openvino-bf16"], threads).request.get_compiled_model()
+        assert compiled.get_property("INFERENCE_NUM_THREADS") == (threads or available_cores())

@@ -46,7 +46,10 @@ RULES = Rules(
         "torch._utils._rebuild_tensor": rebuilt_tensor,
         "torch._utils._rebuild_parameter": rebuilt_parameter,
     },
-    things=frozenset({"argparse.Namespace", "torch.device", "torch.Size"}),  # settings in checkpoints of others
+    things=frozenset(  # settings and counts in checkpoints of others
+        {"argparse.Namespace", "collections.Counter", "torch.device", "torch.Size"}
+        | {"numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"}
+    ),
     names=frozenset(TYPES),
 )
 
