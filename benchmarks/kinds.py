@@ -111,7 +111,7 @@ def likeness(files: list[Path], how: Preparation) -> str:
     found = []
     for file in files:
         data = file.read_bytes()
-        made = prepare(data, Picture(file.stem, File(str(file)), 0, len(data)), how).data
+        made = prepare(data, Picture(file.stem, File.at(str(file)), 0, len(data)), how).data
         error = float(np.square(pixels(data, how.normalise) - pixels(made, how.normalise)).mean())
         if error:
             found.append(10 * np.log10(255**2 / error))

@@ -5,7 +5,7 @@ goes on with them (see resuming.py); the dataset that was there stays whole and 
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -36,7 +36,7 @@ from tarn.sharding.packing.engines.engine import Engine, write_all
 from tarn.sharding.packing.engines.processes import LOCAL
 from tarn.sharding.packing.journal import Journal
 from tarn.sharding.packing.naming import free_infix
-from tarn.sharding.packing.plan import digest, plan_shards
+from tarn.sharding.packing.planned import Planned, planned_from
 from tarn.sharding.packing.preparation import Preparation
 from tarn.sharding.packing.publishing import Target
 from tarn.sharding.packing.records import mark_of
@@ -54,7 +54,6 @@ from tarn.sharding.packing.splits import split_of
 from tarn.sharding.packing.staging import split_folders, staging_folder
 from tarn.sharding.packing.writer import Task
 from tarn.sharding.resharding.words import SampleWords
-from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.counts import compare, parse_expect
 from tarn.sharding.sources.find import look_at, read_splits
 from tarn.sharding.sources.selection import Selection, selected
@@ -112,16 +111,14 @@ def pack(
     """
     root = given(root)
     with config.engine.ready():
-        name, found = read(source, root, config, tell)
+        planned = read(source, root, config, tell)
         with only_writer(root):
-            return pack_alone(name, found, root, config, tell)
+            return pack_alone(planned, root, config, tell)
 
 
-def read(
-    source: str | os.PathLike[str], root: str, config: PackConfig, tell: Callable[[str], Any]
-) -> tuple[str, Source]:
-    """The source's name and what it holds, looked at and counted. What was made for reading it is gone then: of two
-    million members of a zip, a gigabyte."""
+def read(source: str | os.PathLike[str], root: str, config: PackConfig, tell: Callable[[str], Any]) -> Planned:
+    """What the source holds, looked at, counted and planned. What was made for reading it is gone before the plan is
+    made: of two million members of a zip, a gigabyte."""
     how = replace(config.table, skip=config.bad == "skip")
     seen = look_at(source, config.source, how, config.samples)
     refuse_overlap(seen, root)
@@ -133,7 +130,10 @@ def read(
         tell(f"note: {note}")
     for note in compare(found, config.expect, seen.name):
         tell(f"counts: {note}")
-    return seen.name, selected(found, config.selection, config.seed)
+    found = selected(found, config.selection, config.seed)
+    name, what, splits = seen.name, replace(found, splits={}), dict(found.splits)
+    del seen, found
+    return planned_from(name, what, splits, config.shard_size, config.seed, config.preparation, config.selection)
 
 
 def given(root: str | os.PathLike[str]) -> str:
@@ -143,15 +143,14 @@ def given(root: str | os.PathLike[str]) -> str:
 
 
 def pack_alone(
-    source: str, found: Source, root: str, config: PackConfig, tell: Callable[[str], Any]
+    planned: Planned, root: str, config: PackConfig, tell: Callable[[str], Any]
 ) -> tuple[Manifest, list[str]]:
     """For who has the lock."""
+    found, plans, told = planned.found, planned.plans, planned.told
     before, pending = present(root), pending_plan(root)
     refuse_foreign_tars(before, root)
     if before is not None and not config.overwrite:
         refuse_other_classes(before, found, root)
-    plans = {split: plan_shards(pictures, config.shard_size, config.seed) for split, pictures in found.splits.items()}
-    told = {split: describe(found, config, plan) for split, plan in plans.items()}
     todo = {split: told[split] for split in plans if not is_current(before, pending, split, told[split], root, config)}
     if not todo and before is not None:
         tidy(root, config.prune)
@@ -168,12 +167,11 @@ def pack_alone(
             split: planned_split(split, free_infix(root, split, before), plans[split], todo[split]) for split in todo
         }
         pending = Manifest(found.classes, splits)
-    return make(source, plans, root, before, pending, config, tell), list(todo)
+    return make(planned, root, before, pending, config, tell), list(todo)
 
 
 def make(
-    source: str,
-    plans: Mapping[str, Sequence[tuple[Picture, ...]]],
+    planned: Planned,
     root: str,
     before: Manifest | None,
     plan: Manifest,
@@ -188,7 +186,7 @@ def make(
         tasks = [
             Task(shard.name, staging, pictures, config.preparation, config.bad == "skip")
             for name, split in plan.splits.items()
-            for shard, pictures in zip(split.shards, plans[name], strict=True)
+            for shard, pictures in zip(split.shards, planned.plans[name], strict=True)
         ]
         try:
             begin(root, before, plan)
@@ -199,8 +197,8 @@ def make(
                 rest = [task for task in tasks if task.name not in kept]
                 write_all(rest, Target.at(root), config.engine, config.workers, journal.add)
             written = journal.written
-            refuse_damaged([written[task.name] for task in tasks], config.bad == "skip", source)
-            splits = {name: split_of(root, name, split, written, source) for name, split in plan.splits.items()}
+            refuse_damaged([written[task.name] for task in tasks], config.bad == "skip", planned.source)
+            splits = {name: split_of(root, name, split, written, planned.source) for name, split in plan.splits.items()}
             carried = before.splits if before is not None and before.classes == plan.classes else {}
             manifest = Manifest(plan.classes, dict(sorted({**carried, **splits}.items())))
             commit(root, manifest, before, splits, published_index(root), config.prune)
@@ -210,19 +208,6 @@ def make(
                     leave(root, Progress(journal.done, len(tasks)) if journal is not None else None, plan, error)
             raise
     return manifest
-
-
-def describe(found: Source, config: PackConfig, plan: list[tuple[Picture, ...]]) -> dict[str, Any]:
-    """What decides the bytes of a split's shards."""
-    return {
-        "source": found.kind,
-        "seed": config.seed,
-        "shard_size": config.shard_size,
-        "plan": digest(plan),
-        **config.preparation.describe(),
-        **config.selection.packed(),
-        **found.told,
-    }
 
 
 def is_current(

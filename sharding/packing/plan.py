@@ -2,34 +2,51 @@
 
 import hashlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from tarn.sharding.format.archive import BLOCK, padded
+from tarn.sharding.packing.folded import MANY, Folded
 from tarn.sharding.sources import Picture
-from tarn.sharding.sources.place import block_of
+from tarn.sharding.sources.place import File, block_of
+
+NONE = Picture("", File("", ""), 0, 0)
 
 
-def plan_shards(pictures: Sequence[Picture], shard_size: int, seed: int) -> list[tuple[Picture, ...]]:
-    """The pictures, sorted by key, shuffled by the seed and filled into shards of at most shard_size bytes of tar.
+def plan_shards(pictures: Sequence[Picture], shard_size: int, seed: int) -> list[Sequence[Picture]]:
+    """The pictures, sorted by key, shuffled by the seed and filled into shards of at most shard_size bytes of tar. Many
+    are folded.
 
     A picture larger than that has a shard of its own. Those that can only be read together (see place.py) come into the
     same shards: blocks of them are shuffled, and the pictures of each shard.
     """
-    pictures = sorted(pictures, key=lambda picture: picture.key)
+    mine = sorted(pictures, key=lambda picture: picture.key)
+    del pictures  # who has no use for them, either, has their memory back while they are folded
+    shard: Callable[[Iterable[Picture]], Sequence[Picture]] = tuple if len(mine) < MANY else Folded.of
+    return [shard(taken(mine, part)) for part in parts(mine, shard_size, seed)]
+
+
+def taken(pictures: list[Picture], part: Iterable[int]) -> Iterator[Picture]:
+    """Each picture once: another one stays in its place."""
+    for index in part:
+        picture, pictures[index] = pictures[index], NONE
+        yield picture
+
+
+def parts(pictures: Sequence[Picture], shard_size: int, seed: int) -> Iterator[Sequence[int]]:
+    """Of each shard, the indexes of its pictures, which nobody looks at again."""
     # raw numbers and a stable sort, for NumPy promises the same permutation() only within a version
     raw = np.random.Philox(key=seed & 0xFFFFFFFFFFFFFFFF).random_raw(len(pictures))
-    shuffled = np.argsort(raw, kind="stable").tolist()
+    shuffled = array("q", np.argsort(raw, kind="stable").tobytes())  # of a million, a list takes 50 MB
     if not any(block_of(picture.place) is not None for picture in pictures):
-        return [tuple(pictures[index] for index in part) for part in filled(pictures, shuffled, shard_size)]
-    places = np.empty(len(pictures), np.int64)
-    places[shuffled] = np.arange(len(pictures))
-    rank: list[int] = places.tolist()
-    return [
-        tuple(pictures[index] for index in sorted(part, key=rank.__getitem__))
-        for part in filled(pictures, by_blocks(pictures, rank), shard_size)
-    ]
+        yield from filled(pictures, shuffled, shard_size)
+        return
+    rank = array("q", bytes(8 * len(pictures)))
+    for place, index in enumerate(shuffled):
+        rank[index] = place
+    for part in filled(pictures, by_blocks(pictures, rank), shard_size):
+        yield sorted(part, key=rank.__getitem__)
 
 
 def filled(pictures: Sequence[Picture], order: Sequence[int], shard_size: int) -> Iterator[list[int]]:

@@ -31,7 +31,7 @@ from tarn.sharding.sources.selection import Selection, selected
 from tarn.sharding.sources.sight import Sight
 from tarn.sharding.sources.table import Table
 
-Plan = Sequence[tuple[Picture, ...]]
+Plan = Sequence[Sequence[Picture]]
 
 
 def repair(

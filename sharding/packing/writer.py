@@ -3,7 +3,7 @@
 import hashlib
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class Task:
 
     name: str
     folder: Path
-    pictures: tuple[Picture, ...]
+    pictures: Sequence[Picture]
     preparation: Preparation
     skip: bool = False
     expected: ShardInfo | None = None
@@ -74,7 +74,7 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
     path.parent.mkdir(parents=True, exist_ok=True)
     position = 0
     with SummedFile(path) as file:
-        for picture, read in reading(task.pictures):
+        for picture, read in reading(tuple(task.pictures)):
             try:
                 prepared, odd = read_picture(picture, read, task.preparation)
             except DamagedError as error:

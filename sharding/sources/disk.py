@@ -1,6 +1,7 @@
 """Folders of a disk."""
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class DiskFolder:
             raise unlisted(self.path, error) from error
 
     def place(self, name: str) -> File:
-        return File(f"{self.path}/{name}")
+        return File(sys.intern(f"{self.path}/"), name)
 
     def read(self, name: str) -> bytes:
         return read_file(self.path / name)

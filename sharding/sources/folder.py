@@ -75,19 +75,21 @@ def read_split(
     for name in sorted(there - set(labels)):
         problems.add("class folders unknown to train", f"{home}/{name}")
     pass_over_loose(home, problems, passed)
-    found: list[tuple[Found, int]] = []
+    found, numbers = list[Found](), list[int]()
     above = home.around()
     for name, label in labels.items():
         pictures = pictures_below(home, name, passed, above) if name in there else []
         if not pictures and complete:
             problems.add("classes without pictures", f"{home}/{name}")
-        found += [(picture, label) for picture in pictures]
-    texts = [f"{picture.folder}/{picture.stem}" for picture, _ in found]
-    times = Counter(texts)
-    texts = [
-        text if times[text] == 1 else f"{text}{picture.suffix}" for text, (picture, _) in zip(texts, found, strict=True)
-    ]
-    return listed(zip(unique_keys(texts), found, strict=True), problems)
+        found += pictures
+        numbers += [label] * len(pictures)
+    texts = [f"{picture.folder}/{picture.stem}" for picture in found]
+    if len(set(texts)) < len(texts):
+        times = Counter(texts)
+        texts = [
+            text if times[text] == 1 else f"{text}{picture.suffix}" for text, picture in zip(texts, found, strict=True)
+        ]
+    return listed(unique_keys(texts), found, numbers, problems)
 
 
 def pass_over_loose(home: Folder, problems: Problems, passed: PassedOver) -> None:
@@ -100,16 +102,19 @@ def pass_over_loose(home: Folder, problems: Problems, passed: PassedOver) -> Non
                 passed.add("pictures beside the class folders", f"{home}/{entry.name}")
 
 
-def listed(named: Iterable[tuple[str, tuple[Found, int]]], problems: Problems) -> tuple[Picture, ...]:
-    """By key. What cannot be found behind its name, such as a link that leads nowhere, is added to the problems."""
+def listed(keys: Iterable[str], found: list[Found], labels: Iterable[int], problems: Problems) -> tuple[Picture, ...]:
+    """By key. found: emptied, for a million of both would take the memory of both. What cannot be found behind its
+    name, such as a link that leads nowhere, is added to the problems."""
     pictures = []
-    for key, (found, label) in named:
+    found.reverse()
+    for key, label in zip(keys, labels, strict=True):
+        one = found.pop()
         try:
-            pictures.append(Picture(key, found.place, label, found.place.length()))
+            pictures.append(Picture(key, one.place, label, one.place.length()))
         except FileNotFoundError as error:
-            problems.add("links that lead nowhere", f"{found.place}: {error.strerror}")
+            problems.add("links that lead nowhere", f"{one.place}: {error.strerror}")
         except OSError as error:
             kind = "links that lead nowhere" if error.errno == errno.ELOOP else "pictures that cannot be looked at"
-            problems.add(kind, f"{found.place}: {error.strerror}")
+            problems.add(kind, f"{one.place}: {error.strerror}")
     pictures.sort(key=lambda picture: picture.key)
     return tuple(pictures)

@@ -22,6 +22,8 @@ def safe_key(text: str) -> str:
 def unique_keys(texts: list[str]) -> list[str]:
     """A key for each of the different texts; those that would fall together get a digest."""
     keys = [safe_key(text) for text in texts]
+    if len(set(keys)) == len(keys):
+        return keys
     taken: dict[str, int] = {}
     for key in keys:
         taken[key] = taken.get(key, 0) + 1

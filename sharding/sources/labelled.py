@@ -1,7 +1,7 @@
 """Pictures of ImageNet's two splits, wherever they come from: the same pictures get the same keys and labels."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tarn.sharding.sources import Picture, Problems
@@ -24,7 +24,7 @@ def read_train(
     home: Folder, labels: Mapping[str, int], file: str, problems: Problems, passed: PassedOver
 ) -> tuple[Picture, ...]:
     """Folders called by their wnids. labels: of all wnids, as the file of that name tells."""
-    found: list[tuple[Found, int]] = []
+    found, numbers = list[Found](), list[int]()
     folders, above = folders_in(home, passed), home.around()
     pass_over_loose(home, problems, passed)
     for wnid in folders:
@@ -34,10 +34,11 @@ def read_train(
         pictures = pictures_below(home, wnid, passed, above)
         if not pictures:
             problems.add("class folders without pictures", str(home.folder(wnid)))
-        found += [(picture, labels[wnid]) for picture in pictures]
+        found += pictures
+        numbers += [labels[wnid]] * len(pictures)
     for wnid in sorted(set(labels) - set(folders)):
         problems.add("wnids without a training folder (unpacked in part? else take them out of the list)", wnid)
-    return named(found, problems)
+    return named(found, numbers, problems)
 
 
 def read_val(home: Folder, told: Told, problems: Problems, passed: PassedOver) -> tuple[Picture, ...]:
@@ -52,19 +53,21 @@ def read_val(home: Folder, told: Told, problems: Problems, passed: PassedOver) -
         problems.add(f"val pictures without a {told.row} in {told.file}", found[name].name)
     for name in sorted(set(told.labels) - set(found)):
         problems.add(f"{told.row}s of {told.file} without a picture in val", name)
-    labels = told.labels
-    return named([(picture, labels[name]) for name, picture in found.items() if labels.get(name, -1) >= 0], problems)
+    known = {name: label for name in found if (label := told.labels.get(name, -1)) >= 0}
+    return named([found[name] for name in known], list(known.values()), problems)
 
 
-def named(found: list[tuple[Found, int]], problems: Problems) -> tuple[Picture, ...]:
-    times = Counter(picture.stem for picture, _ in found)  # unique in the real set, perhaps not in somebody's own
-    texts = [
-        picture.stem if times[picture.stem] == 1 else f"{picture.above}_{picture.stem}{picture.suffix}"
-        for picture, _ in found
-    ]
-    times = Counter(texts)  # folders of one name lie in several classes
-    texts = [
-        text if times[text] == 1 else f"{picture.folder}/{picture.name}"
-        for text, (picture, _) in zip(texts, found, strict=True)
-    ]
-    return listed(zip(unique_keys(texts), found, strict=True), problems)
+def named(found: list[Found], labels: Sequence[int], problems: Problems) -> tuple[Picture, ...]:
+    texts = [picture.stem for picture in found]
+    if len(set(texts)) < len(texts):  # never in the real set, perhaps in somebody's own
+        times = Counter(texts)
+        texts = [
+            text if times[text] == 1 else f"{picture.above}_{text}{picture.suffix}"
+            for text, picture in zip(texts, found, strict=True)
+        ]
+        times = Counter(texts)  # folders of one name lie in several classes
+        texts = [
+            text if times[text] == 1 else f"{picture.folder}/{picture.name}"
+            for text, picture in zip(texts, found, strict=True)
+        ]
+    return listed(unique_keys(texts), found, labels, problems)

@@ -101,7 +101,7 @@ class Reading:
                 self.miss(part, entry, size)
                 continue
             name = path_of(entry.path) if entry.is_far else entry.path
-            place = Address(entry.path, size) if entry.is_far else File(entry.path)
+            place = Address(entry.path, size) if entry.is_far else File.at(entry.path)
             part.gathered.add(entry.number, name, place, size, entry.codes, entry.several, entry.key, entry.fields)
 
     def miss(self, part: Part, entry: Entry, why: str) -> None:

@@ -19,7 +19,7 @@ from tarn.sharding.sources.place import File
 from tarn.training.pixels.geometry import UNIFORMS, Augmentation
 from tarn.training.pixels.pictures import decode_eval, decode_train
 
-PICTURE = Picture("key", File("some/picture"), 0, 0)
+PICTURE = Picture("key", File("some/", "picture"), 0, 0)
 
 
 def encoded(kind: str, width: int = 120, height: int = 90, **how: object) -> bytes:

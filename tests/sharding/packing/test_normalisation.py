@@ -13,7 +13,7 @@ from tarn.sharding.packing.preparation import DamagedError, Preparation, prepare
 from tarn.sharding.sources import Picture
 from tarn.sharding.sources.place import File
 
-PICTURE = Picture("key", File("some/picture.JPEG"), 0, 0)
+PICTURE = Picture("key", File("some/", "picture.JPEG"), 0, 0)
 NORMALISE = Preparation(normalise=True)
 
 

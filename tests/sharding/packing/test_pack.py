@@ -255,7 +255,7 @@ def test_sizes_are_read_in_decimal_and_binary_units() -> None:
 def test_a_plan_holds_every_picture_once_and_fills_no_shard_beyond_its_size(
     sizes: list[int], shard_size: int, seed: int
 ) -> None:
-    pictures = [Picture(f"k{number}", File("x"), 0, size) for number, size in enumerate(sizes)]
+    pictures = [Picture(f"k{number}", File("", "x"), 0, size) for number, size in enumerate(sizes)]
     shards = plan_shards(pictures, shard_size, seed)
     assert sorted(p.key for shard in shards for p in shard) == sorted(p.key for p in pictures)
     assert all(len(shard) == 1 or sum(map(tar_bytes, shard)) <= shard_size for shard in shards)

@@ -12,7 +12,7 @@ from tarn.sharding.packing.preparation import DamagedError, Preparation, Prepare
 from tarn.sharding.sources import Picture
 from tarn.sharding.sources.place import File
 
-PICTURE = Picture("key", File("some/picture.JPEG"), 0, 0)
+PICTURE = Picture("key", File("some/", "picture.JPEG"), 0, 0)
 
 
 def test_a_baseline_jpeg_is_tiled_and_another_picture_is_left_with_a_reason() -> None:
@@ -89,7 +89,7 @@ def test_a_sample_of_the_pictures_is_proven_and_their_keys_choose_it(monkeypatch
     for how, least, most in ((Preparation(), 8, 32), (Preparation(check="off"), 0, 0)):
         proven.clear()
         for number in range(1000):
-            prepare(data, Picture(f"key-{number}", File("x"), 0, 0), how)
+            prepare(data, Picture(f"key-{number}", File("", "x"), 0, 0), how)
         assert least <= len(proven) <= most
 
 

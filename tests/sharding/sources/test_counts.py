@@ -22,7 +22,7 @@ def source(train: Sequence[int], val: Sequence[int]) -> Source:
     """So many pictures of each class."""
     splits = {
         split: tuple(
-            Picture(f"{label}-{number}", File("x"), label, 1)
+            Picture(f"{label}-{number}", File("", "x"), label, 1)
             for label, count in enumerate(have)
             for number in range(count)
         )

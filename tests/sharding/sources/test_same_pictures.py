@@ -14,8 +14,11 @@ from support.webdataset_tars import webdataset_tars
 from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import read_manifest
+from tarn.sharding.packing import plan
+from tarn.sharding.packing.folded import Folded
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.sharding.packing.preparation import Preparation
+from tarn.sharding.packing.repair import repair
 from tarn.sharding.resharding.words import SampleWords
 from tarn.sharding.sources.devkit import PACKED
 from tarn.sharding.sources.find import look_at, read_source
@@ -48,6 +51,28 @@ def test_the_kaggle_zip_is_packed_as_the_tree(
 def test_two_processes_read_one_zip(pictures: Path, shards: Path, tmp_path: Path) -> None:
     pack(zipped(pictures, tmp_path / "x.zip"), tmp_path / "out", replace(SMALL, workers=2))
     assert contents(tmp_path / "out") == contents(shards)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("archive", [False, True])
+def test_many_pictures_which_are_folded_are_packed_as_few(
+    archive: bool, workers: int, pictures: Path, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "MANY", 40)
+    source = zipped(pictures, tmp_path / "x.zip") if archive else pictures
+    pack(source, tmp_path / "out", replace(SMALL, workers=workers))
+    assert contents(tmp_path / "out") == contents(shards)
+    name = read_manifest(tmp_path / "out").split("train").shards[1].name
+    (tmp_path / "out" / name).unlink()
+    assert repair(str(tmp_path / "out"), source) == (name,)
+    assert contents(tmp_path / "out") == contents(shards)
+
+
+def test_folded_pictures_are_those_that_were_folded(pictures: Path) -> None:
+    them = read_source(pictures, "val").splits["val"]
+    folded = Folded.of(them)
+    assert tuple(folded) == them
+    assert (len(folded), folded[3], folded[-2:]) == (len(them), them[3], them[-2:])
 
 
 def test_a_zip_of_an_imagefolder_is_packed_as_the_tree(tmp_path: Path) -> None:
