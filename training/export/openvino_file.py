@@ -33,7 +33,7 @@ def main(source: str, out: str, precision: str, calibration: str | None = None) 
     model.set_rt_info("", ["framework", "tarn"])  # the same, as it came from the ONNX file
     model.set_rt_info(sys.stdin.read(), CARD)
     model.set_rt_info(precision, PRECISION)
-    with tempfile.TemporaryDirectory(dir=Path(out).parent, prefix=".openvino-") as folder:
+    with tempfile.TemporaryDirectory(dir=Path(source).parent) as folder:
         xml = Path(folder, MEMBERS[0])
         openvino.save_model(model, xml, compress_to_fp16=True)  # 10 bits of mantissa, of which bf16 keeps 7
         with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino
@@ -14,7 +15,7 @@ from tarn.training.plain.archive import Archive
 
 MEMBERS = ("model.xml", "model.bin")
 CARD, PRECISION = ["tarn", "card"], ["tarn", "precision"]  # where rt_info tells of them
-HINTS = {"bf16": "bf16", "int8": "bf16"}  # what is not quantised; where the processor has no bf16, float32 is taken
+IN_BF16 = ("bf16", "int8")  # of the latter what is not quantised
 
 
 class OpenvinoSession:
@@ -48,7 +49,7 @@ class OpenvinoSession:
         if (taken, given) != wanted:
             raise TarnError(f"{path} takes {taken} and gives {given}, its card tells of {wanted}: export it again.")
         settings = {
-            "INFERENCE_PRECISION_HINT": HINTS.get(precision, "f32"),
+            "INFERENCE_PRECISION_HINT": "bf16" if precision in IN_BF16 and has_bf16(core) else "f32",
             "INFERENCE_NUM_THREADS": threads or available_cores(),
             "PERFORMANCE_HINT": "LATENCY",  # one batch at a time, on all of these threads
         }
@@ -62,3 +63,8 @@ class OpenvinoSession:
         self.request.infer([np.ascontiguousarray(pixels)])
         found: NDArray[np.float32] = self.request.get_output_tensor(0).data.copy()
         return found
+
+
+def has_bf16(core: Any) -> bool:
+    """Whether the processor calculates in it: elsewhere OpenVINO would imitate it, or not find a way."""
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
