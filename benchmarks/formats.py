@@ -1,10 +1,11 @@
-"""Images/s of one network in every format that Tarn exports and in plain PyTorch's ways, on one core.
+"""Images a second of one core, of one network in every format that Tarn exports and in plain PyTorch's ways.
 
     taskset -c 0 python -m benchmarks.formats [--arch resnet50] [--side 224] [--batch 32] [--rounds 5]
 
 Random weights: the rate does not depend on them. int8 is calibrated on noise. Contenders take turns in one process,
 batch by batch, every other round the other way about; all take B x side x side x 3 uint8 and give float32 logits.
-Printed: median images/s, the ratio to torch float32 (median over the rounds), and the size of the file.
+Printed: median images/s, the ratio to torch float32 (median over the rounds), and the size of the file. Seconds are the
+process's processor time, on one thread: of other programs on the core only what they do to its caches is seen.
 """
 
 import argparse
@@ -72,10 +73,10 @@ def rates(found: dict[str, tuple[Way, int]], pixels: Pixels, rounds: int) -> dic
     for number in range(-1, rounds):  # the first is no measurement
         order = list(found.items())
         for name, (way, _) in order if number % 2 else reversed(order):
-            begin = time.perf_counter()
+            begin = time.process_time()
             way(pixels)
             if number >= 0:
-                taken[name].append(len(pixels) / (time.perf_counter() - begin))
+                taken[name].append(len(pixels) / (time.process_time() - begin))
     return taken
 
 

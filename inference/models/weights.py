@@ -13,8 +13,8 @@ from tarn.sharding.errors import TarnError
 from tarn.training.export.artifact import Artifact
 from tarn.training.export.card import FORMAT
 from tarn.training.export.program import CARD
-from tarn.training.plain.pickles import RefusedError, Rules, Thing
 from tarn.training.plain.program_file import read_program
+from tarn.training.plain.rules import RefusedError, Rules, Thing
 from tarn.training.plain.torch_file import read_legacy, read_pickle, read_torch_zip
 
 NETWORK = "tarn.training.model.resnet.ResNet"

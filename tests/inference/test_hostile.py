@@ -10,6 +10,9 @@ import pytest
 
 from support.hostile import archives, pickles, safetensors_files
 
+pytest.importorskip("safetensors", reason="needs the extra `inference`: uv pip install --editable '.[inference]'")
+pytest.importorskip("timm", reason="needs the extra `timm`: uv pip install --editable '.[timm]'")
+
 CASES = [*pickles(Path("canary")), *archives(Path("canary")), *safetensors_files()]
 MOST = 300_000_000  # bytes that all of them together may take
 

@@ -81,6 +81,11 @@ def pickles(canary: Path) -> Iterator[Case]:
     yield "instructions.pkl", b"N0" * 1_000_001 + b"N.", r"more than 2,000,000 instructions"
     yield "list-as-dictionary.pkl", b"]" + text("a") + b"Ns.", r"fills a list as if"
     yield "dictionary-as-list.pkl", b"}Na.", r"fills a dict as if"
+    many = b"](" + b"".join(text(f"k{at}") + b"N\x86" for at in range(20_000)) + b"e\x940"
+    again = (b"ccollections\nOrderedDict\nh\x00\x85R" + b"0") * 5_000
+    yield "again.pkl", many + again + b"N.", r"calls collections\.OrderedDict with the same again and again"
+    long = text("x" * 1_000_000) + b"\x940" + (b"c_codecs\nencode\nh\x00" + text("latin1") + b"\x86R") * 1_000
+    yield "long-again.pkl", long + b".", r"calls _codecs\.encode with the same again and again"
     yield "number.pkl", b"I7\n.", r"holds a int"
     legacy = io.BytesIO()
     torch.save({"a": torch.zeros(2)}, legacy, _use_new_zipfile_serialization=False)
@@ -161,6 +166,19 @@ def archives(canary: Path) -> Iterator[Case]:
     yield "cut.pt", whole[:-30], r"is no whole zip"
     claimed = whole.replace(struct.pack("<2I", 16, 16), struct.pack("<2I", 2**31, 2**31))
     yield "overlapping.pt", claimed, r"its members claim"
+    card = {
+        "format": "tarn-model",
+        "version": 1,
+        "arch": "timm/vit_gigantic_patch14_224",
+        "classes": [],
+        "provenance": {},
+    }
+    sizes = {"resize": 256, "crop": 224, "mean": (0.5,) * 3, "std": (0.5,) * 3, "interpolation": "bilinear antialias"}
+    model = {"num_classes": 0, "small_stem": False}
+    large = io.BytesIO()
+    more = {"classes": [], "provenance": {}, "state_dict": {"a": torch.zeros(1)}}
+    torch.save({**card, **more, "model": model, "preprocessing": sizes}, large)
+    yield "gigantic.pt", large.getvalue(), r"weights that do not fit timm/vit_gigantic_patch14_224"
     yield "damaged.pt", whole.replace(b"_rebuild", b"_Rebuild"), r"is damaged at m/data\.pkl"
     secret = bytearray(whole)
     at = secret.rindex(b"PK\1\2")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from tarn.sharding.errors import TarnError
@@ -59,16 +60,30 @@ class Artifact(Card):
     def build(self, where: str = "the model") -> nn.Module:
         """The network with the weights, in eval mode on the CPU. Raises TarnError where they do not fit, or the library
         that the network is of is not installed."""
+        self.fill(self.outline(), where)
         try:
             model = self.network.build()
         except TarnError as error:
             raise TarnError(f"{where} cannot be built: {error}") from error
+        self.fill(model, where)
+        return model.eval()
+
+    def outline(self) -> nn.Module | None:
+        """The network without memory for its numbers: a small file may name a large one. None where it cannot be made
+        so, as of libraries that calculate with numbers meanwhile."""
         try:
-            model.load_state_dict(dict(self.state_dict), strict=True)
+            with torch.device("meta"):
+                return self.network.build()
+        except Exception:  # of many kinds; what is wrong is told when it is made in earnest
+            return None
+
+    def fill(self, model: nn.Module | None, where: str) -> None:
+        try:
+            if model is not None:
+                model.load_state_dict(dict(self.state_dict), strict=True)
         except (RuntimeError, TypeError, AttributeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise TarnError(f"{where} has weights that do not fit {self.arch} ({reason}): export it again.") from error
-        return model.eval()
 
 
 def is_model(path: Path) -> bool:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tarn.training.export.openvino_session import CARD, MEMBERS, PRECISION
 
 SPARED = (0, 4, 12)  # convolutions: none, those up to the first block of a ResNet, up to the end of its first stage
+ATTENTION = {"Softmax", "ScaledDotProductAttention"}  # operators that networks of convolutions alone do not have
 ENOUGH = 0.99  # of the calibration pictures named as before
 AT_ONCE = 32
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same model gives the same zip
@@ -48,6 +49,8 @@ def quantised(model: Any, pictures: NDArray[np.uint8]) -> Any:
     import nncf
 
     nncf.set_log_level(logging.ERROR)
+    kinds = {op.get_type_name() for op in model.get_ordered_ops()}
+    transformer = nncf.ModelType.TRANSFORMER if kinds & ATTENTION else None
     wanted = classes_of(model, pictures)
     names = [op.get_friendly_name() for op in model.get_ordered_ops() if "Convolution" in op.get_type_name()]
     found: list[tuple[float, Any]] = []
@@ -60,6 +63,7 @@ def quantised(model: Any, pictures: NDArray[np.uint8]) -> Any:
             ranges,
             subset_size=len(pictures),
             preset=nncf.QuantizationPreset.MIXED,
+            model_type=transformer,
             ignored_scope=nncf.IgnoredScope(names=names[:spared]),
         )
         found.append((float((classes_of(made, pictures) == wanted).mean()), made))

@@ -8,46 +8,14 @@ no part of it (CVE-2025-32434 before torch 2.6, CVE-2026-24747 before 2.10).
 
 import io
 import pickletools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
-from tarn.sharding.errors import TarnError
+from tarn.training.plain.rules import Name, RefusedError, Rules, Thing
 
 MOST_INSTRUCTIONS = 2_000_000  # a ResNet-152 takes 60,000; each costs at most some hundred bytes of memory
+SMALL = 1_000_000
 KEY_TYPES = (str, int, float, bytes, type(None))  # what is hashed is never a tuple of tuples of tuples
-Call = Callable[..., Any]
-
-
-class RefusedError(TarnError):
-    """What a file wants, and may not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """module.name, as a pickle asks for it."""
-
-    name: str
-
-
-@dataclass(slots=True)
-class Thing:
-    """An object of a class that is listed: never made, its state kept as it was told."""
-
-    name: str
-    state: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """calls: what stands in for functions, by name. things: classes whose objects are kept as Things. names: others,
-    that are told and not used. stored: stands in for what lies outside the pickle, None where nothing may."""
-
-    calls: Mapping[str, Call]
-    things: frozenset[str] = frozenset()
-    names: frozenset[str] = frozenset()
-    stored: Call | None = None
-    renamed: Mapping[str, str] | None = None  # modules
 
 
 class Reading:
@@ -58,6 +26,7 @@ class Reading:
         self.stack: list[Any] = []
         self.outer: list[list[Any]] = []  # what stands below each mark
         self.memo: dict[int, Any] = {}
+        self.left = 2 * stream.getbuffer().nbytes + SMALL  # that calls may be given: mostly each part of it once
 
     def load(self) -> Any:
         """Raises RefusedError, naming what it asks for, and ValueError and others for what is no whole pickle."""
@@ -149,6 +118,9 @@ class Reading:
         if wanted.name in self.rules.things:
             self.stack.append(Thing(wanted.name, given))
         elif wanted.name in self.rules.calls:
+            self.left -= sum(len(part) for part in given if isinstance(part, str | bytes | list | tuple | dict | set))
+            if self.left < 0:
+                raise RefusedError(f"it calls {wanted.name} with the same again and again, which no model needs")
             self.stack.append(self.rules.calls[wanted.name](*given))
         else:
             raise RefusedError(f"it calls {wanted.name}, which no model needs")

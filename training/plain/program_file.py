@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tarn.sharding.errors import TarnError
 from tarn.training.plain.archive import Archive
-from tarn.training.plain.pickles import RefusedError
+from tarn.training.plain.rules import RefusedError
 from tarn.training.plain.tensors import rebuilt_tensor, storage_of
 from tarn.training.plain.torch_file import guarded
 

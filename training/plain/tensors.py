@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tarn.training.plain.pickles import Name, RefusedError
+from tarn.training.plain.rules import Name, RefusedError
 
 MOST_DIMENSIONS = 16
 TYPES = {

@@ -14,7 +14,8 @@ from typing import Any
 
 from tarn.sharding.errors import TarnError
 from tarn.training.plain.archive import Archive
-from tarn.training.plain.pickles import Reading, RefusedError, Rules
+from tarn.training.plain.pickles import Reading
+from tarn.training.plain.rules import RefusedError, Rules
 from tarn.training.plain.tensors import TYPES, Storage, rebuilt_parameter, rebuilt_tensor, storage_of, told_storage
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
