@@ -1,6 +1,7 @@
 """python -m tarn.sharding sample | pack | repair | index | describe | verify | diff | prune | show | extract | stats"""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -23,6 +24,8 @@ from tarn.sharding.storage.words import add_words, store_of
 @ends_with_its_reader
 def main(words: list[str] | None = None) -> int:
     """The exit code: 0, 1 for a failure, 2 for usage, 128 + signal where one ended it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be anything
     args = build_parser().parse_args(words)
     before = signal.signal(signal.SIGTERM, leave)
     try:
@@ -197,7 +200,7 @@ def run_repair(args: argparse.Namespace) -> int:
     from tarn.sharding.packing.repair import repair
     from tarn.sharding.sources.table import Table
 
-    workers = args.workers or (None if args.engine == "ray" else 1)
+    workers = args.workers if args.workers is not None or args.engine == "ray" else 1
     table = Table(base=args.base, class_list=args.class_list)
     made = repair(args.root, args.source, workers, args.check, engine_of(args), table)
     for name in made:

@@ -7,8 +7,9 @@ stand in the tars alone, so the header before each picture is read, a block each
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tarn.sharding import storage
-from tarn.sharding.format.manifest import Manifest, ShardInfo, Split, parse_index
+from tarn.sharding.archives.headers import shown as harmless
+from tarn.sharding.format.index import read_index
+from tarn.sharding.format.manifest import Manifest, ShardInfo, Split
 from tarn.sharding.looking.names import keys_of
 from tarn.sharding.looking.windows import Windows
 from tarn.sharding.progress import progress_bar
@@ -32,8 +33,7 @@ class Side:
         names = [info.wnid for info in self.manifest.classes]
         with progress_bar(sum(shard.samples for shard in shards), f"reading keys of {self.root}", "img") as bar:
             for shard in shards:
-                url = storage.join(self.root, shard.index_name)
-                records = parse_index(storage.read_bytes(url), url)
+                records = read_index(self.root, shard)
                 keys = keys_of(windows, shard, records, split.indexed)
                 for key, (_, size, label, crc32) in zip(keys, records.tolist(), strict=True):
                     found[key] = names[label] if 0 <= label < len(names) else str(label), (size, crc32)
@@ -135,4 +135,4 @@ def named(what: str, names: Sequence[str]) -> Iterator[str]:
 
 def shown(names: Sequence[str]) -> str:
     more = f", and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return ", ".join(map(harmless, names[:SHOWN])) + more

@@ -9,7 +9,7 @@ from pathlib import Path
 from tarn.sharding import storage
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.leftovers import MANIFEST, files_of, left_manifests, leftovers, present, sweep
-from tarn.sharding.format.litter import SPLITS, STAGING, half_written, remove_half_written, tar_names
+from tarn.sharding.format.litter import SPLITS, half_written, remove_half_written, staging_left, tar_names
 from tarn.sharding.format.lock import only_writer
 from tarn.sharding.format.manifest import PENDING, Manifest, index_name_of, missing_manifest
 from tarn.sharding.format.publication import newest_retired
@@ -58,7 +58,7 @@ def aside(root: str) -> Iterator[Stray]:
     folder = storage.local_path(root)
     if folder is None:
         return
-    for path in sorted([*folder.glob(f"{STAGING}*"), *half_written(folder)]):
+    for path in sorted([*staging_left(folder), *half_written(folder)]):
         yield Stray(str(path.relative_to(folder)), size_below(path), "left by a packing that was killed")
 
 
@@ -93,14 +93,17 @@ def of_no_manifest(root: str, manifest: Manifest | None, known: set[str]) -> tup
     if manifest is None or manifest.data_root is not None or any(split.indexed for split in manifest.splits.values()):
         return [], []
     named = files_of(manifest).union(*(leftover.files for leftover in leftovers(root))) | known
-    strays, others = [], []
-    for tar in tar_names(root, {*SPLITS, *manifest.splits}):
+    strays, others, folders = [], [], {*SPLITS, *manifest.splits}
+    for tar in tar_names(root, folders):
         if tar in named:
             continue
         if not OURS.fullmatch(tar):
             others.append(
                 f"{tar} is in no manifest, and not called as a packing calls its shards: it is yours to remove"
             )
+            continue
+        if tar.partition("/")[0] not in folders:  # that no packing makes: who called its tars so is unknown
+            others.append(f"{tar} is in no manifest, and in a folder of no split: it is yours to remove")
             continue
         for name in (tar, index_name_of(tar)):
             url = storage.join(root, name)
@@ -112,7 +115,7 @@ def of_no_manifest(root: str, manifest: Manifest | None, known: set[str]) -> tup
 def remove(root: str, strays: list[Stray], everything: bool) -> None:
     folder = storage.local_path(root)
     if folder is not None:
-        for path in folder.glob(f"{STAGING}*"):
+        for path in staging_left(folder):
             shutil.rmtree(path, ignore_errors=True)
         remove_half_written(folder)
     sweep(root, newest_retired(root), everything)

@@ -8,6 +8,7 @@ from pathlib import Path
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
 from tarn.sharding.storage.clients import build_client
+from tarn.sharding.storage.local import refuse_special
 from tarn.sharding.storage.persistence import Patience, Reader, patiently
 
 PIECE = 4 * 2**20  # bytes that are read at a time where many follow each other
@@ -79,11 +80,12 @@ class LocalDoor:
 
     def __init__(self, path: Path) -> None:
         try:
-            self.file = os.open(path, os.O_RDONLY)
+            self.file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe's opening would wait for who writes
+            told = os.fstat(self.file)
+            refuse_special(told)
         except OSError as error:
             raise storage.unreadable(str(path), error) from error
         self.path = path
-        told = os.fstat(self.file)
         self.stamp: tuple[int, ...] = (told.st_size, told.st_mtime_ns)
 
     def read(self, offset: int, size: int) -> bytes:

@@ -146,4 +146,7 @@ def damage(name: str) -> Iterator[None]:
 
 
 def is_of_arrow(error: Exception) -> bool:
-    return isinstance(error, OSError) or any(each.__name__ == "ArrowException" for each in type(error).__mro__)
+    """Or of a text in a damaged file that is no UTF-8."""
+    return isinstance(error, OSError | UnicodeDecodeError) or any(
+        each.__name__ == "ArrowException" for each in type(error).__mro__
+    )

@@ -34,4 +34,6 @@ def look(root: str, tars: str, shard: ShardInfo) -> str | None:
         return f"{url} has {size} bytes, the manifest says {shard.bytes}."
     if hashlib.sha256(index).hexdigest() != shard.index_sha256:
         return f"{index_url} does not have the SHA-256 of the manifest: copy or pack it again."
+    if len(index) != shard.index_size:
+        return f"{index_url} is not of {shard.samples:,} samples, as the manifest says."
     return None

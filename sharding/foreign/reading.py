@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from tarn.sharding.errors import UsageError
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.sources.tree import EXTENSIONS
 
 USUAL = ("jpg", "jpeg", "png", "webp")
@@ -39,8 +39,13 @@ class Reading:
 
     @classmethod
     def of(cls, packed: Mapping[str, Any]) -> "Reading":
-        """By which a split was indexed."""
-        return cls(**packed.get("reading", {}))
+        """By which a split was indexed. Raises TarnError."""
+        told = packed.get("reading", {})
+        if told.keys() - {field.name for field in fields(cls)}:
+            raise TarnError(
+                f"the manifest tells a reading of samples that this Tarn does not know ({told}): update it."
+            )
+        return cls(**told)
 
     def packed(self) -> dict[str, Any]:
         """What Split.packed tells of it: nothing where nothing was chosen."""

@@ -13,9 +13,12 @@ from tarn.sharding.format.manifest import PENDING, Manifest
 from tarn.sharding.format.pending import is_of_packing, is_published, progress
 from tarn.sharding.storage.urls import kind_of
 
-STAGING = ".staging-"  # folders of shards that are being written
+STAGING = ".staging-"  # folders of shards that are being written, then the host and the process
+OF_A_PROCESS = re.compile(r"\.staging-.*-\d+")
 HALF_WRITTEN = re.compile(
-    r"\.(.+\.idx\d*|.+\.indexes|.+\.bad-pictures\.jsonl|manifest\.json|\.pending\.json|\.retired-\d+\.json|\..+-\d{6,}\.json)\.tmp-\d+"
+    r"\.(.+\.idx\d*|.+\.indexes|.+\.bad-pictures\.jsonl|manifest\.json|\.pending\.json|\.retired-\d+\.json"
+    r"|\..+-\d{6,}\.json|interchange\.json|_info\.json|croissant\.json|.+\.dali-idx|\.info\.json|(split|dataset)\.yaml)"
+    r"\.tmp-\d+"
 )
 DEPTH = 3  # folders in which indexes may lie, the root itself being one
 SPLITS = ("train", "val", "test")  # looked into also where the manifest has no such split
@@ -29,7 +32,7 @@ def litter(root: str, manifest: Manifest) -> Iterator[str]:
         return
     one, work, again = words_of(manifest)
     folder = storage.local_path(root)
-    found = [*folder.glob(f"{STAGING}*"), *half_written(folder)] if folder is not None else []
+    found = [*staging_left(folder), *half_written(folder)] if folder is not None else []
     for left in sorted(found):
         yield f"{left} was left by {one} that was killed: {again} it again, which removes it."
     for leftover in leftovers(root):
@@ -57,6 +60,11 @@ def words_of(manifest: Manifest) -> tuple[str, str, str]:
     if any(split.indexed for split in manifest.splits.values()):
         return "an indexing", "indexing", "index"
     return "a packing", "packing", "pack"
+
+
+def staging_left(folder: Path) -> list[Path]:
+    """Only what is called as a packing calls it: somebody else may have a folder of a name that begins so."""
+    return [path for path in folder.glob(f"{STAGING}*") if OF_A_PROCESS.fullmatch(path.name)]
 
 
 def half_written(folder: Path) -> list[Path]:

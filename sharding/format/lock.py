@@ -20,6 +20,7 @@ from tarn.sharding.errors import TarnError
 from tarn.sharding.storage.local import lies_at
 
 LOCK = ".packing.lock"
+REMOVALS = 100  # of the folder by others, between making it and the lock; where it can never be made, that is told
 A_LOOK = 0.05  # s, longer than somebody needs to look whether the lock is taken
 MARK = ".packing"  # <host>-<process>-<random>.packing
 
@@ -63,14 +64,15 @@ def locked(folder: Path, root: str) -> Iterator[None]:
 
 def open_locked(path: Path, root: str) -> int | None:
     """None where the disk knows no locks. Raises TarnError where somebody else has it, or nothing can be written."""
-    patience = 3
+    patience, removed = 3, 0
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except FileNotFoundError:
-            continue  # another one has removed the empty folder
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         except OSError as error:
+            removed += 1
+            if isinstance(error, FileNotFoundError) and removed < REMOVALS:
+                continue  # another one has removed the empty folder
             raise TarnError(
                 f"{root} cannot be written ({storage.reason(error)}): check the path and permissions."
             ) from error
@@ -90,7 +92,8 @@ def open_locked(path: Path, root: str) -> int | None:
             return None
         if lies_at(descriptor, path):
             os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"process {os.getpid()} on {platform.node()}".encode())
+            with contextlib.suppress(OSError):  # a full disk: the lock holds without the words, and prune makes room
+                os.write(descriptor, f"process {os.getpid()} on {platform.node()}".encode())
             return descriptor
         os.close(descriptor)
 

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.holding import Hold, read_held
+from tarn.sharding.format.wellformed import malformed
 from tarn.sharding.storage.clients import Client, build_client
 from tarn.sharding.storage.persistence import Patience, RemoteError, patiently
 from tarn.sharding.storage.urls import kind_of
@@ -99,6 +101,11 @@ class ClassInfo:
     name: str
 
 
+def are_numbered_alike(ours: Sequence[ClassInfo], theirs: Sequence[ClassInfo]) -> bool:
+    """Whether their numbers mean the same classes, however people call these."""
+    return [info.wnid for info in ours] == [info.wnid for info in theirs]
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What a packed dataset holds. data_root: URL of the tars' folder, None where they lie beside the manifest.
@@ -152,6 +159,8 @@ class Manifest:
                     f"{where} has format {told['format']!r} version {told['version']!r}, this Tarn reads "
                     f"{FORMAT!r} version {VERSION}: pack the dataset again or update Tarn."
                 )
+            if wrong := next(malformed(told), None):
+                raise ValueError(wrong)
             data_root = told.get("data_root")
             if not isinstance(data_root, str | None):
                 raise TypeError(f"data_root is {data_root!r}")
@@ -163,7 +172,7 @@ class Manifest:
                 },
                 data_root=data_root,
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise TarnError(f"{where} is not a Tarn manifest ({error!r}): pack the dataset again.") from error
 
 

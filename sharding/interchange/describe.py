@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 
 from tarn.sharding import storage
 from tarn.sharding.errors import UsageError
+from tarn.sharding.format.index import read_index
 from tarn.sharding.format.lock import only_writer
-from tarn.sharding.format.manifest import Manifest, ShardInfo, parse_index, read_manifest
+from tarn.sharding.format.manifest import Manifest, ShardInfo, read_manifest
 from tarn.sharding.interchange.croissant import CROISSANT as CROISSANT_JSON
 from tarn.sharding.interchange.croissant import croissant_json
 from tarn.sharding.interchange.dali import dali_index, dali_name, ending
@@ -96,5 +97,4 @@ def contents(root: str, manifest: Manifest, wanted: tuple[str, ...]) -> Iterator
 
 
 def read_samples(root: str, shard: ShardInfo) -> list[tuple[str, list[Part]]]:
-    url = storage.join(root, shard.index_name)
-    return list(samples_of(Windows(root), shard, parse_index(storage.read_bytes(url), url)))
+    return list(samples_of(Windows(root), shard, read_index(root, shard)))

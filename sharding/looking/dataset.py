@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from tarn.sharding import storage
 from tarn.sharding.errors import UsageError
-from tarn.sharding.format.manifest import Manifest, ShardInfo, Split, parse_index, read_manifest
+from tarn.sharding.format.index import read_index
+from tarn.sharding.format.manifest import Manifest, ShardInfo, Split, read_manifest
 from tarn.sharding.looking.names import name_in, window_of
 from tarn.sharding.looking.windows import Windows
 
@@ -48,8 +49,7 @@ class Dataset:
 
     def records(self, shard: ShardInfo) -> NDArray[np.void]:
         """Of dtype RECORD. Raises TarnError."""
-        url = storage.join(self.root, shard.index_name)
-        return parse_index(storage.read_bytes(url), url)
+        return read_index(self.root, shard)
 
     def url(self, shard: ShardInfo) -> str:
         return storage.join(self.windows.root, shard.name)

@@ -1,12 +1,12 @@
 """What lies at the output already: whether it is in the way, what of it is wanted, and what goes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from tarn.sharding import storage
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.leftovers import sweep
-from tarn.sharding.format.manifest import Manifest, Split
+from tarn.sharding.format.manifest import ClassInfo, Manifest, Split, are_numbered_alike
 from tarn.sharding.format.publication import newest_retired
 from tarn.sharding.packing.counts import COUNTED
 from tarn.sharding.packing.staging import clear_staging
@@ -64,6 +64,21 @@ def refuse_other_classes(before: Manifest, found: Source, root: str) -> None:
         raise UsageError(
             f"{root} holds a dataset of {len(theirs)} classes, the source has {len(ours)} (first difference: "
             f"{first[1]} there, {first[0]} here): choose another output, or --overwrite."
+        )
+
+
+def lost_splits(before: Manifest, classes: Sequence[ClassInfo], packed: Set[str]) -> str:
+    """Those that are not packed now and number other classes, so that no manifest can hold both; empty for none."""
+    lost = before.splits.keys() - packed if not are_numbered_alike(before.classes, classes) else frozenset()
+    return " and ".join(map(repr, sorted(lost)))
+
+
+def refuse_lost_splits(lost: str, root: str) -> None:
+    """Raises UsageError where replacing one split would take others away."""
+    if lost:
+        raise UsageError(
+            f"{root} holds the split {lost} too, of other classes, which would be lost: choose another output, or "
+            "leave out --split to replace the dataset as a whole."
         )
 
 

@@ -14,7 +14,7 @@ from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.leftovers import present
 from tarn.sharding.format.lock import only_writer
-from tarn.sharding.format.manifest import Manifest
+from tarn.sharding.format.manifest import Manifest, are_numbered_alike
 from tarn.sharding.format.pending import Progress, is_published
 from tarn.sharding.format.publication import (
     begin,
@@ -25,7 +25,9 @@ from tarn.sharding.format.publication import (
 )
 from tarn.sharding.packing.earlier import (
     changes,
+    lost_splits,
     refuse_foreign_tars,
+    refuse_lost_splits,
     refuse_other,
     refuse_other_classes,
     refuse_overlap,
@@ -58,6 +60,7 @@ from tarn.sharding.sources.counts import compare, parse_expect
 from tarn.sharding.sources.find import look_at, read_splits
 from tarn.sharding.sources.selection import Selection, selected
 from tarn.sharding.sources.table import Table
+from tarn.sharding.storage.urls import refuse_unnamed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,8 @@ class PackConfig:
             raise UsageError(f"--bad={self.bad!r} is unknown: choose one of {', '.join(CHOICES)}.")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers={self.workers} must be at least 1.")
+        if not -(2**63) <= self.seed < 2**64:
+            raise UsageError(f"--seed={self.seed} must be a number of at most 64 bits.")
 
 
 def pack(
@@ -137,8 +142,14 @@ def read(source: str | os.PathLike[str], root: str, config: PackConfig, tell: Ca
 
 
 def given(root: str | os.PathLike[str]) -> str:
-    """As text, with `~` as the home folder."""
+    """As text, with `~` as the home folder. Raises TarnError for what can be no folder's name."""
+    refuse_unnamed(root, "the output's name")
     path = storage.local_path(root)
+    try:
+        if path is not None:
+            path.exists()
+    except OSError as error:
+        raise TarnError(f"{root} cannot be written ({storage.reason(error)}): choose another output.") from error
     return os.fspath(root) if path is None or "://" in os.fspath(root) else str(path)
 
 
@@ -151,6 +162,9 @@ def pack_alone(
     refuse_foreign_tars(before, root)
     if before is not None and not config.overwrite:
         refuse_other_classes(before, found, root)
+    lost = lost_splits(before, found.classes, plans.keys()) if before is not None else ""
+    if config.split != "all":
+        refuse_lost_splits(lost, root)
     todo = {split: told[split] for split in plans if not is_current(before, pending, split, told[split], root, config)}
     if not todo and before is not None:
         tidy(root, config.prune)
@@ -162,6 +176,8 @@ def pack_alone(
     tidy(root, config.prune, going_on)
     if before is None and not config.overwrite and not going_on:
         refuse_tars_without_manifest(root, plans)
+    if lost:
+        tell(f"goes with what is replaced: the split {lost}, of other classes")
     if pending is None or not going_on:
         splits = {
             split: planned_split(split, free_infix(root, split, before), plans[split], todo[split]) for split in todo
@@ -180,7 +196,8 @@ def make(
 ) -> Manifest:
     """Makes all that the plan names, except the shards that are there already, and at last the manifest. What ends it
     before that is given a note of what is done and stays for the same command."""
-    marks = {name: mark_of(split.packed) for name, split in plan.splits.items()}
+    # a shard that another --check went through may hold other pictures, where bad ones are skipped
+    marks = {name: mark_of({**split.packed, "check": config.preparation.check}) for name, split in plan.splits.items()}
     manifest, journal = None, None
     with split_folders(root, plan.splits), staging_folder(root) as staging:
         tasks = [
@@ -199,8 +216,7 @@ def make(
             written = journal.written
             refuse_damaged([written[task.name] for task in tasks], config.bad == "skip", planned.source)
             splits = {name: split_of(root, name, split, written, planned.source) for name, split in plan.splits.items()}
-            carried = before.splits if before is not None and before.classes == plan.classes else {}
-            manifest = Manifest(plan.classes, dict(sorted({**carried, **splits}.items())))
+            manifest = together(before, Manifest(plan.classes, splits))
             commit(root, manifest, before, splits, published_index(root), config.prune)
         except BaseException as error:
             with suppress(TarnError):  # a store that is not there: the next packing does it
@@ -208,6 +224,15 @@ def make(
                     leave(root, Progress(journal.done, len(tasks)) if journal is not None else None, plan, error)
             raise
     return manifest
+
+
+def together(before: Manifest | None, new: Manifest) -> Manifest:
+    """The new splits beside those that stay, by whose names the classes are called then."""
+    if before is None or not are_numbered_alike(before.classes, new.classes):
+        return new
+    stays = before.splits.keys() - new.splits.keys()
+    classes = before.classes if stays else new.classes
+    return Manifest(classes, dict(sorted({**before.splits, **new.splits}.items())))
 
 
 def is_current(

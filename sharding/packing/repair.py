@@ -12,7 +12,7 @@ from typing import Any
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.lock import only_writer
-from tarn.sharding.format.manifest import Manifest, Split, read_manifest
+from tarn.sharding.format.manifest import Manifest, Split, are_numbered_alike, read_manifest
 from tarn.sharding.format.publication import mend_gathered
 from tarn.sharding.packing.broken import Broken, find_broken, touches
 from tarn.sharding.packing.engines.engine import Engine, write_all
@@ -49,6 +49,8 @@ def repair(
     Raises UsageError where the source is not the one that was packed, or the dataset was not packed from pictures;
     TarnError where something cannot be made as it was.
     """
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers={workers} must be at least 1.")
     with engine.ready(), only_writer(root):
         return repair_alone(root, source, workers, check, engine, table)
 
@@ -78,7 +80,7 @@ def plan_again(root: str, seen: Sight, name: str, manifest: Manifest, check: str
     packed = manifest.splits[name].packed
     found = selected(read_splits(seen, name), Selection.of(packed), packed["seed"])
     plan = plan_shards(found.splits[name], packed["shard_size"], packed["seed"])
-    if digest(plan) != packed["plan"] or found.classes != manifest.classes:
+    if digest(plan) != packed["plan"] or not are_numbered_alike(found.classes, manifest.classes):
         raise UsageError(
             f"{seen.name} is not what the split {name!r} of {root} was packed from "
             f"({difference(found, name, manifest)}): "
@@ -97,7 +99,7 @@ def plan_again(root: str, seen: Sight, name: str, manifest: Manifest, check: str
 def difference(found: Source, name: str, manifest: Manifest) -> str:
     here, split = len(found.splits[name]), manifest.splits[name]
     there = split.samples + split.skipped
-    if found.classes != manifest.classes:
+    if not are_numbered_alike(found.classes, manifest.classes):
         return f"its {len(found.classes):,} classes are not the {len(manifest.classes):,} that were packed"
     if here != there:
         return f"it has {here:,} pictures, {there:,} were packed"

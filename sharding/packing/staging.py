@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
-from tarn.sharding.format.litter import STAGING, remove_half_written
+from tarn.sharding.format.litter import STAGING, remove_half_written, staging_left
 from tarn.sharding.storage.uploads import drop_unfinished
 
 
@@ -37,8 +37,8 @@ def staging_folder(root: str) -> Iterator[Path]:
 def clear_staging(root: str) -> None:
     """Of processes that were killed: their staging, files that they were about to rename, parts that they uploaded."""
     out = storage.local_path(root)
-    folder, prefix = (Path(tempfile.gettempdir()), temporary_prefix(root)) if out is None else (out, STAGING)
-    for left in folder.glob(f"{prefix}*"):
+    temporary = Path(tempfile.gettempdir()).glob(f"{temporary_prefix(root)}*")
+    for left in temporary if out is None else staging_left(out):
         shutil.rmtree(left, ignore_errors=True)  # not that of another user, who may write to the same store
     if out is not None:
         remove_half_written(out)
@@ -49,6 +49,16 @@ def clear_staging(root: str) -> None:
 def temporary_prefix(root: str) -> str:
     """Of a store's staging: the same for every packing of it, so that none fills the disk for good."""
     return f"tarn-packing-{hashlib.sha256(root.rstrip('/').encode()).hexdigest()[:12]}-"
+
+
+def refuse_another_disk(folder: Path) -> None:
+    """Raises TarnError where a split's folder leads there, by a link or a mount: what is written aside could not be
+    renamed into it."""
+    if folder.stat().st_dev != folder.parent.stat().st_dev:
+        raise TarnError(
+            f"{folder} lies on another disk than {folder.parent}, so that no shard can be put there whole: let the "
+            "dataset's folder itself lie on that disk, or lead there."
+        )
 
 
 @contextmanager
@@ -63,6 +73,7 @@ def split_folders(root: str, splits: Iterable[str]) -> Iterator[None]:
         try:
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
+                refuse_another_disk(folder)
         except OSError as error:
             raise TarnError(f"{root} cannot be written ({storage.reason(error)}): check permissions.") from error
         yield

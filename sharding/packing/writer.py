@@ -17,6 +17,7 @@ from tarn.sharding.packing.files import SummedFile
 from tarn.sharding.packing.inspection import ending
 from tarn.sharding.packing.preparation import DamagedError, Preparation, Prepared, prepare
 from tarn.sharding.packing.reading import reading
+from tarn.sharding.pillow import MOST_BYTES
 from tarn.sharding.sources import Picture
 from tarn.sharding.sources.place import ending_of, is_exact
 
@@ -107,6 +108,8 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
 def read_picture(picture: Picture, read: Callable[[], bytes], how: Preparation) -> tuple[Prepared, str | None]:
     """And what is odd about it as it came, see content.py. Raises DamagedError for one that cannot be read, or is not
     what was planned."""
+    if is_exact(picture.place) and picture.size > MOST_BYTES:  # before it takes all the memory
+        raise DamagedError(f"too large ({picture.size:,} bytes, {MOST_BYTES:,} at most)")
     try:
         data = read()
     except OSError as error:

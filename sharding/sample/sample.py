@@ -8,12 +8,14 @@ import platform
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tarn.sharding.errors import UsageError
+from tarn.sharding.children import end_with_the_parent, killed
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.progress import progress_bar
 from tarn.sharding.sample.drawing import SHAPES, TEXTURES, draw, encode
 
@@ -114,10 +116,14 @@ def draw_all(jobs: list[Job], workers: int) -> list[tuple[int, int, int, int]]:
                 boxes.append(draw_one(job))
                 bar.update()
             return boxes
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-            for box in pool.map(draw_one, jobs, chunksize=16):
-                boxes.append(box)
-                bar.update()
+        context = multiprocessing.get_context("spawn")
+        try:
+            with ProcessPoolExecutor(workers, context, initializer=end_with_the_parent) as pool:
+                for box in pool.map(draw_one, jobs, chunksize=16):
+                    boxes.append(box)
+                    bar.update()
+        except BrokenProcessPool as error:
+            raise TarnError(killed("drawing")) from error
         return boxes
 
 

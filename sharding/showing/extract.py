@@ -79,8 +79,11 @@ def write(dataset: Dataset, out: Path, sample: Sample) -> None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f"{path.name}.tmp")
-        aside.write_bytes(sample.data)  # not flushed to the medium each: a million small files would take hours
-        aside.replace(path)
+        try:
+            aside.write_bytes(sample.data)  # not flushed to the medium each: a million small files would take hours
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
     except OSError as error:
         raise TarnError(f"{path} cannot be written ({storage.reason(error)}): check space and permissions.") from error
 

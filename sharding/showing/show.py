@@ -3,13 +3,14 @@
 import zlib
 from collections.abc import Iterator
 
-from tarn.sharding.archives.headers import shown
+from tarn.sharding.archives.headers import DamageError, shown
+from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.reading import parted
 from tarn.sharding.format.archive import padded
 from tarn.sharding.jpeg.structure import Reason, look, tile
 from tarn.sharding.kernel import NoCompilerError
 from tarn.sharding.looking.dataset import Dataset, Sample
-from tarn.sharding.looking.members import parts_in
+from tarn.sharding.looking.members import Part, parts_in
 from tarn.sharding.packing.inspection import describe, is_jpeg
 from tarn.sharding.pillow import BrokenPictureError
 
@@ -27,8 +28,8 @@ def show(dataset: Dataset, sample: Sample) -> list[str]:
     )
     return [
         f"key      {shown(key)}",
-        f"class    {it.label}, {dataset.class_of(it.label)}"
-        + ("" if name == dataset.class_of(it.label) else f": {name}"),
+        f"class    {it.label}, {shown(dataset.class_of(it.label))}"
+        + ("" if name == dataset.class_of(it.label) else f": {shown(name)}"),
         f"picture  {facts(sample)}",
         *(f"tiled    {how}" for how in tiled(dataset, sample)),
         *(f"json     {told}" for told in beside(dataset, sample)),
@@ -68,10 +69,17 @@ def beside(dataset: Dataset, sample: Sample) -> Iterator[str]:
     rows = dataset.records(it.shard)[max(0, it.row - 1) : it.row].tolist()
     start = rows[0][0] + padded(rows[0][1]) if rows else 0
     for raw in dataset.windows.read(it.shard.name, [(start, it.offset)]):
-        for part in parts_in(raw, start):
+        for part in parts_between(raw, start, dataset.url(it.shard)):
             if part.name.endswith(".json"):
                 told = raw[part.offset - start : part.offset - start + part.size].decode("utf-8", "replace")
                 yield told if len(told) <= LONGEST else f"{told[:LONGEST]} ... ({part.size:,} bytes)"
+
+
+def parts_between(raw: bytes, start: int, url: str) -> list[Part]:
+    try:
+        return list(parts_in(raw, start))
+    except DamageError as error:
+        raise TarnError(f"{url} is not the tar of its index ({error}): verify it.") from error
 
 
 def is_tiled(data: bytes) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tarn.sharding.archives.headers import shown
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources.beside import Beside
@@ -70,6 +71,6 @@ class Problems:
         told = []
         for kind, names in self.found.items():
             more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            told.append(f"{len(names)} {kind} ({', '.join(names[:SHOWN])}{more})")
+            told.append(f"{len(names)} {kind} ({', '.join(map(shown, names[:SHOWN]))}{more})")
         advice = f": {', and '.join(self.advice)}" if self.advice else ""
         raise TarnError(f"{where} cannot be {doing}: {'; '.join(told)}{advice}. Nothing was published.")

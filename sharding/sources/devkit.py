@@ -5,6 +5,7 @@ That is neither the rank of the class among the sorted wnids nor the line of any
 which wnid it means (readme.txt of the kit).
 """
 
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class Devkit:
         ranks = {info.wnid: label for label, info in enumerate(self.classes)}
         labels = {}
         for number, line in enumerate(self.truth, 1):
-            wnid = self.wnids.get(int(line)) if line.isdecimal() else None
+            wnid = self.wnids.get(int(line)) if re.fullmatch(r"[0-9]{1,9}", line) else None
             if wnid is None:
                 problems.add(f"lines of {TRUTH} that are no ILSVRC2012_ID of {META}", f"{line[:20]} in line {number}")
             labels[VAL_NAME.format(number)] = ranks[wnid] if wnid is not None else -1
@@ -91,7 +92,7 @@ def read_meta(data: bytes, name: str) -> tuple[tuple[ClassInfo, ...], dict[int, 
         for row in rows:
             if int(row["num_children"][0]) == 0:
                 found[int(row["ILSVRC2012_ID"][0])] = ClassInfo(str(row["WNID"]), str(row["words"]))
-    except (NotMatlabError, KeyError, TypeError, ValueError, IndexError) as error:
+    except (NotMatlabError, KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise TarnError(f"{name} does not tell the synsets ({error}): download the kit again.") from error
     wnids = {number: info.wnid for number, info in found.items()}
     if not found or len(set(wnids.values())) != len(wnids):

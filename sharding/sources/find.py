@@ -11,7 +11,7 @@ from tarn.sharding.foreign.names import is_pattern
 from tarn.sharding.resharding import sight
 from tarn.sharding.resharding.words import KIND as SHARDS
 from tarn.sharding.resharding.words import SampleWords
-from tarn.sharding.sources import Source, ilsvrc
+from tarn.sharding.sources import SHOWN, Source, ilsvrc
 from tarn.sharding.sources.devkit import PACKED
 from tarn.sharding.sources.disk import DiskFolder
 from tarn.sharding.sources.folder import read_folder
@@ -30,6 +30,7 @@ from tarn.sharding.sources.table import TABLES, Table, kind_of_split
 from tarn.sharding.sources.tables import see_file, see_folder
 from tarn.sharding.sources.tree import Folder
 from tarn.sharding.sources.zips import ZipTree
+from tarn.sharding.storage.urls import refuse_unnamed
 
 KINDS = ("auto", "kaggle", "folder", "zip", "ilsvrc", *TABLES, SHARDS)
 PLAIN = Table()
@@ -60,7 +61,27 @@ def read_splits(seen: Sight, split: str) -> Source:
             refuse_what_holds_tars(source)
             refuse_above_kaggle(source)
         raise
+    refuse_unspeakable(found, seen.name)
     return found
+
+
+def refuse_unspeakable(found: Source, name: str) -> None:
+    """Raises TarnError for names of classes that no manifest can hold: those of folders that are no UTF-8."""
+    wrong = [ascii(info.wnid) for info in found.classes if not info.wnid.isprintable() and not is_text(info.wnid)]
+    if wrong:
+        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        raise TarnError(
+            f"{name} has {len(wrong)} classes whose names are no UTF-8 ({', '.join(wrong[:SHOWN])}{more}): rename them."
+        )
+
+
+def is_text(name: str) -> bool:
+    """Whether UTF-8 can hold it: a lone surrogate stands for a byte that was none of it (PEP 383)."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def look_at(
@@ -70,6 +91,7 @@ def look_at(
     Raises UsageError for what is no source, or not of that kind."""
     if kind not in KINDS:
         raise UsageError(f"--source={kind} is unknown: choose one of {', '.join(KINDS)}.")
+    refuse_unnamed(given, "the source's name")
     path = storage.local_path(given)
     url, words = str(path) if path is not None else os.fspath(given).rstrip("/"), words or SampleWords()
     if path is not None:

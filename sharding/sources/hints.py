@@ -1,5 +1,6 @@
 """What is no source, and still close to one: what to give instead."""
 
+import errno
 from itertools import islice
 from pathlib import Path
 
@@ -61,8 +62,9 @@ def refuse_unreachable(path: Path) -> None:
         path.stat()
     except PermissionError as error:
         raise TarnError(f"{path} cannot be looked at ({error.strerror}): check the permissions above it.") from error
-    except OSError:
-        return
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UsageError(f"{path} is no name of a source ({error.strerror}): check the path.") from error
 
 
 def refuse_file(path: Path) -> None:

@@ -10,13 +10,24 @@ MOST = 90  # a tar header holds 100 characters; an extension follows the key
 
 
 def safe_key(text: str) -> str:
-    """The text as a key; where characters had to go, or it is too long, a digest of the text keeps it apart."""
-    key = re.sub(r"[^A-Za-z0-9_/-]", "_", text)
+    """The text as a key; where characters had to go, or it is too long, a digest of the text keeps it apart.
+
+    No part between slashes is empty: `/a` would be an absolute name in a tar, and `a/` a hidden file, no sample.
+    """
+    key = "/".join(part or "_" for part in re.sub(r"[^A-Za-z0-9_/-]", "_", text).split("/"))
     harmless = key == re.sub(r"[. ]", "_", text)
     if harmless and len(key) <= MOST:
         return key
-    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    return f"{key[: MOST - 13]}_{digest}"
+    return f"{key[: MOST - 13]}_{digest_of(text)}"
+
+
+def digest_of(text: str) -> str:
+    """Of names that are no UTF-8 (PEP 383), and of the lone surrogates that JSON can hold, too."""
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raw = text.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(raw).hexdigest()[:12]
 
 
 def unique_keys(texts: list[str]) -> list[str]:
@@ -28,7 +39,7 @@ def unique_keys(texts: list[str]) -> list[str]:
     for key in keys:
         taken[key] = taken.get(key, 0) + 1
     return [
-        key if taken[key] == 1 else f"{key[: MOST - 13]}_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        key if taken[key] == 1 else f"{key[: MOST - 13]}_{digest_of(text)}"
         for key, text in zip(keys, texts, strict=True)
     ]
 

@@ -5,7 +5,9 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tarn.sharding.sources.tree import Entry, FilePlace, Folder, Identity
+from tarn.sharding.sources.tree import DEEPEST, Entry, FilePlace, Folder, Identity
+
+LONGEST = 4096  # characters of a path
 
 
 @dataclass(slots=True)
@@ -77,6 +79,8 @@ class ListedFolder:
 
 def is_safe(path: str) -> bool:
     """Whether a name in an archive leads nowhere but below it: no absolute one, no drive, no `..`, nothing that is no
-    name."""
+    name, nor longer or deeper than a system's names."""
     parts = path.split("/")
+    if len(path) > LONGEST or len(parts) > DEEPEST:
+        return False
     return not ({"", ".", ".."} & set(parts) or "\\" in path or "\0" in path or parts[0].endswith(":"))

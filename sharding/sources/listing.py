@@ -82,13 +82,14 @@ class Reading:
         except ValueError:
             part.problems.add("rows whose fields no JSON can hold", self.parts.at(number, str(told)))
             return None
+        labels = tuple(codes) if len(codes) > 1 else codes[0]
         if path in part.seen:
-            if part.seen[path] == codes[0]:
+            if part.seen[path] == labels:
                 part.passed.add("rows that come again", self.parts.at(number, str(told)))
             else:
                 part.problems.add("pictures that come again with another label", self.parts.at(number, str(told)))
             return None
-        part.seen[path] = codes[0]
+        part.seen[path] = labels
         name = str(key).strip() if isinstance(key, str | int) else ""
         return Entry(number, path, is_far, codes, several, name if columns.key is not None else None, fields)
 

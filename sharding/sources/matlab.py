@@ -90,7 +90,7 @@ def matrix(content: memoryview, order: str, depth: int) -> tuple[str, "Value"]:
     (flags, _) = Elements(elements.next()[1], order).unpack("2L", 0)
     dimensions = numbers(*elements.next(), order)
     name = text(*elements.next(), order)
-    kind, count = flags & 0xFF, math.prod(int(size) for size in dimensions)
+    kind, count = flags & 0xFF, math.prod(map(whole, dimensions))
     if kind == STRUCT:
         return name, structure(elements, count, depth)
     if kind == CHAR:
@@ -103,7 +103,8 @@ def matrix(content: memoryview, order: str, depth: int) -> tuple[str, "Value"]:
 def structure(elements: Elements, count: int, depth: int) -> "Value":
     (width,) = numbers(*elements.next(), elements.order)
     raw = bytes(elements.next()[1])
-    names = [raw[at : at + int(width)].split(b"\0")[0].decode("latin-1") for at in range(0, len(raw), int(width) or 1)]
+    step = whole(width)
+    names = [raw[at : at + step].split(b"\0")[0].decode("latin-1") for at in range(0, len(raw), step or 1)]
     if count > len(elements.data):
         raise NotMatlabError(f"it claims a structure of {count} elements")
     rows: list[dict[str, Value]] = []
@@ -114,6 +115,12 @@ def structure(elements: Elements, count: int, depth: int) -> "Value":
             row[name] = matrix(content, elements.order, depth + 1)[1] if kind == MATRIX else None
         rows.append(row)
     return rows
+
+
+def whole(number: float) -> int:
+    if not 0 <= number < 2**31:
+        raise NotMatlabError(f"{number} is no number of elements")
+    return int(number)
 
 
 def numbers(kind: int, content: memoryview, order: str) -> NDArray[np.float64]:

@@ -52,11 +52,12 @@ def head_of(url: str, how: Table) -> Head:
     """Raises UsageError where a column is not found, TarnError."""
     archive = Archive(url)
     file = opened(archive)
-    schema, features = file.schema_arrow, features_of(file.schema_arrow.metadata or {})
+    with damage(url):
+        schema, features = file.schema_arrow, features_of(file.schema_arrow.metadata or {})
     columns = find_columns(schema.names, how, url, guess_of(schema, features))
     leaves = {file.schema.column(number).path: number for number in range(len(file.schema))}
     leaf = next((it for it in (f"{columns.picture}.bytes", columns.picture) if it in leaves), None)
-    if leaf is None or file.schema.column(leaves[leaf]).physical_type != "BYTE_ARRAY":
+    if leaf is None or not is_bytes(file.schema.column(leaves[leaf])):
         raise UsageError(f"{url}: its column {columns.picture} holds no bytes of pictures: give --column picture=NAME.")
     groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
     sizes = (it.column(leaves[leaf]).total_uncompressed_size // max(1, it.num_rows) for it in groups)
@@ -70,6 +71,11 @@ def head_of(url: str, how: Table) -> Head:
         tuple(sizes),
         tuple(it.num_rows for it in groups),
     )
+
+
+def is_bytes(column: Any) -> bool:
+    """Whether a column of the file's schema holds bytes, and no text, such as a path."""
+    return bool(column.physical_type == "BYTE_ARRAY" and column.logical_type.type == "NONE")
 
 
 def features_of(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
@@ -88,6 +94,7 @@ def guess_of(schema: Any, features: Mapping[str, Any]) -> dict[str, str]:
     there = [name for name in schema.names if kinds.get(name) == "Image"] or [
         field.name for field in structs if field.type.get_field_index("bytes") >= 0
     ]
+    there = there or [field.name for field in schema if "binary" in str(field.type) and "<" not in str(field.type)]
     labels = [name for name in schema.names if kinds.get(name) == "ClassLabel"]
     return {what: names[0] for what, names in ((PICTURE, there), (LABEL, labels)) if len(names) == 1}
 
@@ -162,8 +169,10 @@ class Reading:
         names = head.columns.names[1:]
         groups = (group for group, count in enumerate(head.rows) for _ in range(count))
         for batch in table.to_batches(ROWS):
-            paths = batch.column(head.columns.picture).field("path").to_pylist() if head.path else [None] * len(batch)
-            cells = [batch.column(name).to_pylist() if name else [None] * len(batch) for name in names]
+            none = [None] * len(batch)
+            with damage(head.archive.url):
+                paths = batch.column(head.columns.picture).field("path").to_pylist() if head.path else none
+                cells = [batch.column(name).to_pylist() if name else none for name in names]
             for path, *others in zip(paths, *cells, strict=True):
                 yield next(groups), [path, *others]
 

@@ -19,11 +19,11 @@ Classes = tuple[ClassInfo, ...]
 
 @dataclass(slots=True)
 class Part:
-    """Of a split. seen: the code of each picture's label, by its path; codes: of all labels, also where the split's
-    pictures are not asked for; gone: pictures that were not there."""
+    """Of a split. seen: the code of each picture's label, or those of several, by its path; codes: of all labels, also
+    where the split's pictures are not asked for; gone: pictures that were not there."""
 
     gathered: Gathered = field(default_factory=Gathered)
-    seen: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, int | tuple[int, ...]] = field(default_factory=dict)
     codes: set[int] = field(default_factory=set)
     problems: Problems = field(default_factory=Problems)
     passed: PassedOver = field(default_factory=PassedOver)

@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from typing import Protocol
 
-from tarn.sharding.storage.local import read_file
+from tarn.sharding.storage.local import read_file, refuse_special
 
 
 class Place(Protocol):
@@ -37,7 +37,10 @@ class File:
         return self.folder + self.name
 
     def length(self) -> int:
-        return os.stat(self.path).st_size  # noqa: PTH116  of a million, Path objects take seconds
+        """Raises OSError, also where it is a pipe, a device or a folder."""
+        told = os.stat(self.path)  # noqa: PTH116  of a million, Path objects take seconds
+        refuse_special(told)
+        return told.st_size
 
     def read(self) -> bytes:
         return read_file(self.path)

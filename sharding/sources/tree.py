@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from tarn.sharding.archives.headers import shown
+from tarn.sharding.errors import TarnError
 from tarn.sharding.sources.place import Place
 
 PICTURES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # ImageFolder's
@@ -21,6 +23,7 @@ SYSTEM = frozenset(
 )
 SYSTEM_FILES = frozenset(("thumbs.db", "desktop.ini"))
 SHOWN = 3
+DEEPEST = 100  # folders below a split
 
 Identity = tuple[int, int] | str
 
@@ -123,10 +126,11 @@ class PassedOver:
 
     def __str__(self) -> str:
         """`2 hidden folders (a, b); 12 files ending in .txt (c, d, e, ...)`; empty where nothing was."""
-        return "; ".join(
-            f"{len(names):,} {kind} ({', '.join(sorted(names)[:SHOWN])}{', ...' if len(names) > SHOWN else ''})"
-            for kind, names in sorted(self.found.items())
-        )
+        return "; ".join(f"{len(names):,} {shown(kind)} ({some(names)})" for kind, names in sorted(self.found.items()))
+
+
+def some(names: list[str]) -> str:
+    return ", ".join(map(shown, sorted(names)[:SHOWN])) + (", ..." if len(names) > SHOWN else "")
 
 
 def is_hidden(name: str) -> bool:
@@ -145,7 +149,9 @@ def walk(
     folder: Folder, path: str, seen: set[Identity], above: set[Identity], passed: PassedOver, home: Folder
 ) -> Iterator[Found]:
     """path: of the folder below home. seen: folders that were read or are being read. above: those that hold this
-    one."""
+    one. Raises TarnError beyond a depth that nobody gives a dataset."""
+    if path.count("/") >= DEEPEST:
+        raise TarnError(f"{folder} lies more than {DEEPEST} folders deep: move its pictures up, or leave it out.")
     entries = folder.entries()
     for entry in entries:
         if not entry.is_folder and is_picture(entry, folder, passed):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tarn.sharding import storage
-from tarn.sharding.format.manifest import Manifest, Split, parse_index
+from tarn.sharding.format.index import read_index
+from tarn.sharding.format.manifest import Manifest, Split
 from tarn.sharding.looking.windows import Windows
 from tarn.sharding.packing.inspection import BROKEN, describe
 
@@ -47,17 +47,12 @@ def collect(root: str | os.PathLike[str], manifest: Manifest) -> Iterator[Number
     """Of every split. Raises TarnError."""
     root = os.fspath(root)
     for name, split in manifest.splits.items():
-        indexes = [read_index(root, shard.index_name) for shard in split.shards]
+        indexes = [read_index(root, shard) for shard in split.shards]
         records = np.concatenate(indexes)
         looks = look(manifest.shards_root(root), split, indexes)
         counts = np.bincount(records["label"], minlength=len(manifest.classes))
         untiled = None if split.indexed else split.packed.get("left_untiled", {})
         yield Numbers(name, split, records["size"], counts, looks, untiled)
-
-
-def read_index(root: str, name: str) -> NDArray[np.void]:
-    url = storage.join(root, name)
-    return parse_index(storage.read_bytes(url), url)
 
 
 def look(root: str, split: Split, indexes: list[NDArray[np.void]]) -> Looks:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from tarn.sharding.archives.headers import shown
 from tarn.sharding.format.manifest import Manifest
 from tarn.sharding.statistics.collect import Looks, Numbers
 
@@ -54,6 +55,6 @@ def class_lines(manifest: Manifest, counts: NDArray[np.int64]) -> list[str]:
     lines = [f"  pictures of a class: least {counts.min():,}, median {np.median(counts):,.0f}, most {counts.max():,}"]
     lines += histogram(counts, tuple(np.unique(np.linspace(counts.min(), counts.max() + 1, 6).round())))
     for title, chosen in (("fewest", order[:5]), ("most", order[::-1][:5])):
-        named = ", ".join(f"{manifest.classes[i].wnid} {counts[i]:,}" for i in chosen)
+        named = ", ".join(f"{shown(manifest.classes[i].wnid)} {counts[i]:,}" for i in chosen)
         lines.append(f"    {title}: {named}")
     return lines

@@ -8,6 +8,12 @@ from tarn.sharding.errors import UsageError
 KINDS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "http": "http", "https": "http"}
 
 
+def refuse_unnamed(url: str | os.PathLike[str], what: str) -> None:
+    """Raises UsageError for an empty name, as of a shell's variable that is not set: it would be the working folder."""
+    if not os.fspath(url):
+        raise UsageError(f"{what} is empty: give a path or a URL (`.` for the working folder).")
+
+
 def local_path(url: str | os.PathLike[str]) -> Path | None:
     """The path of a local file or folder, None for a remote URL. `~` is the home folder, as in a shell."""
     told = os.fspath(url)

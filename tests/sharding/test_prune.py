@@ -9,8 +9,10 @@ import pytest
 from support.datasets import contents, picture_tree
 from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError
+from tarn.sharding.format.leftovers import files_of
 from tarn.sharding.format.lock import only_writer
 from tarn.sharding.format.manifest import PENDING, read_manifest
+from tarn.sharding.interchange.describe import describe
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.sharding.prune import prune
 from tarn.sharding.verify import verify
@@ -108,3 +110,28 @@ def test_a_folder_without_a_dataset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TarnError, match="holds no packed dataset"):
         prune(str(tmp_path))
     assert (tmp_path / "train-000001.tar").exists()
+
+
+def test_what_others_put_there_stays_however_it_is_called(root: Path, source: Path, tmp_path: Path) -> None:
+    theirs = {"laion/laion-000000.tar": b"tar", "laion/laion-000000.idx": b"idx", ".staging-mine/notes": b"mine"}
+    for name, data in theirs.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(data)
+    done = prune(str(root))
+    assert done.removed == ()
+    assert "laion/laion-000000.tar is in no manifest, and in a folder of no split: it is yours to remove" in done.kept
+    pack(source, str(root), replace(SMALL, seed=1, overwrite=True))
+    assert {name: (root / name).read_bytes() for name in theirs} == theirs
+
+
+def test_what_a_describing_that_was_killed_half_wrote_goes(root: Path) -> None:
+    describe(str(root), ["dali-index", "energon", "info", "croissant"])
+    whole = contents(root)
+    described = {name for name in whole if name not in files_of(read_manifest(str(root)))} - {"manifest.json"}
+    described -= {name for name in described if name.endswith(".indexes")}
+    for name in described:
+        path = root / name
+        path.with_name(f".{path.name}.tmp-123").write_bytes(b"half")
+    assert len(verify(str(root), read_manifest(str(root)))) == len(described)
+    prune(str(root))
+    assert contents(root) == whole

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tarn.sharding import storage
-from tarn.sharding.format.manifest import Manifest, ShardInfo, parse_index
+from tarn.sharding.format.index import read_index
+from tarn.sharding.format.manifest import Manifest, ShardInfo
 from tarn.training.streaming.config import DataConfig
 from tarn.training.streaming.subset import Subset, members
 
@@ -21,8 +21,7 @@ def class_counts(data: DataConfig, manifest: Manifest, subset: Subset | None = N
     classes, shards = len(manifest.classes), manifest.split(data.train_split).shards
 
     def of(number: int, shard: ShardInfo) -> NDArray[np.int64]:
-        url = storage.join(data.shards, shard.index_name)
-        labels = parse_index(storage.read_bytes(url, data.storage_options), url)["label"]
+        labels = read_index(data.shards, shard, data.storage_options)["label"]
         if subset is not None:
             labels = labels[members(subset.bits[number], subset.samples[number])]
         return np.bincount(labels, minlength=classes)

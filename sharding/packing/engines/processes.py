@@ -6,9 +6,6 @@ under way are ever sent.
 
 import contextlib
 import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 
+from tarn.sharding.children import end_with_the_parent, killed, leave_interrupts_to_the_parent
 from tarn.sharding.cores import available_cores
 from tarn.sharding.errors import TarnError
 from tarn.sharding.packing.engines.engine import Advance, Keep
@@ -49,10 +47,7 @@ class Processes:
         try:
             write_in_processes(tasks, target, workers, keep, advance)
         except BrokenProcessPool as error:
-            raise TarnError(
-                "packing stopped, for one of its processes was killed (by the system, for want of memory?): give fewer "
-                "--workers."
-            ) from error
+            raise TarnError(killed("packing")) from error
 
 
 LOCAL = Processes()
@@ -88,18 +83,11 @@ def finished(running: dict[Future[Written], Task]) -> Iterator[tuple[Future[Writ
 
 
 def begin_work(store: Store) -> None:
-    """store: what the command was told of stores. Ctrl-C reaches every process of the terminal; the parent stops the
-    others in order. Where it is killed, they end too: nobody is to publish shards when the next packing begins."""
+    """store: what the command was told of stores. Where it is killed, its processes end too: nobody is to publish
+    shards when the next packing begins."""
     TOLD.store = store
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=end_with_the_parent, name="tarn-parent", daemon=True).start()
-
-
-def end_with_the_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    leave_interrupts_to_the_parent()
+    end_with_the_parent()
 
 
 def make_silently(task: Task, target: Target) -> Written:

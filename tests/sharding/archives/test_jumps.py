@@ -93,3 +93,9 @@ def test_what_members_hold_is_not_read(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(archive, "read", lambda offset, size: asked.append(size) or read(offset, size))
     assert len(list(tar_members(archive, None, 2**30))) == 8
     assert sum(asked) < 60_000
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev"])
+def test_what_is_no_regular_file_is_no_archive(path: str) -> None:
+    with pytest.raises(TarnError, match=rf"^{path} cannot be read \(it is no regular file\)"):
+        Archive(path).read(0, 1)

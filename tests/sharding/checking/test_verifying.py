@@ -2,7 +2,12 @@
 
 import hashlib
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 import tracemalloc
 import zlib
 from collections.abc import Sequence
@@ -14,6 +19,7 @@ from PIL import Image
 
 from support.datasets import picture_tree
 from support.foreign_tars import dataset
+from support.processes import end_within
 from support.web import served
 from tarn.sharding.__main__ import main
 from tarn.sharding.checking.watching import watched
@@ -245,3 +251,43 @@ def test_pictures_that_were_skipped_are_not_missing(source: Path, tmp_path: Path
     out = tmp_path / "skipped"
     pack(source, str(out), PackConfig(bad="skip"))
     assert told(out, source=source) == []
+
+
+def test_a_manifest_of_more_samples_than_the_index_is_not_sound(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    pack(picture_tree(tmp_path / "source"), str(out), PackConfig())
+    told = json.loads((out / "manifest.json").read_text())
+    told["splits"]["train"]["shards"][0]["samples"] += 1
+    (out / "manifest.json").write_text(json.dumps(told))
+    problems = verify(str(out), read_manifest(str(out)), VerifyConfig(fast=True))
+    assert f"{out}/train/train-000000.idx is not of 25 samples, as the manifest says." in problems
+
+
+@pytest.mark.parametrize("victim", ["parent", "child"])
+def test_a_kill_ends_all_processes_and_is_told_where_somebody_is_left_to(victim: str, tmp_path: Path) -> None:
+    """A tar that is a pipe holds the processes at work until the test has killed one."""
+    out = tmp_path / "out"
+    pack(picture_tree(tmp_path / "source"), str(out), PackConfig(shard_size=10_000))
+    first = read_manifest(str(out)).split("train").shards[0]
+    (out / first.name).unlink()
+    os.mkfifo(out / first.name)
+    told = json.loads((out / "manifest.json").read_text())
+    told["splits"]["train"]["shards"][0]["bytes"] = 0  # a pipe's
+    (out / "manifest.json").write_text(json.dumps(told))
+    words = [sys.executable, "-m", "tarn.sharding", "verify", str(out), "--workers=2"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as parent:
+        while len(children := children_of(parent.pid)) < 2:
+            assert parent.poll() is None
+            time.sleep(0.01)
+        os.kill(parent.pid if victim == "parent" else children[0], signal.SIGKILL)
+        said = parent.communicate(timeout=60)[1]
+    assert end_within(20, children)
+    if victim == "child":
+        assert parent.returncode == 1
+        assert said.splitlines()[-1].startswith("error: verifying stopped, for one of its processes was killed")
+
+
+def children_of(process: int) -> list[int]:
+    """Those of its pool; the resource tracker is none."""
+    found = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [int(it) for it in found if b"spawn_main" in Path(f"/proc/{it}/cmdline").read_bytes()]

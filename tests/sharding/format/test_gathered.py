@@ -57,6 +57,6 @@ def test_a_split_that_goes_takes_it_along(pictures: Path, tmp_path: Path) -> Non
     pack(pictures, str(out), SMALL)
     other.mkdir(parents=True)
     Image.new("RGB", (40, 40)).save(other / "a.jpg")
-    pack(tmp_path / "in", str(out), replace(SMALL, split="train", overwrite=True))
+    pack(tmp_path / "in", str(out), replace(SMALL, overwrite=True))
     assert sorted(path.name for path in out.glob("*.indexes")) == ["train.indexes"]
     assert verify(str(out), read_manifest(str(out))) == []

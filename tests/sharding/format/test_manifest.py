@@ -1,3 +1,7 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -35,3 +39,35 @@ def test_an_index_comes_back_and_a_cut_one_is_refused() -> None:
     for end in (0, 8, 16, len(raw) - 1):
         with pytest.raises(TarnError, match=r"x\.idx"):
             parse_index(raw[:end], "x.idx")
+
+
+MALFORMED: dict[str, Callable[[dict[str, Any]], object]] = {
+    "splits is a list": lambda told: told.update(splits=[]),
+    "splits is nothing": lambda told: told.update(splits=None),
+    "a shard above": lambda told: told["splits"]["train"]["shards"][0].update(name="../x.tar"),
+    "an absolute shard": lambda told: told["splits"]["train"]["shards"][0].update(name="/x/x.tar"),
+    "an index above": lambda told: told["splits"]["train"]["shards"][0].update(index="a/../../x.idx"),
+    "a split above": lambda told: told["splits"].update({"../x": told["splits"]["train"]}),
+    "a report above": lambda told: told["splits"]["train"]["packed"].update(
+        skipped={"pictures": 1, "report": "../x.jsonl", "sha256": "ab"}
+    ),
+    "no report": lambda told: told["splits"]["train"]["packed"].update(skipped={"pictures": 1}),
+    "no name": lambda told: told["splits"]["train"]["shards"][0].update(name=None),
+    "text for bytes": lambda told: told["splits"]["train"]["shards"][0].update(bytes="4096"),
+    "fewer than none": lambda told: told["splits"]["train"]["shards"][0].update(samples=-1),
+    "packed nohow": lambda told: told["splits"]["train"].update(packed=None),
+    "a class without a name": lambda told: told["classes"][0].update(wnid=None),
+}
+
+
+@pytest.mark.parametrize("harm", MALFORMED)
+def test_a_manifest_that_tarn_cannot_have_written_is_refused_and_nothing_it_names_is_touched(harm: str) -> None:
+    told = json.loads(MANIFEST.to_json())
+    MALFORMED[harm](told)
+    with pytest.raises(TarnError, match=r"^bad\.json is not a Tarn manifest \("):
+        Manifest.from_json(json.dumps(told), "bad.json")
+
+
+def test_a_manifest_nested_without_end_is_refused() -> None:
+    with pytest.raises(TarnError, match=r"^bad\.json is not a Tarn manifest \("):
+        Manifest.from_json("[" * 200_000, "bad.json")

@@ -1,5 +1,6 @@
 """What is broken or missing of a dataset comes back from its source, the same bytes; nothing else is touched."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -138,3 +139,22 @@ def test_tars_of_somebody_else_are_refused(source: Path, tmp_path: Path) -> None
     index(str(root), IndexConfig())
     with pytest.raises(UsageError, match="were packed elsewhere: index them again"):
         repair(str(root), source)
+
+
+@pytest.mark.parametrize("name", ["../../escaped/train-000000.tar", "{above}/escaped/train-000000.tar"])
+def test_a_manifest_that_names_other_places_has_nothing_written_there(
+    name: str, source: Path, out: Path, tmp_path: Path
+) -> None:
+    told = json.loads((out / "manifest.json").read_text())
+    told["splits"]["train"]["shards"][0]["name"] = name.format(above=tmp_path)
+    (out / "manifest.json").write_text(json.dumps(told))
+    before = contents(out.parent)
+    with pytest.raises(TarnError, match=r"is not a Tarn manifest"):
+        repair(str(out), source)
+    assert contents(out.parent) == before
+
+
+def test_less_than_one_process_is_refused(source: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (out / "train" / "train-000000.tar").unlink()
+    assert main(["repair", str(out), str(source), "--workers", "-1"]) == 2
+    assert capsys.readouterr().err == "error: --workers=-1 must be at least 1.\n"

@@ -16,10 +16,12 @@ import pytest
 from support.datasets import contents, picture_tree
 from tarn.sharding import storage
 from tarn.sharding.__main__ import main
-from tarn.sharding.errors import TarnError
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format import publication
 from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
+from tarn.sharding.packing.repair import repair
+from tarn.sharding.sources.table import Table
 from tarn.sharding.verify import verify
 
 FIRST = PackConfig(shard_size=20_000)
@@ -234,3 +236,35 @@ def test_a_reader_that_is_killed_holds_nothing(source: Path, tmp_path: Path) -> 
             os.kill(reader.pid, signal.SIGKILL)
     pack(source, str(out), replace(SECOND, overwrite=False))
     assert not (out / "train" / "train-000000.tar").exists()
+
+
+def test_replacing_one_split_never_takes_another_of_other_classes_away(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    pack(source, str(out), FIRST)
+    (source / "train" / "class0").rename(source / "train" / "another")
+    (source / "val" / "class0").rename(source / "val" / "another")
+    before = contents(out)
+    with pytest.raises(UsageError, match="holds the split 'val' too, of other classes, which would be lost"):
+        pack(source, str(out), replace(SECOND, split="train"))
+    assert contents(out) == before
+    shutil.rmtree(source / "val")
+    told: list[str] = []
+    pack(source, str(out), SECOND, told.append)
+    assert told[-1] == "goes with what is replaced: the split 'val', of other classes"
+    assert verify(str(out), read_manifest(str(out))) == []
+
+
+def test_a_split_stays_when_another_comes_whose_source_calls_the_same_classes_otherwise(tmp_path: Path) -> None:
+    """A list of classes gives them names; a tree has the names of its folders alone."""
+    source, out = picture_tree(tmp_path / "in"), tmp_path / "out"
+    rows = "".join(f"train/class{number}/train0.jpg,class{number}\n" for number in range(3))
+    (source / "rows-train.csv").write_text(f"path,label\n{rows}")
+    (tmp_path / "classes.txt").write_text("".join(f"class{number}\ta name of it\n" for number in range(3)))
+    named = replace(FIRST, table=Table(class_list=str(tmp_path / "classes.txt")))
+    pack(source / "rows-train.csv", str(out), named)
+    pack(source, str(out), replace(FIRST, split="val"))
+    assert {name: it.samples for name, it in read_manifest(str(out)).splits.items()} == {"train": 3, "val": 6}
+    assert read_manifest(str(out)).classes[0].name == "a name of it"
+    (out / "train" / "train-000000.tar").unlink()
+    assert repair(str(out), source / "rows-train.csv", table=named.table) == ("train/train-000000.tar",)
+    assert verify(str(out), read_manifest(str(out))) == []

@@ -5,11 +5,13 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from support.datasets import contents, picture_tree
 from support.disks import full_disk
@@ -218,3 +220,36 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
     for file in files:
         assert select.select([file], [], [], 20)[0]
         os.close(file)
+
+
+def test_shards_that_another_check_went_through_are_made_anew(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where bad pictures are skipped, the check decides which are in."""
+    for path in sorted((source / "train").rglob("*0.jpg")):
+        Image.effect_noise((40, 40), 80).save(path.with_suffix(".png"))
+        raw = bytearray(path.with_suffix(".png").read_bytes())
+        raw[len(raw) // 2] ^= 255
+        path.with_suffix(".png").write_bytes(raw)
+    lax, strict = (
+        replace(CONFIG, bad="skip", preparation=Preparation(tile=0, check=check)) for check in ("off", "all")
+    )
+    pack(source, str(tmp_path / "alone"), strict)
+    interrupt_behind(3, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        pack(source, str(tmp_path / "out"), lax)
+    monkeypatch.undo()
+    pack(source, str(tmp_path / "out"), strict)
+    assert contents(tmp_path / "out") == contents(tmp_path / "alone")
+
+
+def test_a_split_that_leads_to_another_disk_is_told_at_once(source: Path, tmp_path: Path) -> None:
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK) or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is one disk here")
+    (tmp_path / "out").mkdir()
+    with tempfile.TemporaryDirectory(dir=memory) as other:
+        (tmp_path / "out" / "train").symlink_to(other)
+        with pytest.raises(TarnError, match=r"out/train lies on another disk than \S+out, so that no shard"):
+            pack(source, str(tmp_path / "out"), CONFIG)
+        assert contents(tmp_path / "out") == contents(Path(other)) == {}

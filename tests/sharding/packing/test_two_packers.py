@@ -12,12 +12,14 @@ import fsspec
 import pytest
 
 from support.datasets import contents, picture_tree
+from support.disks import full_disk
 from support.foreign_tars import dataset
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.index import IndexConfig, index
 from tarn.sharding.format.lock import only_writer
 from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
+from tarn.sharding.prune import prune
 from tarn.sharding.verify import verify
 
 CONFIG = PackConfig(shard_size=10_000)
@@ -124,3 +126,29 @@ def test_a_manifest_that_changed_meanwhile_is_not_replaced(
     with pytest.raises(TarnError, match=r"manifest.json changed meanwhile: nothing was published"):
         pack(source, str(out), CONFIG)
     assert contents(out) == contents(other)
+
+
+def test_a_lock_that_is_a_link_is_told_and_leads_nowhere(source: Path, tmp_path: Path) -> None:
+    precious, out = tmp_path / "precious", tmp_path / "out"
+    precious.write_text("precious")
+    out.mkdir()
+    (out / ".packing.lock").symlink_to(precious)
+    with pytest.raises(TarnError, match=r"out cannot be written \(Too many levels of symbolic links\)"):
+        pack(source, str(out), CONFIG)
+    assert precious.read_text() == "precious"
+
+
+def test_a_folder_that_can_never_be_made_is_told(source: Path) -> None:
+    words = [sys.executable, "-m", "tarn.sharding", "pack", str(source), "/proc/tarn"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)  # it looked for ever
+    assert done.returncode == 1
+    assert "error: /proc/tarn cannot be written (it is not there): check the path and permissions." in done.stderr
+
+
+def test_on_a_full_disk_there_is_a_lock_all_the_same_for_prune_makes_room(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    pack(source, str(out), CONFIG)
+    (out / ".staging-host-1").mkdir()
+    with full_disk(0):
+        assert prune(str(out)).removed[0].name == ".staging-host-1"
+    assert not (out / ".staging-host-1").exists()

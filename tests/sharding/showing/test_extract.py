@@ -6,14 +6,19 @@ from pathlib import Path
 import pytest
 
 from support.datasets import contents, picture_tree
+from support.disks import full_disk
 from support.foreign_tars import write_members
 from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.index import IndexConfig, index
+from tarn.sharding.format.manifest import HEADER, read_manifest
+from tarn.sharding.interchange.describe import describe
 from tarn.sharding.looking.dataset import Dataset
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.sharding.packing.preparation import Preparation
 from tarn.sharding.showing.extract import ExtractConfig, extract
+from tarn.sharding.showing.search import search
+from tarn.sharding.statistics.collect import collect
 
 KEPT = PackConfig(shard_size=10_000, preparation=Preparation(tile=0))
 
@@ -96,3 +101,35 @@ def test_no_name_leads_outside(tmp_path: Path) -> None:
 def test_a_packed_dataset_is_no_place_to_extract_to(root: Path) -> None:
     with pytest.raises(UsageError, match="holds a packed dataset"):
         extract(Dataset(str(root)), root, ExtractConfig())
+
+
+def test_a_picture_never_comes_into_another_class_by_an_index_that_changed(root: Path, tmp_path: Path) -> None:
+    path = root / "train" / "train-000000.idx"
+    raw = bytearray(path.read_bytes())
+    raw[HEADER + 12] ^= 1  # of the first record's label
+    path.write_bytes(raw)
+    told = f"{path} does not have the SHA-256 of the manifest"
+    with pytest.raises(TarnError, match=told):
+        extract(Dataset(str(root)), tmp_path / "tree", ExtractConfig())
+    with pytest.raises(TarnError, match=told):
+        list(collect(str(root), read_manifest(str(root))))
+    with pytest.raises(TarnError, match=told):
+        search(Dataset(str(root)), "train-000000:0")
+    with pytest.raises(TarnError, match=told):
+        describe(str(root), ["dali-index"])
+    assert contents(tmp_path / "tree") == {}
+
+
+def test_a_full_disk_leaves_no_half_written_file(root: Path, tmp_path: Path) -> None:
+    with full_disk(500), pytest.raises(TarnError, match=r"cannot be written \(File too large\)"):
+        extract(Dataset(str(root)), tmp_path / "tree", ExtractConfig())
+    assert contents(tmp_path / "tree") == {}
+
+
+def test_an_output_without_a_name_is_not_the_working_folder(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    assert main(["extract", str(root), ""]) == 2
+    assert list(Path().iterdir()) == []

@@ -12,6 +12,7 @@ from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.index import IndexConfig, index
 from tarn.sharding.foreign.reading import parted
+from tarn.sharding.format.archive import padded
 from tarn.sharding.interchange.describe import describe
 from tarn.sharding.looking.dataset import Dataset, Sample
 from tarn.sharding.packing.pack import PackConfig, pack
@@ -137,3 +138,16 @@ def test_long_names_are_read_as_every_format_has_them(tar_format: int, tmp_path:
         sample = found(tmp_path, key)
         assert parted(sample.name)[0] == key
         assert sample.data == key.encode() * 9
+
+
+def test_a_tar_whose_headers_changed_is_told(root: Path) -> None:
+    dataset = Dataset(str(root))
+    located = search(dataset, "train-000000:1")
+    (sample,) = dataset.read([located])
+    path = root / "train" / "train-000000.tar"
+    raw = bytearray(path.read_bytes())
+    before = dataset.located(located.split, located.shard, [0])[0]
+    raw[before.offset + padded(before.size)] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(TarnError, match=r"is not the tar of its index .* verify it"):
+        show(dataset, sample)

@@ -344,3 +344,12 @@ def test_a_tar_of_pictures_without_labels_is_told(tars: Path, packing: Packing) 
 def test_what_is_compressed_as_a_whole_is_told_to_be_unpacked(tars: Path, packing: Packing) -> None:
     (tars / VAL).rename(tars / "pictures.tar.gz")
     assert "compressed as a whole and cannot be read at random: unpack it" in packing(tars / "pictures.tar.gz")[2]
+
+
+def test_a_number_without_end_in_a_kit_is_told(tars: Path, packing: Packing) -> None:
+    with tarfile.open(tars / PACKED, "w:gz") as out:
+        add(out, f"{KIT}/data/{TRUTH}", b"9" * 5000 + b"\n")
+        add(out, f"{KIT}/data/{META}", meta_mat([(1, "n1", "a", 0)]))
+    code, _, error = packing(tars)
+    assert code == 1
+    assert f"1 lines of {TRUTH} that are no ILSVRC2012_ID of {META} (99999999999999999999 in line 1)" in error

@@ -330,3 +330,50 @@ def test_a_row_group_is_read_once_a_shard_and_few_for_a_shard(
     shards = len(read_manifest(tmp_path / "out").splits["train"].shards)
     assert shards > 4
     assert len(read) <= len(set(read)) + shards
+
+
+def test_a_picture_that_comes_again_with_other_labels_behind_the_first_is_told(home: Path) -> None:
+    given = written(home, "path,labels\ntrain0.jpg,0;1\ntrain0.jpg,0;2\ntrain1.jpg,0;1\ntrain1.jpg,0;1\n")
+    told = error_of(given)
+    assert "1 pictures that come again with another label (train0.jpg in line 3 of x.csv)" in told
+
+
+def test_classes_that_no_row_is_of_are_noted(home: Path, tmp_path: Path) -> None:
+    given, told = written(home, "path,label\ntrain0.jpg,1\ntrain1.jpg,2\ntrain2.jpg,4\n"), list[str]()
+    pack(given, tmp_path / "out", PackConfig(), told.append)
+    assert told[-1] == (
+        "counts: train has no picture of 2 of the 5 classes (0, 3); labels that are numbers count from 0"
+    )
+
+
+def test_a_parquet_of_paths_beside_pictures_is_read_by_the_pictures(home: Path, tmp_path: Path) -> None:
+    data = [(home / f"train{number}.jpg").read_bytes() for number in range(2)]
+    rows = [{"path": f"{number}.jpg", "jpeg": it, "label": number} for number, it in enumerate(data)]
+    write_parquet(tmp_path / "x.parquet", rows, None)
+    assert len(read_source(tmp_path / "x.parquet", "all").splits["train"]) == 2
+    with pytest.raises(UsageError, match="its column path holds no bytes of pictures"):
+        read_source(tmp_path / "x.parquet", "all", how=Table(columns=(("picture", "path"),)))
+
+
+def test_a_parquet_whose_text_is_no_utf8_is_told(home: Path, tmp_path: Path) -> None:
+    rows = [{"image": {"bytes": b"x", "path": "PATHPATH.jpg"}, "class": "LABELLABEL"}]
+    write_parquet(tmp_path / "x.parquet", rows, None)
+    raw = (tmp_path / "x.parquet").read_bytes().replace(b"LABELLABEL", b"LABEL\xff\xfeBEL")
+    (tmp_path / "x.parquet").write_bytes(raw)
+    assert "damaged row group ('utf-8' codec can't decode byte 0xff" in error_of(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize("words", ["train=" + "9" * 5000, "train=" + "9" * 19])
+def test_a_count_without_end_is_not_understood(words: str, home: Path, tmp_path: Path) -> None:
+    given = written(home, "path,label\ntrain0.jpg,0\n")
+    assert main(["pack", str(given), str(tmp_path / "out"), "--expect", words]) == 2
+
+
+def test_classes_that_nobody_would_tell_apart_are_noted(home: Path, tmp_path: Path) -> None:
+    labels, told = ("Cat", "cat", "caf\u00e9", "cafe\u0301", "dog"), list[str]()
+    rows = "".join(f"train{number}.jpg,{label}\n" for number, label in enumerate(labels))
+    pack(written(home, f"path,label\n{rows}"), tmp_path / "out", PackConfig(), told.append)
+    assert told[-1] == (
+        "counts: classes whose names differ by case or Unicode form alone stay apart: "
+        "'Cat' and 'cat', 'cafe\\u0301' and 'caf\\xe9'"
+    )

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from support.datasets import contents
 from support.downloads import zipped
+from support.tables import write_jsonl
 from tarn.sharding.__main__ import main
 from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
@@ -24,7 +26,8 @@ NAMES = (
 )
 
 
-NAME = st.characters(exclude_categories=("Cs",)) | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF)  # of files
+SURROGATES = st.characters(min_codepoint=0xD800, max_codepoint=0xDFFF)  # of files that are no UTF-8, and of JSON
+NAME = st.characters(exclude_categories=("Cs",)) | SURROGATES | st.just("/")
 
 
 @given(st.lists(st.text(NAME, min_size=1), unique=True, max_size=20))
@@ -32,6 +35,7 @@ def test_different_texts_have_different_keys_of_few_characters(texts: list[str])
     keys = unique_keys(texts)
     assert len(set(keys)) == len(texts)
     assert all(len(key) <= MOST and key.isascii() and not set(key) & set(". \\\n") for key in keys)
+    assert all("" not in key.split("/") for key in keys)  # no absolute name, no hidden file
 
 
 @pytest.fixture
@@ -75,3 +79,20 @@ def test_pictures_of_nested_folders_of_one_name_have_keys_of_their_own(pictures:
         shutil.copy(next(folder.glob("*.JPEG")), folder / "more" / "same.JPEG")
     found = read_source(root, "train").splits["train"]
     assert len({picture.key for picture in found}) == len(found) == 122
+
+
+def test_keys_of_a_column_are_names_below_the_tar_that_readers_see(tmp_path: Path) -> None:
+    rows = [{"path": f"{number}.jpg", "label": "cat", "key": key} for number, key in enumerate(COLUMN)]
+    for row in rows:
+        Image.new("RGB", (20, 20)).save(tmp_path / row["path"])
+    write_jsonl(tmp_path / "x.jsonl", rows)
+    out = str(tmp_path / "out")
+    assert main(["pack", str(tmp_path / "x.jsonl"), out, "--column", "key=key"]) == 0
+    with tarfile.open(tmp_path / "out" / "train" / "train-000000.tar") as tar:
+        names = tar.getnames()
+    assert len(set(names)) == 2 * len(COLUMN)
+    assert not [name for name in names if name.startswith("/") or "" in name.split("/")]
+    assert not [name for name in names if name.rpartition("/")[2].startswith(".")]
+
+
+COLUMN = ("/etc/passwd", "x/", "a//b", "/", "../up", "\ud800", "plain")

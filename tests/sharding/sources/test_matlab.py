@@ -2,13 +2,15 @@
 
 import base64
 import contextlib
+import math
+import struct
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.downloads import meta_mat
+from support.downloads import element, meta_mat
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources.devkit import read_meta
 from tarn.sharding.sources.matlab import NotMatlabError, variables
@@ -61,3 +63,11 @@ def test_what_is_no_matlab_file_is_told() -> None:
     for raw in (b"", b"MATLAB 5.0", b"\x89HDF" * 100):
         with pytest.raises(NotMatlabError, match="does not begin as a MATLAB 5 file"):
             variables(raw)
+
+
+@pytest.mark.parametrize("size", [math.inf, math.nan, -1.0, 1e300])
+def test_sizes_that_are_none_are_told(size: float) -> None:
+    parts = element(6, struct.pack("<2L", 6, 0), "<") + element(9, struct.pack("<2d", size, 1), "<")
+    raw = meta_mat([])[:128] + element(14, parts + element(1, b"x", "<"), "<")
+    with pytest.raises(NotMatlabError, match="is no number of elements"):
+        variables(raw)

@@ -95,3 +95,15 @@ def test_a_part_is_packed_and_packing_it_again_finds_it_there(
     assert contents(Path(out)) == before
     assert main([*words[:3], "--classes", "class2,class0", "--workers=1"]) == 2
     assert "packed with another" in capsys.readouterr().err
+
+
+def test_a_long_list_of_classes_is_no_name_of_a_file() -> None:
+    wnids = [f"n{number:08}" for number in range(40)]
+    assert parse_classes(",".join(wnids)) == tuple(wnids)
+
+
+@pytest.mark.parametrize("words", [["--seed", "1" * 80, "--subset", "0.5"], ["--shard-size", "9" * 400]])
+def test_numbers_without_end_are_refused(words: list[str], tmp_path: Path) -> None:
+    source = picture_tree(tmp_path / "source", classes=1, train=2)
+    assert main(["pack", str(source), str(tmp_path / "out"), *words]) == 2
+    assert not (tmp_path / "out").exists()

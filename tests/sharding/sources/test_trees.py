@@ -1,5 +1,8 @@
 """What of a tree is packed, and what is passed over, counted and named."""
 
+import os
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +12,11 @@ from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
+from tarn.sharding.packing.preparation import Preparation
+from tarn.sharding.pillow import MOST_BYTES
 from tarn.sharding.sources import Source
 from tarn.sharding.sources.find import read_source
-from tarn.sharding.sources.place import below
+from tarn.sharding.sources.place import File, below
 from tarn.sharding.stats import stats
 from tarn.sharding.verify import verify
 
@@ -148,3 +153,79 @@ def test_paths_may_begin_with_the_home_folder_and_be_paths(tmp_path: Path, monke
     assert "1 classes" in stats(Path("~/two"), read_manifest(Path("~/two")))
     assert main(["verify", "~/one"]) == 0
     assert main(["stats", "~/one"]) == 0
+
+
+def test_pipes_and_devices_called_like_pictures_are_told_before_they_are_opened(tmp_path: Path) -> None:
+    root = tree(tmp_path, "train/cat/a.jpg")
+    os.mkfifo(root / "train" / "cat" / "pipe.jpg")
+    (root / "train" / "cat" / "zero.jpg").symlink_to("/dev/zero")
+    with pytest.raises(TarnError, match=r"2 pictures that cannot be looked at \(\S+pipe.jpg: it is no regular file"):
+        read_source(root, "all")
+
+
+def test_a_file_that_became_a_device_is_not_read() -> None:
+    with pytest.raises(OSError, match="it is no regular file"):
+        File.at("/dev/null").read()
+
+
+def test_a_picture_beyond_all_sizes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    root = tree(tmp_path / "in", "train/cat/a.jpg", "train/cat/b.jpg")
+    with (root / "train" / "cat" / "b.jpg").open("r+b") as file:
+        file.truncate(MOST_BYTES + 1)
+    plain = PackConfig(preparation=Preparation(tile=0, check="off"))
+    with pytest.raises(TarnError, match=r"b.jpg: too large \(536,870,913 bytes, 536,870,912 at most\)"):
+        pack(root, tmp_path / "out", plain)
+    manifest, _ = pack(root, tmp_path / "out", replace(plain, bad="skip"))
+    assert (manifest.split("train").samples, manifest.split("train").skipped) == (1, 1)
+
+
+def test_folders_deeper_than_anybodys_are_told(tmp_path: Path) -> None:
+    root = tree(tmp_path, "train/cat/a.jpg")
+    (root / "train" / "cat" / "/".join("d" * 150)).mkdir(parents=True)
+    with pytest.raises(TarnError, match="lies more than 100 folders deep: move its pictures up"):
+        read_source(root, "all")
+
+
+def test_a_name_in_a_zip_that_no_system_takes_is_passed_over(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        for name in ("train/cat/a.jpg", f"train/cat/{'d/' * 30_000}b.jpg", f"train/cat/{'x' * 5000}.jpg"):
+            file.writestr(name, b"x")
+    found = read_source(tmp_path / "x.zip", "all")
+    assert [picture.key for picture in found.splits["train"]] == ["cat/a"]
+    assert found.passed.counts == {"names in the zip that lead out of it, or are none": 2}
+
+
+def test_a_class_whose_name_is_no_utf8_is_told(tmp_path: Path) -> None:
+    root = tree(tmp_path, "train/cat/a.jpg")
+    (root / "train" / "cat").rename(root / "train" / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(TarnError, match=r"has 1 classes whose names are no UTF-8 \('caf\\udce9'\): rename them"):
+        read_source(root, "all")
+
+
+def test_names_do_no_harm_to_a_terminal_whatever_it_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tree(tmp_path / "in", "train/cat/a.jpg")
+    for name in (b"clear\x1b[2J.txt", b"caf\xe9.txt"):
+        (root / "train" / "cat" / os.fsdecode(name)).write_bytes(b"x")
+    assert main(["pack", str(root), str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "clear\\x1b[2J.txt" in said
+    assert "caf\\udce9.txt" in said
+    assert "\x1b" not in said
+
+
+def test_an_empty_name_is_not_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tree(tmp_path / "in", "train/cat/a.jpg")
+    monkeypatch.chdir(root)
+    before = set(root.rglob("*"))
+    assert main(["pack", str(root), ""]) == 2
+    assert main(["pack", "", str(tmp_path / "out")]) == 2
+    assert set(root.rglob("*")) == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_longer_than_a_system_takes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tree(tmp_path / "in", "train/cat/a.jpg")
+    assert main(["pack", "x" * 300, str(tmp_path / "out")]) == 2
+    assert main(["pack", str(root), str(tmp_path / ("x" * 300))]) == 1
+    told = capsys.readouterr().err
+    assert told.count("File name too long") == 2

@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from support.datasets import picture_tree, without_validation
-from tarn.sharding.format.manifest import read_manifest
+from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import HEADER, read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.training.__main__ import main
 from tarn.training.recipe.early_stop import EarlyStop
@@ -240,6 +241,17 @@ def test_pictures_of_each_class_are_counted_for_balanced_weights(tmp_path: Path)
         trainer = build_trainer(config, world, manifest, network_of(config, 3)[0])
     assert trainer.learner.loss.class_weights is not None
     assert trainer.learner.loss.class_weights.tolist() == pytest.approx([21 / 27, 21 / 9, 21 / 27])
+
+
+def test_classes_are_never_counted_by_an_index_that_changed(tmp_path: Path) -> None:
+    pack(picture_tree(tmp_path / "tree", train=3), str(tmp_path / "shards"), PackConfig())
+    index = tmp_path / "shards" / "train" / "train-000000.idx"
+    raw = bytearray(index.read_bytes())
+    raw[HEADER + 12] ^= 1  # of the first record's label
+    index.write_bytes(raw)
+    data = DataConfig(shards=str(tmp_path / "shards"))
+    with pytest.raises(TarnError, match=r"train-000000\.idx does not have the SHA-256 of the manifest"):
+        class_counts(data, read_manifest(data.shards))
 
 
 def test_pictures_that_are_held_out_do_not_weigh(tmp_path: Path) -> None:
