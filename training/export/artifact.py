@@ -60,12 +60,12 @@ class Artifact(Card):
     def build(self, where: str = "the model") -> nn.Module:
         """The network with the weights, in eval mode on the CPU. Raises TarnError where they do not fit, or the library
         that the network is of is not installed."""
-        self.fill(self.outline(), where)
+        self.fill(self.outline(), where, "meta")
         try:
             model = self.network.build()
         except TarnError as error:
             raise TarnError(f"{where} cannot be built: {error}") from error
-        self.fill(model, where)
+        self.fill(model, where, "cpu")
         return model.eval()
 
     def outline(self) -> nn.Module | None:
@@ -77,10 +77,12 @@ class Artifact(Card):
         except Exception:  # of many kinds; what is wrong is told when it is made in earnest
             return None
 
-    def fill(self, model: nn.Module | None, where: str) -> None:
+    def fill(self, model: nn.Module | None, where: str, device: str) -> None:
         try:
             if model is not None:
-                model.load_state_dict(dict(self.state_dict), strict=True)
+                model.load_state_dict(
+                    {name: tensor.to(device) for name, tensor in self.state_dict.items()}, strict=True
+                )
         except (RuntimeError, TypeError, AttributeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise TarnError(f"{where} has weights that do not fit {self.arch} ({reason}): export it again.") from error
