@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from tarn.sharding.commands import describe, diff, extract, prune, show, stats, verify
+from tarn.sharding.commands.words import command
 from tarn.sharding.errors import TarnError
 from tarn.sharding.packing.engines.words import add_words as add_engine_words
 from tarn.sharding.packing.engines.words import engine_of
@@ -60,17 +61,17 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m tarn.sharding", description="Pack pictures into WebDataset tar shards."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    draw = commands.add_parser("sample", help="draw the sample dataset, laid out as the Kaggle ILSVRC download")
+    draw = command(commands, "sample", "draw the sample dataset, laid out as the Kaggle ILSVRC download")
     sample.add_arguments(draw)
     draw.set_defaults(run=run_sample)
-    packing = commands.add_parser(
-        "pack", help="pack ImageNet as it is downloaded, an ImageFolder, a table, or shards anew"
-    )
+    packing = command(commands, "pack", "pack ImageNet as it is downloaded, an ImageFolder, a table, or shards anew")
     packing.add_argument(
         "given", metavar="SRC", help="folder, zip, ILSVRC's tars, parquet, listing, or shards; a path, URL or pattern"
     )
     packing.add_argument("root", metavar="OUT", help="folder or URL of the packed dataset")
-    packing.add_argument("--split", choices=("train", "val", "all"), default="all")
+    packing.add_argument(
+        "--split", choices=("train", "val", "all"), default="all", help="pack this one alone (%(default)s)"
+    )
     packing.add_argument("--shard-size", default="100MB", help="of a tar, such as 100MB or 64MiB (%(default)s)")
     packing.add_argument("--workers", type=int, help="processes (one a core; --no-tile: as many as pay)")
     packing.add_argument("--seed", type=int, default=0, help="of the shuffle (%(default)s)")
@@ -101,7 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_engine_words(packing)
     add_words(packing)
     packing.set_defaults(run=run_pack)
-    mending = commands.add_parser("repair", help="make anew what is broken or missing of a packed dataset")
+    mending = command(commands, "repair", "make anew what is broken or missing of a packed dataset")
     mending.add_argument("root", metavar="ROOT", help="folder or URL of a packed dataset")
     mending.add_argument("source", metavar="SRC", help="the pictures that it was packed from")
     mending.add_argument("--workers", type=int, help="processes (1)")
@@ -110,9 +111,9 @@ def build_parser() -> argparse.ArgumentParser:
     add_table_words(mending)
     add_words(mending)
     mending.set_defaults(run=run_repair)
-    add_index(commands.add_parser("index", help="index tars that somebody else packed, to train from them in place"))
-    for command in (describe, verify, diff, prune, show, extract, stats):
-        command.add(commands)
+    add_index(command(commands, "index", "index tars that somebody else packed, to train from them in place"))
+    for module in (describe, verify, diff, prune, show, extract, stats):
+        module.add(commands)
     return parser
 
 
@@ -140,9 +141,11 @@ def run_pack(args: argparse.Namespace) -> int:
     from tarn.sharding.format.litter import notes
     from tarn.sharding.interchange.describe import describe_again
     from tarn.sharding.jpeg.structure import SIDE
+    from tarn.sharding.kinds import counted_kind
     from tarn.sharding.packing.pack import PackConfig, pack
+    from tarn.sharding.packing.plan import LEAST_SHARD
     from tarn.sharding.packing.preparation import Preparation
-    from tarn.sharding.sizes import parse_size
+    from tarn.sharding.sizes import counted, parse_size
     from tarn.sharding.sources.selection import selection_of
     from tarn.sharding.storage import join
 
@@ -156,7 +159,7 @@ def run_pack(args: argparse.Namespace) -> int:
     )
     config = PackConfig(
         split=args.split,
-        shard_size=parse_size(args.shard_size),
+        shard_size=parse_size(args.shard_size, least=LEAST_SHARD),
         workers=args.workers,
         seed=args.seed,
         preparation=preparation,
@@ -173,13 +176,14 @@ def run_pack(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     manifest, written = pack(args.given, args.root, config, print)
     described = describe_again(args.root, describe.kinds_of(args))
+    took = f"packed in {time.perf_counter() - started:.1f} s{' in all' if len(written) > 1 else ''}"
     for name, split in manifest.splits.items():
-        told = f"packed in {time.perf_counter() - started:.1f} s" if name in written else "up to date"
-        shards = f"{len(split.shards):,} shard{'s' * (len(split.shards) != 1)}"
-        print(f"{name:>6}: {split.samples:,} pictures, {shards}, {split.bytes:,} bytes, {told}")
+        told = took if name in written else "up to date"
+        holds = f"{counted(split.samples, 'picture')}, {counted(len(split.shards), 'shard')}"
+        print(f"{name:>6}: {holds}, {split.bytes:,} bytes, {told}")
         for line in ("made_baseline", "normalised"):
-            if counted := split.packed.get(line):
-                reasons = ", ".join(f"{count:,} {reason}" for reason, count in counted.items())
+            if treated := split.packed.get(line):
+                reasons = ", ".join(f"{count:,} {reason}" for reason, count in treated.items())
                 print(f"        {line.replace('_', ' ')}: {reasons}")
         if not args.no_tile and (left := split.packed.get("left_untiled")):
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in left.items())
@@ -188,11 +192,12 @@ def run_pack(args: argparse.Namespace) -> int:
             print(f"        told by content: {', '.join(f'{count:,} {what}' for what, count in content.items())}")
         if split.skipped:
             print(f"        skipped as unreadable: {split.skipped:,}, named in {join(args.root, str(split.report))}")
-    for kind in described:
-        print(f"        described for other readers: {kind}")
+    if described:
+        print(f"        described for other readers: {', '.join(described)}")
     for note in notes(args.root):
         print(f"        {note}")
-    print(f"{args.root}: {len(manifest.classes)} classes. Next: python -m tarn.training fit --data.shards={args.root}")
+    count = counted_kind(len(manifest.classes), "classes")
+    print(f"{args.root}: {count}. Next: python -m tarn.training fit --data.shards={args.root}")
     return 0
 
 
@@ -212,6 +217,8 @@ def run_repair(args: argparse.Namespace) -> int:
 def run_index(args: argparse.Namespace) -> int:
     from tarn.sharding.foreign.index import IndexConfig, index
     from tarn.sharding.format.litter import notes
+    from tarn.sharding.kinds import counted_kind
+    from tarn.sharding.sizes import counted
 
     config = IndexConfig(
         out=args.out,
@@ -226,11 +233,12 @@ def run_index(args: argparse.Namespace) -> int:
     done = index(args.url, config)
     told = f"indexed in {time.perf_counter() - started:.1f} s" if done.fresh else "up to date"
     for name, split in done.manifest.splits.items():
-        print(f"{name:>6}: {split.samples:,} pictures, {len(split.shards)} tars, {split.bytes:,} bytes, {told}")
+        holds = f"{counted(split.samples, 'picture')}, {counted(len(split.shards), 'tar')}"
+        print(f"{name:>6}: {holds}, {split.bytes:,} bytes, {told}")
     for note in (*done.notes, *notes(done.root)):
         print(f"        {note}")
-    count = len(done.manifest.classes)
-    print(f"{done.root}: {count} classes. Next: python -m tarn.training fit --data.shards={done.root}")
+    count = counted_kind(len(done.manifest.classes), "classes")
+    print(f"{done.root}: {count}. Next: python -m tarn.training fit --data.shards={done.root}")
     return 0
 
 

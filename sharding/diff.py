@@ -1,22 +1,30 @@
 """Two packed datasets compared: classes, splits, samples by key, labels, bytes of pictures, order.
 
 Shards of the same SHA-256 are the same and are not read. Of the others, indexes tell labels, sizes and CRC-32s; keys
-stand in the tars alone, so the header before each picture is read, a block each (by range from a store).
+stand in the tars alone, so the header before each picture is read, a block each (by range from a store); where more
+lies between pictures than labels, such as a .json, all of that is.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tarn.sharding.archives.headers import shown as harmless
+from tarn.sharding.foreign.reading import parted
+from tarn.sharding.format.archive import BLOCK
 from tarn.sharding.format.index import read_index
 from tarn.sharding.format.manifest import Manifest, ShardInfo, Split
+from tarn.sharding.looking.members import gaps, samples_of
 from tarn.sharding.looking.names import keys_of
 from tarn.sharding.looking.windows import Windows
 from tarn.sharding.progress import progress_bar
 
 SHOWN = 5
 Picture = tuple[int, int]  # size in bytes, CRC-32
-Sample = tuple[str, Picture]  # class and picture
+Sample = tuple[str, Picture, bytes]  # class, picture and .json
+USUAL = 3 * BLOCK  # bytes between two pictures of our tars: the label's header, the label, the header of the picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +43,22 @@ class Side:
             for shard in shards:
                 records = read_index(self.root, shard)
                 keys = keys_of(windows, shard, records, split.indexed)
+                told = jsons(windows, shard, records) if not split.indexed else {}
                 for key, (_, size, label, crc32) in zip(keys, records.tolist(), strict=True):
-                    found[key] = names[label] if 0 <= label < len(names) else str(label), (size, crc32)
+                    name = names[label] if 0 <= label < len(names) else str(label)
+                    found[key] = name, (size, crc32), told.get(key, b"")
                 bar.update(len(records))
         return found
+
+
+def jsons(windows: Windows, shard: ShardInfo, records: NDArray[np.void]) -> dict[str, bytes]:
+    """By key, of those samples that have one. Raises TarnError."""
+    ranges = gaps(shard, records)[: len(records)]
+    if all(end - start == USUAL for start, end in ranges):
+        return {}
+    members = (part for _, parts in samples_of(windows, shard, records) for part in parts)
+    parts = ((parted(part.name), part.data) for part in members)
+    return {harmless(key): bytes(data) for (key, ending), data in parts if ending == "json"}
 
 
 def diff(first: Side, second: Side) -> list[str]:
@@ -88,11 +108,12 @@ def diff_split(first: Side, second: Side, ours: Split, theirs: Split) -> Iterato
     yield from named("only in the first", [key for key in mine if key not in others])
     yield from named("only in the second", [key for key in others if key not in mine])
     both = [key for key in mine if key in others]
-    labels = [f"{key}: {mine[key][0]}, {others[key][0]}" for key in both if mine[key][0] != others[key][0]]
+    labels = [f"{key}: {mine[key][0]} and {others[key][0]}" for key in both if mine[key][0] != others[key][0]]
     yield from named("of another class", labels)
     changed = [key for key in both if mine[key][1] != others[key][1]]
     sizes = [sum(side[key][1][0] for key in changed) for side in (mine, others)]
     yield from named(f"of other bytes, {sizes[0]:,} and {sizes[1]:,} in all", changed)
+    yield from named("of another .json", [key for key in both if mine[key][2] != others[key][2]])
     place = first_apart(ours, theirs, mine, others, shared)
     if place is not None:
         yield f"those that are in both come in another order, from number {place:,} of them on"

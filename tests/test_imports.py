@@ -38,11 +38,12 @@ MAY_USE = {
     "sharding/interchange": DISK | {"sharding/foreign", "sharding/looking"},
     "sharding/checking": DISK | SOURCES | {"sharding/foreign", "sharding/packing", "sharding/looking"},
     "sharding/showing": DISK
-    | {"sharding/jpeg", "sharding/foreign", "sharding/packing", "sharding/looking", "sharding/interchange"},
+    | {"sharding/jpeg", "sharding/sources", "sharding/foreign", "sharding/packing", "sharding/looking"}
+    | {"sharding/interchange"},
     "sharding/statistics": DISK | {"sharding/foreign", "sharding/packing", "sharding/looking"},
     "sharding/verify": DISK | SOURCES | {"sharding/foreign", "sharding/interchange", "sharding/checking"},
     "sharding/stats": DISK | {"sharding/statistics"},
-    "sharding/diff": DISK | {"sharding/looking"},
+    "sharding/diff": DISK | {"sharding/foreign", "sharding/looking"},
     "sharding/prune": DISK,
     "sharding/commands": DISK
     | SOURCES

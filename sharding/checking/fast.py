@@ -31,7 +31,7 @@ def look(root: str, tars: str, shard: ShardInfo) -> str | None:
     except TarnError as error:
         return str(error)
     if size != shard.bytes:
-        return f"{url} has {size} bytes, the manifest says {shard.bytes}."
+        return f"{url} has {size:,} bytes, the manifest says {shard.bytes:,}."
     if hashlib.sha256(index).hexdigest() != shard.index_sha256:
         return f"{index_url} does not have the SHA-256 of the manifest: copy or pack it again."
     if len(index) != shard.index_size:

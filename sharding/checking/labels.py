@@ -10,6 +10,7 @@ from tarn.sharding.checking.shard import Checked, Task
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.samples import digest
 from tarn.sharding.format.manifest import Manifest, parse_index
+from tarn.sharding.kinds import counted_kind
 from tarn.sharding.sources.find import PLAIN, look_again, read_splits
 from tarn.sharding.sources.selection import Selection, selected
 from tarn.sharding.sources.table import Table
@@ -51,13 +52,16 @@ def check_labels(
     where = f"{root}, split {name!r}"
     if unknown:
         names = [key_at(task, row) for task, row in unknown[:NAMED]]
-        yield f"{where}: {len(unknown)} pictures are not at the source ({listed(names, len(unknown))})."
+        count = counted_kind(len(unknown), "pictures that are not at the source")
+        yield f"{where}: {count} ({listed(names, len(unknown))})."
     if other:
-        yield f"{where}: {len(other)} labels are others ({listed([it[2] for it in other[:NAMED]], len(other))})."
+        count = counted_kind(len(other), "pictures of another label")
+        yield f"{where}: {count} ({listed([it[2] for it in other[:NAMED]], len(other))})."
     sound = all(part.digests is not None for part in checked)
     left = sorted({key for key, _ in wanted.values()} - skipped(root, split.report)) if sound else []
     if left:
-        yield f"{where}: {len(left)} pictures of the source are missing ({listed(left[:NAMED], len(left))})."
+        count = counted_kind(len(left), "pictures of the source that are missing")
+        yield f"{where}: {count} ({listed(left[:NAMED], len(left))})."
 
 
 def label_of(names: Sequence[str], label: int) -> str:
@@ -65,7 +69,7 @@ def label_of(names: Sequence[str], label: int) -> str:
 
 
 def listed(names: Sequence[str], count: int) -> str:
-    return ", ".join(names) + (f" and {count - len(names)} more" if count > len(names) else "")
+    return ", ".join(names) + (f" and {count - len(names):,} more" if count > len(names) else "")
 
 
 def skipped(root: str, report: str | None) -> set[str]:

@@ -92,7 +92,7 @@ def check(task: Task, advance: Advance) -> Checked:
     try:
         size, index = size_of(task.url), storage.read_bytes(task.index_url)
         if size != task.shard.bytes and task.reading is None:
-            return Checked((f"{task.url} has {size} bytes, the manifest says {task.shard.bytes}.",))
+            return Checked((f"{task.url} has {size:,} bytes, the manifest says {task.shard.bytes:,}.",))
         records = whole(index, task)
         looker = Looker(task.url)
         stream = pieces(task.tars, Tar(task.shard.name, size, task.shard.samples), reader_of(task.tars))

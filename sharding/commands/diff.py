@@ -3,15 +3,16 @@
 import argparse
 from typing import Any
 
+from tarn.sharding.commands.words import command
 from tarn.sharding.storage.words import add_words
 
 
 def add(commands: Any) -> None:
-    command = commands.add_parser("diff", help="what differs between two packed datasets, sample by sample")
-    command.add_argument("first", metavar="A", help="folder or URL of a packed dataset")
-    command.add_argument("second", metavar="B")
-    add_words(command)
-    command.set_defaults(run=run)
+    parser = command(commands, "diff", "what differs between two packed datasets, sample by sample")
+    parser.add_argument("first", metavar="A", help="folder or URL of a packed dataset")
+    parser.add_argument("second", metavar="B")
+    add_words(parser)
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

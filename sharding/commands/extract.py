@@ -1,10 +1,9 @@
 """extract: pictures back into files."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from tarn.sharding.commands.words import dataset_command
+from tarn.sharding.commands.words import dataset_command, on_disk
 
 
 def add(commands: Any) -> None:
@@ -19,6 +18,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from tarn.sharding.looking.dataset import Dataset
     from tarn.sharding.showing.extract import ExtractConfig, extract
+    from tarn.sharding.sizes import counted
     from tarn.sharding.sources.selection import parse_classes
     from tarn.sharding.storage.urls import refuse_unnamed
 
@@ -28,6 +28,6 @@ def run(args: argparse.Namespace) -> int:
         classes=parse_classes(args.classes) if args.classes is not None else None,
         limit=args.limit,
     )
-    counts = extract(Dataset(args.root), Path(args.out).expanduser(), config)
-    print(f"{args.out}: " + ", ".join(f"{split} {count:,} pictures" for split, count in counts.items()))
+    counts = extract(Dataset(args.root), on_disk(args.out, "OUT"), config)
+    print(f"{args.out}: " + ", ".join(f"{split} {counted(count, 'picture')}" for split, count in counts.items()))
     return 0

@@ -5,6 +5,8 @@ from typing import Any
 
 from tarn.sharding.commands.words import dataset_command
 
+KIND = "files and folders"
+
 
 def add(commands: Any) -> None:
     command = dataset_command(commands, "prune", "remove what no manifest names: of killed packings, of replaced ones")
@@ -16,6 +18,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from tarn.sharding.kinds import counted_kind
     from tarn.sharding.prune import prune
 
     done = prune(args.root, everything=args.all, dry=args.dry_run)
@@ -25,5 +28,5 @@ def run(args: argparse.Namespace) -> int:
         print(f"kept: {line}")
     total = sum(stray.bytes for stray in done.removed)
     verb = "would be removed" if args.dry_run else "removed"
-    print(f"{args.root}: {len(done.removed):,} files and folders of {total:,} bytes {verb}")
+    print(f"{args.root}: {counted_kind(len(done.removed), KIND)} of {total:,} bytes {verb}")
     return 0

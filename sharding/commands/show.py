@@ -1,7 +1,6 @@
 """show: one sample, by its key or its place."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from tarn.sharding.commands.words import dataset_command
@@ -10,7 +9,7 @@ from tarn.sharding.commands.words import dataset_command
 def add(commands: Any) -> None:
     command = dataset_command(commands, "show", "one sample: its picture, its class, where it lies")
     command.add_argument("sample", metavar="KEY|SHARD:N", help="such as n01440764_10026 or train-000000:5")
-    command.add_argument("--out", type=Path, metavar="FILE", help="write the picture there")
+    command.add_argument("--out", metavar="FILE", help="write the picture there, a path or URL")
     command.set_defaults(run=run)
 
 
@@ -25,6 +24,6 @@ def run(args: argparse.Namespace) -> int:
     for line in show(dataset, sample):
         print(line)
     if args.out is not None:
-        storage.publish(str(args.out), sample.data)
+        storage.publish(args.out, sample.data)
         print(f"written  {args.out}")
     return 0

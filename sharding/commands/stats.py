@@ -1,16 +1,15 @@
 """stats: what a dataset holds, as text, and where asked for as charts and a page."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from tarn.sharding.commands.words import dataset_command
+from tarn.sharding.commands.words import dataset_command, on_disk
 from tarn.sharding.errors import UsageError
 
 
 def add(commands: Any) -> None:
     command = dataset_command(commands, "stats", "counts, bytes, histograms of sizes and classes")
-    command.add_argument("--out", type=Path, metavar="FOLDER", help="charts (PNG), and a page with random pictures")
+    command.add_argument("--out", metavar="FOLDER", help="charts (PNG), and a page with random pictures")
     command.add_argument("--samples", type=int, default=60, metavar="N", help="pictures of a split there (%(default)s)")
     command.add_argument("--seed", type=int, default=0, help="that draws them (%(default)s)")
     command.set_defaults(run=run)
@@ -24,10 +23,11 @@ def run(args: argparse.Namespace) -> int:
 
     if args.samples < 1:
         raise UsageError(f"--samples={args.samples} must be at least 1.")
+    out = on_disk(args.out, "--out") if args.out is not None else None
     dataset = Dataset(args.root)
     numbers = list(collect(args.root, dataset.manifest))
     print(text_of(args.root, dataset.manifest, numbers))
-    if args.out is not None:
-        written = write_page(dataset, numbers, args.out.expanduser(), args.samples, args.seed)
+    if out is not None:
+        written = write_page(dataset, numbers, out, args.samples, args.seed)
         print(f"\n{len(written) - 1} charts and {written[-1]}")
     return 0

@@ -21,6 +21,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from tarn.sharding.format.litter import notes
     from tarn.sharding.format.manifest import read_manifest
+    from tarn.sharding.sizes import counted
     from tarn.sharding.sources.table import Table
     from tarn.sharding.verify import VerifyConfig, verify
 
@@ -36,5 +37,7 @@ def run(args: argparse.Namespace) -> int:
         f"{name} {split.samples:,}" + (f", {split.skipped:,} skipped" if split.skipped else "")
         for name, split in manifest.splits.items()
     )
-    print(f"{args.root}: {f'{len(problems)} problems' if problems else 'sound'} ({counts})")
+    print(f"{args.root}: {counted(len(problems), 'problem') if problems else 'sound'} ({counts})")
+    if problems and args.source is None and not any(split.indexed for split in manifest.splits.values()):
+        print(f"{args.root}: `python -m tarn.sharding repair {args.root} SRC` makes anew what is broken or missing")
     return 1 if problems else 0

@@ -10,6 +10,7 @@ from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.names import COMPRESSED, chosen, split_of
 from tarn.sharding.foreign.tars import Tars, find_tars
 from tarn.sharding.format.manifest import index_name_of
+from tarn.sharding.sizes import counted
 from tarn.sharding.storage.persistence import Patience, patiently
 
 ASKING = 16  # sizes asked for at a time
@@ -87,9 +88,8 @@ def told_splits(tars: Tars, whole: str | None, advice: str) -> dict[str, list[st
         return {whole: nameless}
     if nameless:
         more = f" and {len(nameless) - 10} more" if len(nameless) > 10 else ""
-        raise TarnError(
-            f"{root} holds {len(nameless)} tars whose names tell no split ({', '.join(nameless[:10])}{more}): {advice}."
-        )
+        told = f"{counted(len(nameless), 'tar')} whose {'names tell' if len(nameless) > 1 else 'name tells'} no split"
+        raise TarnError(f"{root} holds {told} ({', '.join(nameless[:10])}{more}): {advice}.")
     return splits
 
 

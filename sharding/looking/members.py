@@ -4,7 +4,7 @@ Headers are POSIX ustar; the long names of pax and GNU tar are heeded.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
@@ -23,12 +23,14 @@ LONG_HEADERS = (b"x", b"L")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A regular file of a tar. header: where all that belongs to it begins; offset, size: of its bytes."""
+    """A regular file of a tar. header: where all that belongs to it begins; offset, size: of its bytes; data: those of
+    them that were read, of a picture none."""
 
     name: str
     header: int
     offset: int
     size: int
+    data: memoryview = field(default=memoryview(b""), repr=False, compare=False)
 
     @property
     def end(self) -> int:
@@ -73,6 +75,7 @@ def parts_in(raw: bytes, start: int) -> Iterator[Part]:
             name = text(payload) if header.kind == b"L" else pax_records(payload, start + data).get("path", name)
         else:
             if header.kind in REGULAR:
-                yield Part(name or header.name, start + first, start + data, header.size)
+                inside = memoryview(raw)[data : data + header.size]
+                yield Part(name or header.name, start + first, start + data, header.size, inside)
             first, name = data + padded(header.size), None
         at = data + padded(header.size)

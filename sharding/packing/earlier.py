@@ -8,10 +8,14 @@ from tarn.sharding.errors import UsageError
 from tarn.sharding.format.leftovers import sweep
 from tarn.sharding.format.manifest import ClassInfo, Manifest, Split, are_numbered_alike
 from tarn.sharding.format.publication import newest_retired
+from tarn.sharding.kinds import counted_kind
 from tarn.sharding.packing.counts import COUNTED
 from tarn.sharding.packing.staging import clear_staging
 from tarn.sharding.sources import Picture, Source
 from tarn.sharding.sources.sight import Sight
+
+PLAN = "plan"  # a digest, see plan.py
+SHORT = 40  # characters of a value
 
 
 def tidy(root: str, prune: bool, going_on: bool = False) -> None:
@@ -62,8 +66,8 @@ def refuse_other_classes(before: Manifest, found: Source, root: str) -> None:
     if ours != theirs:
         first = next((pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]), ("none", "none"))
         raise UsageError(
-            f"{root} holds a dataset of {len(theirs)} classes, the source has {len(ours)} (first difference: "
-            f"{first[1]} there, {first[0]} here): choose another output, or --overwrite."
+            f"{root} holds a dataset of {counted_kind(len(theirs), 'classes')}, the source has {len(ours):,} (first "
+            f"difference: {first[1]} there, {first[0]} here): choose another output, or --overwrite."
         )
 
 
@@ -91,6 +95,24 @@ def changes(there: Split, told: Mapping[str, Any], skip: bool) -> list[str]:
     return changed
 
 
+def said(changed: Sequence[str], there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """In the words of the command, with both values where they are short. The plan is another whenever something else
+    is, so it is told alone: as a list of other pictures."""
+    if changed == [PLAN]:
+        return "list of pictures (of other keys, sizes or fields)"
+    words = []
+    for name in changed:
+        if name == PLAN:
+            continue
+        values = [it.get(name, "none") for it in (there, here)]
+        if name.startswith("--") or any(not isinstance(it, int | str) or len(str(it)) > SHORT for it in values):
+            words.append(name)
+        else:
+            both = " there, ".join(f"{value:,}" if isinstance(value, int) else value for value in values)
+            words.append(f"{name.replace('_', '-')} ({both} here)")
+    return ", ".join(words)
+
+
 def refuse_other(there: Split, split: str, told: Mapping[str, Any], root: str, skip: bool) -> None:
     """Raises UsageError where the split that lies there is another one, or not whole."""
     changed = changes(there, told, skip)
@@ -102,8 +124,8 @@ def refuse_other(there: Split, split: str, told: Mapping[str, Any], root: str, s
         return
     if changed:
         raise UsageError(
-            f"{root} holds a split {split!r} packed with another {', '.join(changed)}: choose another output, or "
-            "--overwrite to replace it."
+            f"{root} holds a split {split!r} packed with another {said(changed, there.packed, told)}: choose another "
+            "output, or --overwrite to replace it."
         )
     raise UsageError(
         f"{root} holds a split {split!r} with missing or cut shards: python -m tarn.sharding repair {root} SRC makes "

@@ -13,6 +13,8 @@ from tarn.sharding.sources.place import File, block_of
 
 NONE = Picture("", File("", ""), 0, 0)
 
+LEAST_SHARD = 4 * BLOCK  # bytes of the least sample: two headers, a label, a picture
+
 
 def plan_shards(pictures: Sequence[Picture], shard_size: int, seed: int) -> list[Sequence[Picture]]:
     """The pictures, sorted by key, shuffled by the seed and filled into shards of at most shard_size bytes of tar. Many

@@ -27,6 +27,7 @@ from tarn.sharding.packing.normalisation import (
 from tarn.sharding.pillow import BrokenPictureError, decoding, open_picture
 from tarn.sharding.sources import Picture
 
+LEAST_SIDE = 8  # px that a picture may be made as small as
 PROVEN = 64  # one picture in so many, where a sample is proven
 SEVERAL_SCANS = {Reason.PROGRESSIVE: "progressive", Reason.SCANS: "several scans"}  # of what becomes baseline
 
@@ -50,8 +51,8 @@ class Preparation:
         if self.check not in CHECKS:
             raise UsageError(f"--check={self.check!r} is unknown: choose one of {', '.join(CHECKS)}.")
         for name in ("max_side", "short_side"):
-            if (getattr(self, name) or 8) < 8:
-                raise UsageError(f"--{name.replace('_', '-')}={getattr(self, name)} must be at least 8 px.")
+            if (px := getattr(self, name)) is not None and px < LEAST_SIDE:
+                raise UsageError(f"--{name.replace('_', '-')}={px} must be at least {LEAST_SIDE} px.")
         if self.quality is not None and not 1 <= self.quality <= 95:
             raise UsageError(f"--quality={self.quality} must be between 1 and 95.")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tarn.sharding.archives.headers import shown
 from tarn.sharding.sources import Picture, Problems
+from tarn.sharding.sources.beside import Beside
 from tarn.sharding.sources.keys import unique_keys
 from tarn.sharding.sources.tree import FilePlace
 
@@ -14,12 +15,13 @@ AGAIN = "keys that come again, also with the names of their tars before them"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A sample where it lies. key: as its tar has it; tar: that tar's name."""
+    """A sample where it lies. key: as its tar has it; tar: that tar's name; beside: its .json, where one goes along."""
 
     key: str
     tar: str
     place: FilePlace
     label: int
+    beside: Beside | None = None
 
 
 def pictures_of(found: Sequence[Found], problems: Problems) -> tuple[Picture, ...]:
@@ -33,7 +35,7 @@ def pictures_of(found: Sequence[Found], problems: Problems) -> tuple[Picture, ..
                 problems.add(AGAIN, shown(text))
         return ()
     pictures = [
-        Picture(key, sample.place, sample.label, sample.place.length())
+        Picture(key, sample.place, sample.label, sample.place.length(), sample.beside)
         for key, sample in zip(unique_keys(texts), found, strict=True)
     ]
     return tuple(sorted(pictures, key=lambda picture: picture.key))

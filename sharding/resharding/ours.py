@@ -16,6 +16,7 @@ from tarn.sharding.resharding.beside import note_of
 from tarn.sharding.resharding.keys import Found, pictures_of
 from tarn.sharding.resharding.shard import Looked, NotToldError, Shard
 from tarn.sharding.resharding.words import KIND
+from tarn.sharding.sizes import counted
 from tarn.sharding.sources import Problems, Source
 from tarn.sharding.sources.tree import PassedOver
 
@@ -33,7 +34,8 @@ class Dataset:
     def what(self) -> str:
         count = sum(len(split.shards) for split in self.manifest.splits.values())
         indexed = any(split.indexed for split in self.manifest.splits.values())
-        told = f"an indexed dataset of {count:,} tars" if indexed else f"a packed dataset of {count:,} shards"
+        told = f"an indexed dataset of {counted(count, 'tar')}"
+        told = told if indexed else f"a packed dataset of {counted(count, 'shard')}"
         return f"{told}, read in place; pictures are compared with the CRC-32 of its indexes"
 
     def read(self, wanted: tuple[str, ...]) -> Source:
@@ -46,7 +48,7 @@ class Dataset:
                 splits[name] = pictures_of(self.samples(there[of], problems, beside), problems)
         taken = {"train", "val"} if "val" in there else {"train", "test"}
         for name in there.keys() - taken:
-            passed.add("splits that are neither train nor val", name)
+            passed.add("splits other than train and val", name)
         problems.advise("`python -m tarn.sharding verify` tells more, `repair` mends" if problems.found else None)
         problems.raise_if_any(self.root)
         return Source(KIND, self.manifest.classes, splits, passed, notes=note_of(beside), held=self.manifest)
@@ -54,7 +56,8 @@ class Dataset:
     def samples(self, split: Split, problems: Problems, beside: Counter[str]) -> list[Found]:
         """Adds to the problems, and to the counts of members beside pictures and labels."""
         windows, reading = Windows(self.manifest.shards_root(self.root)), Reading.of(split.packed)
-        shards = [Shard(self.root, windows, info, len(self.manifest.classes), reading) for info in split.shards]
+        count = len(self.manifest.classes)
+        shards = [Shard(self.root, windows, info, count, reading, split.indexed) for info in split.shards]
         found: list[Found] = []
         bar = progress_bar(len(shards), "reading headers", "tar")
         try:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tarn.sharding import storage
 from tarn.sharding.archives.archive import Archive
+from tarn.sharding.archives.headers import shown
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.layout import size_of
 from tarn.sharding.foreign.reading import Reading, parted
@@ -18,6 +19,9 @@ from tarn.sharding.looking.members import Part, samples_of
 from tarn.sharding.looking.windows import Windows
 from tarn.sharding.resharding.keys import Found
 from tarn.sharding.resharding.place import SummedMember
+from tarn.sharding.sources.beside import Beside
+
+JSON = "json"
 
 
 class NotToldError(Exception):
@@ -38,13 +42,15 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """root: of its index; windows: of its tar; classes: their number; reading: of one that somebody else packed."""
+    """root: of its index; windows: of its tar; classes: their number; reading: of one that somebody else packed, which
+    is indexed. The .json of one that was packed here goes along."""
 
     root: str
     windows: Windows
     info: ShardInfo
     classes: int
     reading: Reading
+    indexed: bool
 
     def look(self) -> Looked:
         """Raises NotToldError; TarnError where the tar cannot be read."""
@@ -53,18 +59,29 @@ class Shard:
             zip(records["offset"].tolist(), records.tolist(), strict=True)
         )
         beside, found = Counter[str](), list[Found]()
+        json: tuple[str, bytes] | None = None
         for key, part in self.parts(records):
             if (place := places.pop(part.offset, None)) is not None:
                 offset, size, label, crc32 = place
                 member = SummedMember(archive, part.name, offset, size, crc32)
-                found.append(Found(key, self.info.name, member, label))
-            elif not self.reading.tells_label(ending := parted(part.name)[1]):
+                told = self.told(*json) if json is not None and json[0] == key else None
+                found.append(Found(key, self.info.name, member, label, told))
+            elif (ending := parted(part.name)[1]) == JSON and not self.indexed:
+                json = key, bytes(part.data)
+            elif not self.reading.tells_label(ending):
                 beside[ending] += 1
         if places:
             raise NotToldError(
-                "indexes that are not those of their tars", f"{self.info.index_name}: {len(places):,} pictures"
+                "indexes that do not fit their tars", f"{self.info.index_name}: {len(places):,} pictures"
             )
         return Looked(tuple(found), beside)
+
+    def told(self, key: str, json: bytes) -> Beside:
+        try:
+            return Beside.of(json)
+        except ValueError as error:
+            kind = "samples whose .json no packing here has written"
+            raise NotToldError(kind, f"{self.info.name}: {shown(key)}") from error
 
     def parts(self, records: NDArray[np.void]) -> Iterator[tuple[str, Part]]:
         """All members of samples, with their keys."""

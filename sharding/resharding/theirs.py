@@ -17,7 +17,7 @@ from tarn.sharding.resharding.words import CLASS_LIST, KIND, SampleWords
 from tarn.sharding.sources import Problems, Source
 from tarn.sharding.sources.tree import PassedOver
 
-ADVICE = "name those of one split by a pattern, with --split train or --split val"
+ADVICE = "say which by --split train or --split val, or, where they are of both, name those of one by a pattern too"
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class TheirTars:
         passed = PassedOver()
         for split in layout.splits.keys() - {"train", "val"}:
             for tar in layout.splits[split]:
-                passed.add("tars of splits that are neither train nor val", tar.name)
+                passed.add("tars of other splits than train and val", tar.name)
         needed = wanted if self.words.classes is not None else ("train", "val")
         splits = {name: tars for name, tars in layout.splits.items() if name in needed}
         found = self.headers(layout, [tar for tars in splits.values() for tar in tars])

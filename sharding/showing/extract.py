@@ -4,21 +4,21 @@ Their bytes are those in the shards. Nothing is written outside of the folder, w
 """
 
 import hashlib
-import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tarn.sharding import storage
-from tarn.sharding.archives.headers import shown
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.reading import parted
 from tarn.sharding.format.lock import LOCK
 from tarn.sharding.looking.dataset import Dataset, Located, Sample
 from tarn.sharding.packing.inspection import ending
 from tarn.sharding.progress import progress_bar
+from tarn.sharding.sources.keys import spelled
 
+REFUSED = '/\\:*?"<>|'  # by some file system
 LONGEST = 200  # bytes of a file's name, of the 255 that file systems take
 
 
@@ -91,15 +91,15 @@ def write(dataset: Dataset, out: Path, sample: Sample) -> None:
 def target(split: str, wnid: str, sample: Sample) -> Path:
     """Below the folder. A key that begins with its class, as those of ImageFolder trees do, loses it."""
     key, kind = parted(sample.name)
-    short = key.removeprefix(f"{wnid}/") or key
+    short = key.removeprefix(f"{spelled(wnid)}/").removeprefix(f"{wnid}/") or key
     return Path(harmless(split), harmless(wnid), f"{harmless(short)}.{ending(sample.data, harmless(kind) or 'bin')}")
 
 
 def harmless(text: str) -> str:
     """As a name of a file in a folder; a digest keeps apart what had to be changed."""
-    name = re.sub(r"[^A-Za-z0-9_.,+=@ -]", "_", text)
+    name = "".join(letter if letter.isprintable() and letter not in REFUSED else "_" for letter in text)
     name = f"_{name[1:]}" if name.startswith(".") else name
-    if name == text and len(name) <= LONGEST:
+    if name == text and len(name.encode()) <= LONGEST:
         return name
     digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    return f"{shown(name)[: LONGEST - 13]}_{digest}"
+    return f"{name.encode()[: LONGEST - 13].decode(errors='ignore')}_{digest}"

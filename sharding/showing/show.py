@@ -1,5 +1,6 @@
 """One sample as text: its picture by the header, its class, where it lies, and how it was packed."""
 
+import json
 import zlib
 from collections.abc import Iterator
 
@@ -71,8 +72,18 @@ def beside(dataset: Dataset, sample: Sample) -> Iterator[str]:
     for raw in dataset.windows.read(it.shard.name, [(start, it.offset)]):
         for part in parts_between(raw, start, dataset.url(it.shard)):
             if part.name.endswith(".json"):
-                told = raw[part.offset - start : part.offset - start + part.size].decode("utf-8", "replace")
+                told = readable(bytes(part.data))
                 yield told if len(told) <= LONGEST else f"{told[:LONGEST]} ... ({part.size:,} bytes)"
+
+
+def readable(told: bytes) -> str:
+    """JSON with its letters for their escapes; what a terminal obeys stays escaped."""
+    text = told.decode("utf-8", "replace")
+    try:
+        found = json.dumps(json.loads(text), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return shown(text)
+    return found if found.isprintable() else text
 
 
 def parts_between(raw: bytes, start: int, url: str) -> list[Part]:

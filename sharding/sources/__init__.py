@@ -7,6 +7,7 @@ from typing import Any
 from tarn.sharding.archives.headers import shown
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
+from tarn.sharding.kinds import counted_kind
 from tarn.sharding.sources.beside import Beside
 from tarn.sharding.sources.place import Place
 from tarn.sharding.sources.tree import PassedOver
@@ -70,7 +71,7 @@ class Problems:
             return
         told = []
         for kind, names in self.found.items():
-            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            told.append(f"{len(names)} {kind} ({', '.join(map(shown, names[:SHOWN]))}{more})")
+            more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+            told.append(f"{counted_kind(len(names), kind)} ({', '.join(map(shown, names[:SHOWN]))}{more})")
         advice = f": {', and '.join(self.advice)}" if self.advice else ""
         raise TarnError(f"{where} cannot be {doing}: {'; '.join(told)}{advice}. Nothing was published.")

@@ -1,9 +1,12 @@
 """What a sample holds beside its picture and its label: the .json of several labels and of fields that were kept."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+SEVERAL = re.compile(r'\{"labels": \[([0-9]+(?:, [0-9]+)*)\](?:, )?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,18 @@ class Beside:
         """ASCII: `{"labels": [3, 7], "id": "a"}`."""
         told = [f'"labels": {list(self.labels)}'] if self.labels is not None else []
         return f"{{{', '.join([*told, *filter(None, [self.fields])])}}}".encode("ascii")
+
+    @classmethod
+    def of(cls, json_text: bytes) -> "Beside":
+        """As a sample holds it, which `json` gives again, byte by byte. Raises ValueError for what no packing here has
+        written."""
+        told = json_text.decode("ascii")
+        found = SEVERAL.match(told)  # no field that is kept is called so
+        labels = tuple(map(int, found[1].split(", "))) if found is not None else None
+        beside = cls(labels, told[found.end() if found is not None else 1 : -1])
+        if not isinstance(json.loads(told), dict) or beside.json() != json_text:
+            raise ValueError("it was not written by a packing here")
+        return beside
 
     def renumbered(self, numbers: Mapping[int, int]) -> "Beside":
         """With the classes that are numbered anew; of others nothing is left."""

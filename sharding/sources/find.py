@@ -14,13 +14,14 @@ from tarn.sharding.resharding.words import SampleWords
 from tarn.sharding.sources import SHOWN, Source, ilsvrc
 from tarn.sharding.sources.devkit import PACKED
 from tarn.sharding.sources.disk import DiskFolder
-from tarn.sharding.sources.folder import read_folder
+from tarn.sharding.sources.folder import read_folder, split_homes
 from tarn.sharding.sources.hints import (
     refuse_above_kaggle,
     refuse_file,
     refuse_inside_of_kaggle,
     refuse_unreachable,
     refuse_what_holds_a_zip,
+    refuse_what_holds_listings,
     refuse_what_holds_tars,
 )
 from tarn.sharding.sources.kaggle import PICTURES, is_kaggle, read_kaggle
@@ -28,7 +29,7 @@ from tarn.sharding.sources.sight import Sight
 from tarn.sharding.sources.store import list_store
 from tarn.sharding.sources.table import TABLES, Table, kind_of_split
 from tarn.sharding.sources.tables import see_file, see_folder
-from tarn.sharding.sources.tree import Folder
+from tarn.sharding.sources.tree import Folder, PassedOver
 from tarn.sharding.sources.zips import ZipTree
 from tarn.sharding.storage.urls import refuse_unnamed
 
@@ -60,6 +61,8 @@ def read_splits(seen: Sight, split: str) -> Source:
                 refuse_what_holds_a_zip(source)
             refuse_what_holds_tars(source)
             refuse_above_kaggle(source)
+            if not split_homes(DiskFolder(source), PassedOver()):
+                refuse_what_holds_listings(source)
         raise
     refuse_unspeakable(found, seen.name)
     return found
@@ -139,6 +142,8 @@ def look_at_folder(url: str, path: Path | None, kind: str, how: Table, words: Sa
     if (table := see_file(url, path, kind, how)) is not None:
         return Sight(url, *table)
     folder, _, name = url.rpartition("/")
+    if kind == "zip" and path is not None and path.is_dir():
+        raise UsageError(f"{url} is a folder, so it is no --source zip: give the zip, or leave --source out.")
     if kind == "zip" or (kind != "ilsvrc" and is_zip(url, path)):
         return see_zip(url, kind)
     if name in (ilsvrc.TRAIN, ilsvrc.VAL, PACKED):
@@ -190,18 +195,23 @@ def see_disk(path: Path, kind: str) -> Sight:
     refuse_inside_of_kaggle(path)
     root = DiskFolder(path)
     as_kaggle = chosen(root, kind)
-    return Sight(str(path), named(as_kaggle), reader(root, as_kaggle), str(path / "ILSVRC" if as_kaggle else path))
+    what = named(as_kaggle) if as_kaggle or split_homes(root, PassedOver()) else "a folder"
+    return Sight(str(path), what, reader(root, as_kaggle), str(path / "ILSVRC" if as_kaggle else path))
 
 
 def see_store(root: Folder, kind: str) -> Sight:
     as_kaggle = chosen(root, kind)
-    return Sight(str(root), f"{named(as_kaggle)} in a store, each picture a request", reader(root, as_kaggle))
+    is_tree = as_kaggle or split_homes(root, PassedOver())
+    what = f"{named(as_kaggle)} in a store, each picture a request" if is_tree else "a folder of a store"
+    return Sight(str(root), what, reader(root, as_kaggle))
 
 
 def chosen(root: Folder, kind: str) -> bool:
     """Whether a tree is read as Kaggle's."""
     if kind == "kaggle" and not is_kaggle(root):
         raise UsageError(f"{root} holds no {PICTURES}, so it is no --source kaggle: check the path.")
+    if kind == "folder" and is_kaggle(root) and not split_homes(root, PassedOver()):
+        raise UsageError(f"{root} is the Kaggle ILSVRC download, so it is no --source folder: leave --source out.")
     return kind == "kaggle" or (kind != "folder" and is_kaggle(root))
 
 

@@ -57,6 +57,8 @@ def split_homes(root: Folder, passed: PassedOver) -> dict[str, Folder]:
 
 def hint_for(root: Folder) -> str:
     """What a folder without splits may be instead."""
+    if not list(root.entries()):
+        return ", for nothing lies there"
     folders = folders_in(root, PassedOver())
     if not any(pictures_below(root, name, PassedOver()) for name in folders):
         return ""
@@ -74,6 +76,7 @@ def read_split(
     there = set(folders_in(home, passed))
     for name in sorted(there - set(labels)):
         problems.add("class folders unknown to train", f"{home}/{name}")
+        problems.advise("take folders of no class of train out of the other split")
     pass_over_loose(home, problems, passed)
     found, numbers = list[Found](), list[int]()
     above = home.around()
@@ -81,6 +84,7 @@ def read_split(
         pictures = pictures_below(home, name, passed, above) if name in there else []
         if not pictures and complete:
             problems.add("classes without pictures", f"{home}/{name}")
+            problems.advise("take empty folders out")
         found += pictures
         numbers += [label] * len(pictures)
     texts = [f"{picture.folder}/{picture.stem}" for picture in found]

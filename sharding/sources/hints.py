@@ -7,6 +7,7 @@ from pathlib import Path
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.sources.disk import DiskFolder
 from tarn.sharding.sources.kaggle import PICTURES, ZIP, is_kaggle
+from tarn.sharding.sources.rows import is_listing
 from tarn.sharding.sources.splits import split_called
 
 DEPTH = 2  # folders between a folder and the tars that it may hold
@@ -47,6 +48,17 @@ def refuse_what_holds_tars(source: Path) -> None:
     names = [str(path.relative_to(source)) for path in islice(found, 1)]
     if names:
         refuse_tars(source, names[0])
+
+
+def refuse_what_holds_listings(source: Path) -> None:
+    """None of which is called like a split. Kaggle's own lists are no listings."""
+    names = [path.name for path in sorted(source.iterdir()) if is_listing(path.name) and path.name[:4] != "LOC_"]
+    if names:
+        more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+        raise UsageError(
+            f"{source} holds {', '.join(names[:5])}{more}, but no listing that is called like a split (train.csv, "
+            "val.csv): give one of them."
+        )
 
 
 def refuse_tars(folder: Path, name: str) -> None:

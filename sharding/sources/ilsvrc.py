@@ -63,7 +63,7 @@ def class_folders(archive: Archive, problems: Problems, passed: PassedOver) -> L
     for tar in sound(archive, None, MOST_CLASS_BYTES, passed):
         match = CLASS_TAR.fullmatch(tar.path.rpartition("/")[2])
         if match is None:
-            passed.add(f"members of {TRAIN} that are no class tars", shown(tar.path))
+            passed.add(f"members of {TRAIN} that are no class tar", shown(tar.path))
         elif match[1] in tars:
             problems.add("class tars that stand in it twice", tar.path)
         else:

@@ -54,7 +54,7 @@ def read_synsets(root: Folder) -> tuple[ClassInfo, ...]:
             problems.add("wnids listed twice", f"{wnid} in line {number}")
         infos[wnid] = ClassInfo(wnid, name.strip() or wnid)
     if not infos:
-        problems.add("lines of `wnid name` expected but none found", SYNSETS)
+        problems.add("lists without a line `wnid name`", SYNSETS)
     problems.raise_if_any(f"{root}/{SYNSETS}")
     return tuple(infos[wnid] for wnid in sorted(infos))
 

@@ -14,7 +14,7 @@ def safe_key(text: str) -> str:
 
     No part between slashes is empty: `/a` would be an absolute name in a tar, and `a/` a hidden file, no sample.
     """
-    key = "/".join(part or "_" for part in re.sub(r"[^A-Za-z0-9_/-]", "_", text).split("/"))
+    key = spelled(text)
     harmless = key == re.sub(r"[. ]", "_", text)
     if harmless and len(key) <= MOST:
         return key
@@ -28,6 +28,11 @@ def digest_of(text: str) -> str:
     except UnicodeEncodeError:
         raw = text.encode("utf-8", "surrogatepass")
     return hashlib.sha256(raw).hexdigest()[:12]
+
+
+def spelled(text: str) -> str:
+    """With the letters of keys alone; other texts may be spelled so too."""
+    return "/".join(part or "_" for part in re.sub(r"[^A-Za-z0-9_/-]", "_", text).split("/"))
 
 
 def unique_keys(texts: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
+from tarn.sharding.archives.headers import shown
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources.class_list import WNID, classes_called
 
@@ -61,6 +62,16 @@ class Labels:
         count = max((number for code, number in enumerate(found) if code in judge), default=-1) + 1
         classes = tuple(ClassInfo(str(number), str(number)) for number in range(count))
         return classes, [number if number < count else -1 for number in found]
+
+    def advice(self, classes: Sequence[ClassInfo]) -> str:
+        """What a label must be to be one of the classes."""
+        if self.told is not None:
+            own, name = self.told[0].wnid, self.told[0].name
+            called = shown(own if own == name else f"{own} or {name}")
+            return f"--class-list has {len(self.told):,} classes, called like {called}, or by number from 0"
+        if classes and all(info.wnid == str(number) for number, info in enumerate(classes)):
+            return f"labels of train count from 0 to {len(classes) - 1:,}: mend those rows, or take them out"
+        return "let train have each class, or take their rows out"
 
     def of_list(self, told: Sequence[ClassInfo], numeric: bool) -> tuple[tuple[ClassInfo, ...], list[int]]:
         wnids = {info.wnid: info for info in told}

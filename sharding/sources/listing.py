@@ -17,7 +17,7 @@ from tarn.sharding.sources.place import File
 from tarn.sharding.sources.rows import Row, Rows
 from tarn.sharding.sources.splitting import needs
 from tarn.sharding.sources.table import Table
-from tarn.sharding.sources.whereabouts import StrayError, Whereabouts
+from tarn.sharding.sources.whereabouts import StrayError, Whereabouts, refuse_no_folder
 
 IN_HAND = 4096  # rows whose sizes are asked for at a time
 GONE = "pictures that are not there"
@@ -53,6 +53,8 @@ class Reading:
 
     def take(self, first: int, rows: Rows, split: str | None) -> None:
         columns = find_columns(rows.columns, self.how, rows.url)
+        if self.how.base is not None:
+            refuse_no_folder(self.how.base)
         places = Whereabouts(self.how.base or (os.path.dirname(rows.url) or "."))  # noqa: PTH120  of URLs too
         found = rows.read(columns.names, self.parts.problems)
         while some := list(islice(found, IN_HAND)):
@@ -112,7 +114,11 @@ class Reading:
             part.passed.add(GONE, told)
         else:
             part.problems.add(GONE, told)
-            part.problems.advise("mend the listing, or leave them out by --bad skip")
+            begin = "" if entry.is_far else f", say by --base FOLDER where its paths begin (now {self.base_of(entry)})"
+            part.problems.advise(f"mend the listing{begin}, or leave pictures that are not there out by --bad skip")
+
+    def base_of(self, entry: Entry) -> str:
+        return self.how.base or os.path.dirname(self.parts.files[entry.number // FILES]) or "."  # noqa: PTH120
 
 
 def size_of(path: str) -> int | str:

@@ -1,6 +1,6 @@
 """What is known of a table's splits while its files are read, and the source that they become."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,8 +8,9 @@ from tarn.sharding.archives.headers import shown
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources import Problems, Source
 from tarn.sharding.sources.class_list import read_classes
-from tarn.sharding.sources.gathered import FILES, Gathered
+from tarn.sharding.sources.gathered import FILES, UNKNOWN, Gathered
 from tarn.sharding.sources.labels import Labels
+from tarn.sharding.sources.splits import SYNONYMS
 from tarn.sharding.sources.splitting import split_in_cell, unnamed
 from tarn.sharding.sources.table import Table
 from tarn.sharding.sources.tree import PassedOver
@@ -44,12 +45,13 @@ class Parts:
         name = split_in_cell(cell) if in_column else default or unnamed(self.wanted)
         if name is None:
             self.problems.add("rows of an unknown split", self.at(number, str(cell)))
+            self.problems.advise(f"call splits by one of {', '.join(SYNONYMS)}")
             return None
         return name, self.found.setdefault(name, Part())
 
     def at(self, number: int, what: str) -> str:
         file, row = divmod(number, FILES)
-        return f"{shown(what)} in {self.unit} {row} of {self.files[file].rpartition('/')[2]}"
+        return f"{f'{shown(what)} ' if what else ''}in {self.unit} {row} of {self.files[file].rpartition('/')[2]}"
 
     def source(self, kind: str, where: str, renamed: Callable[[Classes], Classes]) -> Source:
         """renamed: gives classes better names. Raises TarnError that counts and names what does not fit together."""
@@ -65,8 +67,19 @@ class Parts:
                 splits[name] = part.gathered.pictures(self.labels, numbers, self.at, self.problems)
         if self.labels.mixed:
             self.problems.advise("let labels be all numbers or all names, or name the classes by --class-list")
+        elif UNKNOWN in self.problems.found:
+            self.problems.advise(self.labels.advice(classes))
         self.problems.raise_if_any(where)
-        return Source(kind, renamed(classes), splits, passed, self.how.packed(gone))
+        notes = self.notes(
+            classes, {numbers[code] for code in judge.codes if code >= 0} if judge is not None else set()
+        )
+        return Source(kind, renamed(classes), splits, passed, self.how.packed(gone), notes)
+
+    def notes(self, classes: Classes, used: Set[int]) -> tuple[str, ...]:
+        """used: numbers that labels told."""
+        if self.labels.told is not None or not used or 0 in used or classes[0].wnid != "0":
+            return ()
+        return (f"labels begin at {min(used)}, and classes are counted from 0: class 0 has no picture",)
 
     def settled(self, passed: PassedOver) -> Mapping[str, Part]:
         """test is val where there is no val, as in a tree; beside it, it is passed over."""

@@ -9,6 +9,7 @@ from typing import Any
 from tarn.sharding.archives.archive import Archive
 from tarn.sharding.archives.file import ArchiveFile
 from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.sizes import counted
 from tarn.sharding.sources import Problems
 from tarn.sharding.sources.tree import EXTENSIONS
 
@@ -28,7 +29,8 @@ class Rows:
         self.url, self.archive = url, Archive(url)
         first = next(self.lines(), "")
         if not first.strip():
-            raise UsageError(f"{url} begins with an empty line: give a listing whose first line names its columns.")
+            told = "begins with an empty line" if self.archive.size else "is empty"
+            raise UsageError(f"{url} {told}: give a listing whose first line names its columns.")
         self.is_json = first.lstrip().startswith(("{", "["))
         self.separator = max(SEPARATORS, key=first.count)
         self.columns = self.keys(first) if self.is_json else self.head()
@@ -84,7 +86,7 @@ class Rows:
             if len(cells) == count:
                 yield number, [cells[place] if place >= 0 else None for place in places]
             elif any(cell.strip() for cell in cells):
-                problems.add(f"rows that have not {count} cells", self.at(number, f"{len(cells)} cells"))
+                problems.add(f"rows that have not {count} cells", self.at(number, counted(len(cells), "cell")))
 
     def cells(self) -> Iterator[tuple[int, list[str]]]:
         before = csv.field_size_limit(LONGEST)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from tarn.sharding.archives.headers import shown
 from tarn.sharding.errors import TarnError
+from tarn.sharding.kinds import counted_kind
 from tarn.sharding.sources.place import Place
 
 PICTURES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # ImageFolder's
@@ -126,7 +127,9 @@ class PassedOver:
 
     def __str__(self) -> str:
         """`2 hidden folders (a, b); 12 files ending in .txt (c, d, e, ...)`; empty where nothing was."""
-        return "; ".join(f"{len(names):,} {shown(kind)} ({some(names)})" for kind, names in sorted(self.found.items()))
+        return "; ".join(
+            f"{counted_kind(len(names), shown(kind))} ({some(names)})" for kind, names in sorted(self.found.items())
+        )
 
 
 def some(names: list[str]) -> str:

@@ -5,11 +5,19 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tarn.sharding import storage
+from tarn.sharding.errors import UsageError
 from tarn.sharding.storage.urls import kind_of, scheme_of
 
 
 class StrayError(ValueError):
     """A path that is not read. Its text: the kind of problem, of many such paths."""
+
+
+def refuse_no_folder(base: str) -> None:
+    """Raises UsageError for a path that is no folder; a store's is not asked for, it lists many that are none."""
+    path = storage.local_path(base)
+    if path is not None and not path.is_dir():
+        raise UsageError(f"--base={base} is no folder: give the one from which the listing's paths begin.")
 
 
 class Whereabouts:

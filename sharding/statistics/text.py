@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarn.sharding.archives.headers import shown
-from tarn.sharding.format.manifest import Manifest
+from tarn.sharding.format.manifest import Manifest, Split
+from tarn.sharding.kinds import counted_kind
+from tarn.sharding.sizes import counted
 from tarn.sharding.statistics.collect import Looks, Numbers
 
 BAR = 40
@@ -17,16 +19,32 @@ SIDES = (0, 64, 128, 256, 384, 512, 768, 1024, 2048, 1e9)
 
 def text_of(root: str | os.PathLike[str], manifest: Manifest, numbers: Iterable[Numbers]) -> str:
     """Counts, bytes, histograms of bytes, sides and classes, of every split."""
-    lines = [f"{os.fspath(root)}: {len(manifest.classes)} classes, splits {', '.join(manifest.splits)}"]
+    lines = [
+        f"{os.fspath(root)}: {counted_kind(len(manifest.classes), 'classes')}, splits {', '.join(manifest.splits)}"
+    ]
     for it in numbers:
         split = it.split
-        lines += ["", f"{it.name}: {split.samples:,} pictures in {len(split.shards)} shards, {split.bytes:,} bytes"]
+        lines += ["", f"{it.name}: {held(split)}, {split.bytes:,} bytes"]
         if split.skipped:
             lines.append(f"  {split.skipped:,} pictures of the source were skipped as unreadable, see {split.report}")
         lines += ["  bytes of a picture:", *histogram(it.sizes, BYTES)]
+        lines += tiled_lines(it)
         lines += header_lines(it.looks)
         lines += class_lines(manifest, it.counts)
     return "\n".join(lines)
+
+
+def held(split: Split) -> str:
+    return f"{counted(split.samples, 'picture')} in {counted(len(split.shards), 'shard')}"
+
+
+def tiled_lines(numbers: Numbers) -> list[str]:
+    """How many are tiled, and why others are not; nothing of tars that somebody else packed."""
+    if numbers.untiled is None:
+        return []
+    tiled = numbers.split.samples - sum(numbers.untiled.values())
+    why = ", ".join(f"{reason} {count:,}" for reason, count in numbers.untiled.items())
+    return [f"  tiled: {tiled:,} of {numbers.split.samples:,}" + (f" (others: {why})" if why else "")]
 
 
 def histogram(values: NDArray[np.generic], edges: tuple[float, ...]) -> list[str]:

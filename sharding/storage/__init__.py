@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from tarn.sharding.errors import TarnError
-from tarn.sharding.storage.answers import advice, cause, is_missing, is_refused
+from tarn.sharding.storage.answers import advice, cause, is_missing, is_refused, is_unreached
 from tarn.sharding.storage.filesystem import NONE, Options, remote
 from tarn.sharding.storage.local import flush_folder, write_whole
 from tarn.sharding.storage.persistence import Patience, patiently
@@ -136,7 +136,7 @@ def publish(url: str, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, data, path.with_name(f".{path.name}.tmp-{os.getpid()}"))
     except Exception as error:
-        raise TarnError(f"{url} cannot be written ({reason(error)}): check space and permissions.") from error
+        raise unwritable(url, error) from error
 
 
 def publish_file(source: Path, url: str) -> None:
@@ -153,7 +153,7 @@ def publish_file(source: Path, url: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         source.replace(path)
     except Exception as error:
-        raise TarnError(f"{url} cannot be written ({reason(error)}): check space and permissions.") from error
+        raise unwritable(url, error) from error
 
 
 def remove(url: str) -> None:
@@ -176,9 +176,20 @@ def unreadable(url: str, error: Exception) -> TarnError:
     return TarnError(f"{url} cannot be read ({reason(error)}): check the name, its presence and your permissions.")
 
 
+def unwritable(url: str, error: Exception) -> TarnError:
+    if isinstance(error, TarnError):
+        return error
+    told = "check space and permissions"
+    if local_path(url) is None and is_refused(error):
+        told = "check the credentials (expired? of this store?), that they may write here, the endpoint and the name"
+    elif local_path(url) is None and is_missing(error):
+        told = "check the name of the bucket, which must be there, and the endpoint"
+    return TarnError(f"{url} cannot be written ({reason(error)}): {told}.")
+
+
 def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return "it is not there" if isinstance(error, FileNotFoundError) else error.strerror
-    if is_missing(error) or is_refused(error):
+    if is_missing(error) or is_refused(error) or is_unreached(error):
         return cause(error)
     return " ".join(str(error).split())[:200] or type(error).__name__

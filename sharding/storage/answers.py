@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 MISSING = ("NotFoundError", "FileNotFoundError")
 REFUSED = ("PermissionDeniedError", "PermissionError", "UnauthenticatedError", "NoCredentialsError")
+UNREACHED = ("ClientConnectorError", "ServerTimeoutError")  # of aiohttp
 FINAL_KINDS = (*MISSING, *REFUSED, "NotSupportedError")
 STATUS = re.compile(r"\b(?:status|code|Client error)\D{0,24}([45]\d\d)\b", re.IGNORECASE)
 REFUSING_STATUS = {401, 403}
@@ -41,7 +42,12 @@ def is_refused(error: BaseException) -> bool:
 
 
 def is_missing(error: BaseException) -> bool:
-    return type(error).__name__ in MISSING and not is_refused(error)
+    return type(error).__name__ in MISSING and not is_refused(error) and not is_unreached(error)
+
+
+def is_unreached(error: BaseException) -> bool:
+    """Whether no server answered: fsspec hides that behind a FileNotFoundError too."""
+    return any(isinstance(each, ConnectionError) or type(each).__name__ in UNREACHED for each in chain(error))
 
 
 def is_final(error: BaseException) -> bool:
@@ -61,6 +67,8 @@ def cause(error: BaseException) -> str:
         return f"access was refused ({told})"
     if is_missing(error):
         return "it is not there"
+    if type(error).__name__ in MISSING:
+        text = str(list(chain(error))[1])
     return text[:240] or type(error).__name__
 
 

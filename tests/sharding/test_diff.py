@@ -106,7 +106,7 @@ def test_another_label_is_told_by_the_names_of_classes(
     other = next(row.split(",")[1].split()[0] for row in rows if row.split(",")[1].split()[0] != wnid)
     table.write_text("\n".join([header, first.replace(wnid, other), *rows]) + "\n")
     b = packed(copy, tmp_path / "b", split="val")
-    assert differing(a, b, capsys) == [f"val: 1 of another class ({name}: {wnid}, {other})"]
+    assert differing(a, b, capsys) == [f"val: 1 of another class ({name}: {wnid} and {other})"]
 
 
 def test_classes_and_splits_that_differ_are_told(

@@ -221,8 +221,8 @@ def test_labels_are_compared_with_the_source(source: Path, root: Path) -> None:
     moved.rename(source / "train" / "class1" / "moved.jpg")
     (source / "val" / "class2" / "val1.jpg").rename(source / "val" / "class2" / "more.jpg")
     train, missing, val, left = told(root, source=source)
-    assert "1 pictures are not at the source (class0/train3)" in train
-    assert "1 pictures of the source are missing (class1/moved)" in missing
+    assert "1 picture that is not at the source (class0/train3)" in train
+    assert "1 picture of the source that is missing (class1/moved)" in missing
     assert "(class2/val1)" in val
     assert "(class2/more)" in left
 
@@ -237,7 +237,7 @@ def test_a_label_that_the_source_tells_otherwise_is_told(pictures: Path, tmp_pat
     other = next(row.split(",")[1].split()[0] for row in rows if row.split(",")[1].split()[0] != wnid)
     table.write_text("\n".join([header, first.replace(wnid, other), *rows]) + "\n")
     (problem,) = told(tmp_path / "out", source=copy)
-    assert f"1 labels are others ({name}: {wnid} there, {other} at the source)" in problem
+    assert f"1 picture of another label ({name}: {wnid} there, {other} at the source)" in problem
 
 
 def test_a_part_is_compared_with_the_same_part_of_the_source(source: Path, tmp_path: Path) -> None:
@@ -251,6 +251,14 @@ def test_pictures_that_were_skipped_are_not_missing(source: Path, tmp_path: Path
     out = tmp_path / "skipped"
     pack(source, str(out), PackConfig(bad="skip"))
     assert told(out, source=source) == []
+
+
+def test_what_mends_it_is_told_last(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    next(root.glob("train/*.tar")).unlink()
+    assert main(["verify", str(root), "--fast"]) == 1
+    *_, count, last = capsys.readouterr().out.splitlines()
+    assert ": 1 problem (" in count
+    assert last == f"{root}: `python -m tarn.sharding repair {root} SRC` makes anew what is broken or missing"
 
 
 def test_a_manifest_of_more_samples_than_the_index_is_not_sound(tmp_path: Path) -> None:

@@ -71,9 +71,9 @@ def test_a_list_in_another_order_than_the_labels_is_refused(tmp_path: Path) -> N
 def test_a_label_or_wnid_that_the_list_does_not_have_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "two.txt").write_text("\n".join(SYNSETS.splitlines()[:2]))
     write(tmp_path / "numbers" / "train.tar", samples([0, 1, 2]))
-    refused(tmp_path / "numbers", r"1 labels outside 0 to 1 \(.*s00002 has 2\)", classes=tmp_path / "two.txt")
+    refused(tmp_path / "numbers", r"1 label outside 0 to 1 \(.*s00002 has 2\)", classes=tmp_path / "two.txt")
     write(tmp_path / "wnids" / "train.tar", {f"{wnid}_1": {"jpg": b"x"} for wnid in WNIDS})
-    told = r"1 samples of a wnid that --classes does not list \(.*has n02102040\)"
+    told = r"1 sample of a wnid that --classes does not list \(.*has n02102040\)"
     refused(tmp_path / "wnids", told, classes=tmp_path / "two.txt")
 
 

@@ -50,52 +50,52 @@ def edit(action: Callable[[bytes], bytes]) -> Callable[[Path], object]:
 MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no picture": (
         change("s00002", jpg=None),
-        r"1 samples without a picture \(jpg.*\), which have cls \(train/0.tar: s00002\)\. Nothing",
+        r"1 sample without a picture \(jpg.*\), which has cls \(train/0.tar: s00002\)\. Nothing",
     ),
     "other picture": (
         change("s00002", jpg=None, mp4=b"x"),
-        r"1 samples without a picture \(jpg, png, webp and the like\), which have cls, mp4 \(train/0.tar: s00002\)\. N",
+        r"1 sample without a picture \(jpg, png, webp and the like\), which has cls, mp4 \(train/0.tar: s00002\)\. N",
     ),
-    "no label": (change("s00002", cls=None), r"1 samples without a label .* \(train/0.tar: s00002\)"),
+    "no label": (change("s00002", cls=None), r"1 sample without a label .* \(train/0.tar: s00002\)"),
     "no label in json": (
         change("s00002", cls=None, json=b'{"label": [1], "kind": "two", "sides": {}}'),
-        r"1 samples without a label \(.*\), which have jpg, json:kind \(.*\): say which member is the label "
+        r"1 sample without a label \(.*\), which has jpg, json:kind \(.*\): say which member is the label "
         r"by --label json:kind\.",
     ),
     "words in json": (
         change("s00002", cls=None, json=b'{"label": "two"}'),
-        r"1 labels that are neither a number nor a wnid \(train/0.tar: s00002 has two\): give --classes FILE",
+        r"1 label that is neither a number nor a wnid \(train/0.tar: s00002 has two\): give --classes FILE",
     ),
     "label of words": (
         change("s00002", cls=b" great white shark\n"),
-        r"1 labels that are neither .* \(train/0.tar: s00002 has great white shark\): give --classes FILE",
+        r"1 label that is neither .* \(train/0.tar: s00002 has great white shark\): give --classes FILE",
     ),
-    "label of bytes": (change("s00002", cls=b"\xff\xfe"), r"1 labels \(cls\) that are not a number, a wnid or a name"),
-    "label beyond all": (change("s00002", cls=b"9999999"), r"1 labels outside 0 to 999999 .*s00002 has 9999999"),
-    "label below zero": (change("s00002", cls=b"-1"), r"1 labels outside 0 .*s00002 has -1"),
-    "huge label": (change("s00002", cls=b"9" * 5000), r"1 labels \(cls\) that are not a number"),
+    "label of bytes": (change("s00002", cls=b"\xff\xfe"), r"1 label \(cls\) that is not a number, a wnid or a name"),
+    "label beyond all": (change("s00002", cls=b"9999999"), r"1 label outside 0 to 999999 .*s00002 has 9999999"),
+    "label below zero": (change("s00002", cls=b"-1"), r"1 label outside 0 .*s00002 has -1"),
+    "huge label": (change("s00002", cls=b"9" * 5000), r"1 label \(cls\) that is not a number"),
     "number and wnid": (
         change("n01440764_1", jpg=b"x"),
         r"8 samples labelled by number, others by wnid .*00 has 0, ",
     ),
-    "empty picture": (change("s00002", jpg=b""), r"1 empty pictures .*s00002"),
-    "two pictures": (change("s00002", png=b"x"), r"1 samples with several pictures .*s00002"),
+    "empty picture": (change("s00002", jpg=b""), r"1 empty picture .*s00002"),
+    "two pictures": (change("s00002", png=b"x"), r"1 sample with several pictures .*s00002"),
     "twice in a tar": (
         members("a.jpg", "a.cls", "b.jpg", "b.cls", "a.jpg", "a.cls"),
-        r"1 keys that come again behind other samples \(train/0.tar: a\)",
+        r"1 key that comes again behind other samples \(train/0.tar: a\)",
     ),
     "not adjacent": (
         members("a.jpg", "b.jpg", "a.cls", "b.cls"),
         r"2 samples without a label.*; 2 keys that come again behind other samples \(train/0.tar: a, train/0.tar: b\)",
     ),
-    "doubled": (members("a.jpg", "a.jpg", "a.cls"), r"1 samples with two members of the same ending .*: a\)"),
+    "doubled": (members("a.jpg", "a.jpg", "a.cls"), r"1 sample with two members of the same ending .*: a\)"),
     "twice in a split": (
         lambda root: write(root / "train" / "1.tar", samples([7, 3])),
-        r"1 pairs of tars of train that hold the same samples \(train/0.tar and train/1.tar: 1, such as s00003\): "
+        r"1 pair of tars of train that holds the same samples \(train/0.tar and train/1.tar: 1, such as s00003\): "
         r"remove one tar of each pair",
     ),
-    "no samples": (lambda root: write(root / "val" / "1.tar", {}), r"1 tars without a sample \(val/1.tar\)"),
-    "checksum": (in_header(5, 20, b"x", mend=False), r"1 damaged tars \(train/0.tar: the header at byte \d+ does not"),
+    "no samples": (lambda root: write(root / "val" / "1.tar", {}), r"1 tar without a sample \(val/1.tar\)"),
+    "checksum": (in_header(5, 20, b"x", mend=False), r"1 damaged tar \(train/0.tar: the header at byte \d+ does not"),
     "size": (in_header(5, 124, b"not a size  "), r"the header at byte \d+ tells no size"),
     "too large": (in_header(5, 124, b"10000000001\0"), r"has 1073741825 bytes, at most 536870912 are read"),
     "sparse": (in_header(5, 156, b"S"), r"sparse member"),
@@ -136,5 +136,5 @@ def test_a_mistake_in_the_tars_is_counted_and_named_and_nothing_is_published(nam
 def test_mistakes_of_all_kinds_come_in_one_error_that_names_ten_of_each(tmp_path: Path) -> None:
     write(tmp_path / "train-0.tar", {f"a{row:02d}": {"jpg": b"x"} for row in range(12)} | {"b": {"cls": b"1"}})
     (tmp_path / "train-1.tar").write_bytes(write(tmp_path / "train-1.tar", samples([1])).read_bytes()[:600])
-    told = refused(tmp_path, r"12 samples without a label .* and 2 more\); 1 samples without a picture.*1 damaged tars")
+    told = refused(tmp_path, r"12 samples without a label .* and 2 more\); 1 sample without a picture.*1 damaged tar ")
     assert len(re.findall(r"train-0.tar: a\d\d", told)) == 10

@@ -45,7 +45,7 @@ def test_a_name_is_looked_up(name: str, classes: Path, tmp_path: Path) -> None:
 
 def test_names_in_a_member_that_was_chosen_are_looked_up(classes: Path, tmp_path: Path) -> None:
     write(tmp_path / "in" / "train.tar", {"k": {"jpg": b"x", "txt": b"tank suit"}, "l": {"jpg": b"y", "txt": b"3"}})
-    told = r"1 samples labelled by number, others by name \(train.tar: l has 3\)"
+    told = r"1 sample labelled by number, others by name \(train.tar: l has 3\)"
     refused(tmp_path / "in", told, classes=classes, label="txt")
     write(tmp_path / "in" / "train.tar", {"k": {"jpg": b"x", "txt": b"tank suit"}})
     done = index(str(tmp_path / "in"), IndexConfig(classes=classes, label="txt"))
@@ -57,10 +57,10 @@ def test_names_in_a_member_that_was_chosen_are_looked_up(classes: Path, tmp_path
     [
         (
             b"lion",
-            r"1 samples of a class that --classes does not list \(train.tar: k has lion\): add the class",
+            r"1 sample of a class that --classes does not list \(train.tar: k has lion\): add the class",
         ),
         (b"Great white shark", r"--classes does not list \(train.tar: k has Great white shark\)"),
-        (b"crane", r"1 labels that name several classes \(train.tar: k has crane, a name of n02012849 and n03126707\)"),
+        (b"crane", r"1 label that names several classes \(train.tar: k has crane, a name of n02012849 and n03126707\)"),
         (b"maillot", r"\(train.tar: k has maillot, a name of n03710637 and n03710721\): label those samples by wnid"),
     ],
 )

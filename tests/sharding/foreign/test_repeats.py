@@ -24,7 +24,7 @@ from tarn.sharding.verify import verify
 def test_a_shard_that_lies_there_twice_is_refused_and_both_are_named(tmp_path: Path) -> None:
     write(tmp_path / "train-0.tar", samples(range(4)))
     shutil.copy(tmp_path / "train-0.tar", tmp_path / "train-0 (copy).tar")
-    told = r"1 pairs of tars of train that hold the same .* \(train-0 \(copy\).tar and train-0.tar: 4, such as s00000"
+    told = r"1 pair of tars of train that holds the same .* \(train-0 \(copy\).tar and train-0.tar: 4, such as s00000"
     assert ": remove one tar of each pair, or leave it out by --split. Nothing" in refused(tmp_path, told)
     assert index(str(tmp_path), IndexConfig(splits=("train=train-0.tar",))).manifest.split("train").samples == 4
 

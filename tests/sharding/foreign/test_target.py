@@ -84,7 +84,7 @@ def test_a_failed_indexing_leaves_the_earlier_one_as_it_was(tmp_path: Path) -> N
     index(str(root), IndexConfig())
     path = root / "my-val-0000.tar"
     path.write_bytes(path.read_bytes()[:-9999])
-    refused(root, r"1 damaged tars \(my-val-0000.tar", overwrite=True)
+    refused(root, r"1 damaged tar \(my-val-0000.tar", overwrite=True)
 
 
 @pytest.mark.parametrize("name", ["my-train-0000.idx", "manifest.json"])

@@ -134,7 +134,7 @@ def test_unreadable_pictures_are_told_and_skipped_as_without_a_cluster(tmp_path:
     broken.write_bytes(broken.read_bytes()[:200])
     sentences = []
     for config in (ALONE, CONFIG):
-        with pytest.raises(TarnError, match="1 unreadable pictures") as caught:
+        with pytest.raises(TarnError, match="1 unreadable picture") as caught:
             pack(source, str(tmp_path / "failed"), config)
         sentences.append([str(caught.value), *caught.value.__notes__])
         shutil.rmtree(tmp_path / "failed")

@@ -20,6 +20,7 @@ from PIL import Image
 
 from support.checkout import REAL_PICTURES
 from support.jpegs import pixels
+from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
@@ -107,7 +108,7 @@ def test_pictures_made_smaller_are_another_dataset(pictures: Path, tmp_path: Pat
     smaller = replace(SMALL, split="val", preparation=Preparation(max_side=100, quality=80))
     pack(pictures, out, smaller)
     assert pack(pictures, out, smaller)[1] == []
-    with pytest.raises(UsageError, match="another max_side, quality"):
+    with pytest.raises(UsageError, match=r"another max-side \(100 there, 120 here\), quality \(80 there, 90 here\)"):
         pack(pictures, out, replace(smaller, preparation=Preparation(max_side=120)))
     samples = read_by_webdataset(tmp_path / "out", "val").values()
     assert all(max(pixels(sample["jpg"]).shape) == 100 for sample in samples)
@@ -182,19 +183,19 @@ def edit_csv(tree: Path, change: Callable[[list[str]], list[str]]) -> None:
 
 MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing row": (lambda t: edit_csv(t, lambda rows: rows[:-3]), r"3 val pictures without a row.*ILSVRC2012_val_"),
-    "duplicate row": (lambda t: edit_csv(t, lambda rows: [*rows, rows[5]]), r"1 rows given twice.*line 42"),
-    "label without picture": (lambda t: (t / VAL / "ILSVRC2012_val_00000007.JPEG").unlink(), r"1 rows.*_00000007"),
+    "duplicate row": (lambda t: edit_csv(t, lambda rows: [*rows, rows[5]]), r"1 row given twice.*line 42"),
+    "label without picture": (lambda t: (t / VAL / "ILSVRC2012_val_00000007.JPEG").unlink(), r"1 row.*_00000007"),
     "unknown wnid": (
         lambda t: edit_csv(t, lambda rows: [rows[0], re.sub(r"n9\d+", "n00000001", rows[1]), *rows[2:]]),
-        r"1 wnids.*n00000001 of ILSVRC2012",
+        r"1 wnid.*n00000001 of ILSVRC2012",
     ),
-    "unknown folder": (lambda t: (t / TRAIN / "n77777777").mkdir(), r"1 wnids unknown.*n77777777"),
+    "unknown folder": (lambda t: (t / TRAIN / "n77777777").mkdir(), r"1 wnid unknown.*n77777777"),
     "empty picture": (lambda t: (t / VAL / "ILSVRC2012_val_00000001.JPEG").write_bytes(b""), r"_00000001.JPEG: empty"),
     "no picture": (
         lambda t: (t / VAL / "ILSVRC2012_val_00000001.JPEG").write_bytes(b"<html>"),
         r"not a readable picture",
     ),
-    "torn row": (lambda t: edit_csv(t, lambda rows: [*rows[:-1], rows[-1][:-5]]), r"1 rows .*not `wnid x y x y`"),
+    "torn row": (lambda t: edit_csv(t, lambda rows: [*rows[:-1], rows[-1][:-5]]), r"1 row .*not `wnid x y x y`"),
     "no header": (lambda t: edit_csv(t, lambda rows: rows[1:]), r"expected the header ImageId,PredictionString"),
     "no csv": (lambda t: (t / "LOC_val_solution.csv").unlink(), r"LOC_val_solution.csv cannot be read"),
     "no synsets": (lambda t: (t / "LOC_synset_mapping.txt").unlink(), r"LOC_synset_mapping.txt cannot be read"),
@@ -231,7 +232,7 @@ def test_a_damaged_scan_is_found_by_a_full_decode(pictures: Path, tmp_path: Path
     path = tree / VAL / "ILSVRC2012_val_00000006.JPEG"
     raw = path.read_bytes()
     path.write_bytes(raw[: len(raw) // 2] + b"\xff\xd9")
-    with pytest.raises(TarnError, match=r"1 unreadable pictures .*_00000006"):
+    with pytest.raises(TarnError, match=r"1 unreadable picture .*_00000006"):
         pack(tree, str(tmp_path / "out"), PackConfig(preparation=Preparation(check="all")))
 
 
@@ -294,7 +295,7 @@ def test_class_folders_without_a_split_above_them_are_explained(tmp_path: Path) 
 
 def test_a_val_class_unknown_to_train_is_an_error(tmp_path: Path) -> None:
     source = image_folder(tmp_path / "in", {"train/cat": ["a.jpg"], "val/dog": ["a.jpg"]})
-    with pytest.raises(TarnError, match=r"1 class folders unknown to train .*dog"):
+    with pytest.raises(TarnError, match=r"1 class folder unknown to train .*dog"):
         pack(source, str(tmp_path / "out"), PackConfig())
 
 
@@ -308,7 +309,7 @@ def test_another_dataset_is_not_merged_into_an_existing_one(pictures: Path, tmp_
     out = tmp_path / "out"
     pack(image_folder(tmp_path / "in", {"train/cat": ["a.jpg"]}), str(out), PackConfig())
     before = contents(out)
-    with pytest.raises(UsageError, match=r"1 classes, the source has 10"):
+    with pytest.raises(UsageError, match=r"1 class, the source has 10"):
         pack(pictures, str(out), PackConfig(split="val"))
     assert contents(out) == before
 
@@ -366,3 +367,30 @@ def test_real_imagenet_pictures_keep_pixels_bytes_and_labels(tmp_path: Path) -> 
     train = read_by_webdataset(tmp_path / "1", "train")
     assert len(train) == 1000
     assert all(key.split("_")[0] == wnids[int(sample["cls"])] for key, sample in train.items())
+
+
+WORDS = {
+    "--shard-size=10": "--shard-size=10 is 10 bytes, less than a sample of 2,048 takes: write its unit, such as 100MB.",
+    "--max-side=0": "--max-side=0 must be at least 8 px.",
+    "--short-side=7": "--short-side=7 must be at least 8 px.",
+}
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_sizes_that_nobody_means_are_refused(word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pack", str(tmp_path / "in"), str(tmp_path / "out"), word]) == 2
+    assert capsys.readouterr().err == f"error: {WORDS[word]}\n"
+
+
+def test_what_is_another_is_told_with_both_values(pictures: Path, tmp_path: Path) -> None:
+    pack(pictures, tmp_path / "out", PackConfig(split="val", shard_size=100_000))
+    with pytest.raises(UsageError, match=r"another shard-size \(100,000 there, 200,000 here\): choose another output"):
+        pack(pictures, tmp_path / "out", PackConfig(split="val", shard_size=200_000))
+    with pytest.raises(UsageError, match=r"another seed \(0 there, 3 here\): choose"):
+        pack(pictures, tmp_path / "out", PackConfig(split="val", shard_size=100_000, seed=3))
+
+
+def test_help_of_a_command_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["verify", "--help"])
+    assert "\n\nRead every byte again and compare it with the manifest.\n" in capsys.readouterr().out

@@ -73,7 +73,7 @@ def test_each_skipped_picture_is_named_in_a_report_and_counted(
     assert "2 pictures of the source were skipped as unreadable" in capsys.readouterr().out
     assert main(words) == 0
     assert "up to date" in capsys.readouterr().out
-    with pytest.raises(UsageError, match=r"another --bad \(it left out unreadable pictures\)"):
+    with pytest.raises(UsageError, match=r"another --bad \(it left out unreadable pictures\): choose another"):
         pack(source, str(out), replace(SKIP, bad="fail"))
 
 

@@ -89,7 +89,7 @@ def test_another_source_is_refused_by_repair_and_told_by_verify(source: Path, tr
         repair(str(tmp_path / "out"), other)
     pack(source, tmp_path / "out", replace(CONFIG, overwrite=True))
     told = verify(tmp_path / "out", read_manifest(tmp_path / "out"), VerifyConfig(source=other))
-    assert any("3 pictures of the source are missing" in line for line in told)
+    assert any("3 pictures of the source that are missing" in line for line in told)
 
 
 def test_the_tree_that_the_shards_came_from_verifies_them_and_they_it(source: Path, tree: Path, tmp_path: Path) -> None:

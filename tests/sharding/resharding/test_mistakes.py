@@ -67,7 +67,7 @@ def test_a_tar_that_is_cut_is_told(tars: Path, packing: Packing) -> None:
         (tars / FIRST).write_bytes(raw[:size])
         code, _, error = packing(tars)
         assert code == 1
-        assert f"1 damaged tars ({FIRST}: it ends at byte " in error
+        assert f"1 damaged tar ({FIRST}: it ends at byte " in error
         assert "cut short, copy it again" in error
 
 
@@ -77,7 +77,7 @@ def test_a_tar_that_is_cut_is_told(tars: Path, packing: Packing) -> None:
         (b"", "it ends at byte 0"),
         (b"no tar at all" * 100, "the header at byte 0 does not have its checksum"),
         (gzip.compress(bytes(10_240), mtime=0).ljust(1024, b"\0"), "it is compressed (gzip) and cannot be read"),
-        (bytes(10_240), f"1 tars without a sample ({FIRST})"),
+        (bytes(10_240), f"1 tar without a sample ({FIRST})"),
     ],
     ids=["nothing", "text", "gzip", "empty"],
 )
@@ -140,7 +140,7 @@ def test_the_same_sample_in_two_tars_is_refused(tars: Path, packing: Packing) ->
     shutil.copy(tars / FIRST, tars / "x-train-0007.tar")
     code, _, error = packing(tars)
     assert code == 1
-    assert f"1 pairs of tars of train that hold the same samples ({FIRST} and x-train-0007.tar: 12, such as " in error
+    assert f"1 pair of tars of train that holds the same samples ({FIRST} and x-train-0007.tar: 12, such as " in error
 
 
 def test_keys_that_begin_anew_in_each_tar_are_told_apart_by_it(tars: Path, packing: Packing, tmp_path: Path) -> None:
@@ -182,16 +182,16 @@ def test_members_out_of_order_are_refused(tars: Path, packing: Packing) -> None:
 def test_two_pictures_of_one_sample_are_told_which_may_be_chosen(tars: Path, tree: Path, packing: Packing) -> None:
     picture = (tree / "train" / "class0" / "train0.jpg").read_bytes()
     write_tar(tars / FIRST, [("a.jpg", picture), ("a.png", picture), ("a.cls", b"0")])
-    assert "1 samples with several pictures" in packing(tars)[2]
+    assert "1 sample with several pictures" in packing(tars)[2]
     code, told, error = packing(tars, "--picture=jpg")
     assert code == 0, error
-    assert "neither picture nor label stay behind: 1 .png" in told
+    assert "beside picture and label stays behind: 1 .png" in told
 
 
 def test_what_stays_behind_of_an_indexed_dataset_is_counted_too(tars: Path, tmp_path: Path) -> None:
     rewritten(tars / FIRST, lambda found: [*found, (f"{found[-1][0][:-4]}.txt", b"a caption")])
     index(str(tars), IndexConfig(out=str(tmp_path / "index")))
-    told = "members that are neither picture nor label stay behind: 1 .txt"
+    told = "what samples hold beside picture and label stays behind: 1 .txt"
     assert told in read_source(tmp_path / "index", "all").notes
     assert told in read_source(tars, "all").notes
     assert told not in read_source(tmp_path / "index", "val").notes
@@ -300,15 +300,15 @@ def flipped(path: Path, offset: int) -> None:
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a shard is gone": (lambda root: (root / "train/train-000000.tar").unlink(), "1 shards that cannot be looked at ("),
+    "a shard is gone": (lambda root: (root / "train/train-000000.tar").unlink(), "1 shard that cannot be looked at ("),
     "a shard is cut": (
         lambda root: (root / "train/train-000000.tar").write_bytes(b"x"),
-        "1 shards of another size than the manifest's (train/train-000000.tar: 1 bytes, ",
+        "1 shard of another size than the manifest's (train/train-000000.tar: 1 bytes, ",
     ),
-    "an index is gone": (lambda root: (root / "val/val-000000.idx").unlink(), "1 indexes that cannot be read ("),
+    "an index is gone": (lambda root: (root / "val/val-000000.idx").unlink(), "1 index that cannot be read ("),
     "an index is another": (
         lambda root: flipped(root / "val/val-000000.idx", 20),
-        "1 indexes without the SHA-256 of the manifest (val/val-000000.idx)",
+        "1 index without the SHA-256 of the manifest (val/val-000000.idx)",
     ),
 }
 
@@ -328,7 +328,7 @@ def test_a_picture_that_has_not_the_checksum_of_its_index_is_told_and_may_be_ski
     flipped(ours / "train/train-000000.tar", 2000)
     code, _, error = packing(ours, "--split=train")
     assert code == 1
-    assert "1 unreadable pictures (" in error
+    assert "1 unreadable picture (" in error
     assert "its bytes do not have the CRC-32 of its index" in error
     code, told, _ = packing(ours, "--bad=skip")
     assert code == 0

@@ -73,7 +73,9 @@ def test_where_no_name_tells_a_split_the_one_that_was_asked_for_is_meant(tars: P
     (tars / "x-val-0000.tar").unlink()
     assert counts(tars, "train") == {"train": 24}
     assert counts(f"{tars}/{{00001..00002}}.tar", "val") == {"val": 14}
-    with pytest.raises(TarnError, match=r"3 tars whose names tell no split .*by a pattern, with --split train or"):
+    with pytest.raises(
+        TarnError, match=r"3 tars whose names tell no split .*: say which by --split train or --split val, or"
+    ):
         counts(tars)
     write_tar(tars / "val.tar", [])
     with pytest.raises(TarnError, match="3 tars whose names tell no split"):
@@ -83,7 +85,7 @@ def test_where_no_name_tells_a_split_the_one_that_was_asked_for_is_meant(tars: P
 def test_tars_of_other_splits_are_passed_over(tars: Path) -> None:
     shutil.copy(tars / "x-val-0000.tar", tars / "x-test-0000.tar")
     found = read_source(tars, "all")
-    assert found.passed.counts == {"tars of splits that are neither train nor val": 1}
+    assert found.passed.counts == {"tars of other splits than train and val": 1}
     assert sorted(found.splits) == ["train", "val"]
     (tars / "x-val-0000.tar").unlink()
     assert counts(tars) == {"train": 24, "val": 6}

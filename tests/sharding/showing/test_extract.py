@@ -103,6 +103,30 @@ def test_a_packed_dataset_is_no_place_to_extract_to(root: Path) -> None:
         extract(Dataset(str(root)), root, ExtractConfig())
 
 
+def test_classes_of_all_letters_come_back_by_their_names(tmp_path: Path) -> None:
+    tree = picture_tree(tmp_path / "source")
+    for split in ("train", "val"):
+        for number, name in enumerate(("Größe", "x+y (2)", "猫 & 犬")):
+            (tree / split / f"class{number}").rename(tree / split / name)
+    pack(tree, str(tmp_path / "out"), KEPT)
+    extract(Dataset(str(tmp_path / "out")), tmp_path / "tree", ExtractConfig())
+    there, here = contents(tmp_path / "tree"), contents(tree)
+    assert {name.rpartition("/")[0] for name in there} == {name.rpartition("/")[0] for name in here}
+    assert sorted(there.values()) == sorted(here.values())
+    assert all(name.rpartition("/")[2].startswith(("train", "val")) for name in there)  # the class is not told twice
+
+
+@pytest.mark.parametrize("words", [["extract", "{root}", "s3://b/x"], ["stats", "{root}", "--out", "s3://b/x"]])
+def test_a_url_is_no_folder_to_write_to(
+    words: list[str], root: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = contents(tmp_path)
+    assert main([word.format(root=root) for word in words]) == 2
+    assert "=s3://b/x is a URL: give a path of this machine" in capsys.readouterr().err
+    assert contents(tmp_path) == before
+
+
 def test_a_picture_never_comes_into_another_class_by_an_index_that_changed(root: Path, tmp_path: Path) -> None:
     path = root / "train" / "train-000000.idx"
     raw = bytearray(path.read_bytes())

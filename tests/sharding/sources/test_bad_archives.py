@@ -94,7 +94,7 @@ def test_names_that_lead_out_of_a_zip_are_passed_over(name: str, given: Path, pa
         out.writestr(member, b"evil")
     code, told, _ = packing(given)
     assert code == 0
-    assert "passed over: 1 names in the zip that lead out of it, or are none (" in told
+    assert "passed over: 1 name in the zip that leads out of it, or is none (" in told
     assert "val: 40 pictures" in told
 
 
@@ -137,7 +137,7 @@ def test_a_name_that_stands_twice_is_refused(given: Path, packing: Packing) -> N
         out.writestr(name_of(1), b"other")
     code, _, error = packing(given)
     assert code == 1
-    assert f"1 names that stand in it twice ({name_of(1)})" in error
+    assert f"1 name that stands in it twice ({name_of(1)})" in error
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_what_cannot_be_read_in_a_zip_is_told_before_packing(
 ) -> None:
     code, _, error = packing(changed(given, name_of(3), **fields))
     assert code == 1
-    assert f"1 members {words}" in error
+    assert f"1 member {words}" in error
     assert name_of(3) in error
 
 
@@ -163,7 +163,7 @@ def test_a_damaged_member_is_an_unreadable_picture(given: Path, tmp_path: Path, 
     changed(given, name_of(3), crc=1)
     code, _, error = packing(given)
     assert code == 1
-    assert f"1 unreadable pictures ({given}/{name_of(3)}: its bytes do not have the CRC-32 that the zip tells)" in error
+    assert f"1 unreadable picture ({given}/{name_of(3)}: its bytes do not have the CRC-32 that the zip tells)" in error
     code, told, _ = packing(given, "--bad=skip")
     assert code == 0
     assert "skipped as unreadable: 1" in told
@@ -209,14 +209,14 @@ def test_lists_with_other_line_ends_and_a_byte_order_mark_are_read(
         (SOLUTION, lambda text: text.replace("ImageId,", "Id,"), "expected the header ImageId,PredictionString"),
         (SOLUTION, lambda text: "", "expected the header"),
         (SOLUTION, lambda text: None, f"{SOLUTION} cannot be read"),
-        (SOLUTION, lambda text: text.rsplit("\n", 2)[0], f"1 val pictures without a row in {SOLUTION}"),
+        (SOLUTION, lambda text: text.rsplit("\n", 2)[0], f"1 val picture without a row in {SOLUTION}"),
         (SOLUTION, lambda text: f"{text}ILSVRC2012_val_00000099,n00000001 1 1 1 1\n", "unknown to LOC_synset_mapping"),
-        (SOLUTION, lambda text: text + text.split("\n")[1] + "\n", f"1 rows given twice in {SOLUTION}"),
-        (SOLUTION, lambda text: text.replace(" ", ",", 1), "that are not `wnid x y x y` repeated"),
+        (SOLUTION, lambda text: text + text.split("\n")[1] + "\n", f"1 row given twice in {SOLUTION}"),
+        (SOLUTION, lambda text: text.replace(" ", ",", 1), "that is not `wnid x y x y` repeated"),
         (SOLUTION, lambda text: text.replace("\n", "\0\n", 1), SOLUTION),
         (SYNSETS, lambda text: None, f"{SYNSETS} cannot be read"),
-        (SYNSETS, lambda text: text + text.split("\n")[0] + "\n", "1 wnids listed twice"),
-        (SYNSETS, lambda text: "\n\n", "lines of `wnid name` expected but none found"),
+        (SYNSETS, lambda text: text + text.split("\n")[0] + "\n", "1 wnid listed twice"),
+        (SYNSETS, lambda text: "\n\n", "1 list without a line `wnid name`"),
         (SYNSETS, lambda text: text.split("\n", 1)[1], f"unknown to {SYNSETS}"),
     ],
 )
@@ -245,7 +245,7 @@ def test_an_empty_class_in_a_zip_is_told_as_in_a_tree(tmp_path: Path, packing: P
     for source in (tree, zipped(tree, tmp_path / "in" / "x.zip")):
         code, _, error = packing(source, "--split=all")
         assert code == 1
-        assert "1 classes without pictures" in error
+        assert "1 class without pictures" in error
 
 
 def test_names_in_a_tar_that_lead_out_links_and_devices_are_passed_over(tars: Path, packing: Packing) -> None:
@@ -258,7 +258,7 @@ def test_names_in_a_tar_that_lead_out_links_and_devices_are_passed_over(tars: Pa
     assert code == 0
     assert "2 names in a tar that lead out of it, or are none (../evil.JPEG, /etc/evil.JPEG)" in told
     assert "2 links and devices in a tar (device.JPEG, link.JPEG)" in told
-    assert "1 hidden files" in told
+    assert "1 hidden file" in told
 
 
 def test_a_member_of_a_tar_that_claims_two_gigabytes_is_told(tars: Path, packing: Packing) -> None:
@@ -273,7 +273,7 @@ def test_a_picture_that_stands_twice_in_a_tar_is_refused(tars: Path, packing: Pa
         add(out, "ILSVRC2012_val_00000001.JPEG", b"other")
     code, _, error = packing(tars)
     assert code == 1
-    assert "1 names that stand in a tar twice (" in error
+    assert "1 name that stands in a tar twice (" in error
 
 
 def test_a_cut_tar_and_a_missing_or_empty_class_tar_are_told(tars: Path, packing: Packing) -> None:
@@ -291,7 +291,7 @@ def test_a_cut_tar_and_a_missing_or_empty_class_tar_are_told(tars: Path, packing
     code, _, error = packing(tars, "--split=train")
     assert code == 1
     assert (
-        f"1 wnids without a training folder (unpacked in part? else take them out of the list) ({members[1][0][:9]})"
+        f"1 wnid without a training folder (unpacked in part? else take them out of the list) ({members[1][0][:9]})"
         in error
     )
 
@@ -300,7 +300,7 @@ def test_a_cut_tar_and_a_missing_or_empty_class_tar_are_told(tars: Path, packing
     ("truth", "words"),
     [
         ([1, 2], f"38 val pictures without a line in {TRUTH}"),
-        ([1] * 41, f"1 lines of {TRUTH} without a picture in val (ILSVRC2012_val_00000041)"),
+        ([1] * 41, f"1 line of {TRUTH} without a picture in val (ILSVRC2012_val_00000041)"),
         ([11] * 40, f"40 lines of {TRUTH} that are no ILSVRC2012_ID of {META} (11 in line 1"),
         ([5000] * 40, f"40 lines of {TRUTH} that are no ILSVRC2012_ID"),
         ([-1] * 40, "(-1 in line 1"),
@@ -352,4 +352,4 @@ def test_a_number_without_end_in_a_kit_is_told(tars: Path, packing: Packing) -> 
         add(out, f"{KIT}/data/{META}", meta_mat([(1, "n1", "a", 0)]))
     code, _, error = packing(tars)
     assert code == 1
-    assert f"1 lines of {TRUTH} that are no ILSVRC2012_ID of {META} (99999999999999999999 in line 1)" in error
+    assert f"1 line of {TRUTH} that is no ILSVRC2012_ID of {META} (99999999999999999999 in line 1)" in error

@@ -43,26 +43,26 @@ def error_of(given: Path, how: Table | None = None) -> str:
 
 
 ROWS = {
-    "/etc/passwd,0": r"1 paths that lead out of {home} (--base names another folder) (/etc/passwd in line 3 of x.csv)",
-    "../outside.jpg,0": r"1 paths that lead out of {home} (--base names another folder) (../outside.jpg in line 3",
+    "/etc/passwd,0": r"1 path that leads out of {home} (--base names another folder) (/etc/passwd in line 3 of x.csv)",
+    "../outside.jpg,0": r"1 path that leads out of {home} (--base names another folder) (../outside.jpg in line 3",
     "a/../../outside.jpg,0": "(a/../../outside.jpg in line 3 of x.csv)",
-    "{home}-2.jpg,0": "1 paths that lead out of {home}",
+    "{home}-2.jpg,0": "1 path that leads out of {home}",
     "file:///etc/passwd,0": "(file:///etc/passwd in line 3 of x.csv)",
-    "ftp://host/x.jpg,0": "1 URLs of no known store (http, https, s3, gs, az) (ftp://host/x.jpg in line 3 of x.csv)",
-    "simplecache::file:///etc/passwd,0": "1 URLs of no known store",
-    "zip://a.jpg::http://host/x.zip,0": "1 URLs of no known store",
-    "s3://bucket/x::file:///etc/passwd,0": "1 URLs of no known store",
-    ".,0": "1 paths that lead out of",
-    ",0": "1 rows without a path",
-    "a\0b.jpg,0": "1 rows without a path ('a\\x00b.jpg' in line 3 of x.csv)",
+    "ftp://host/x.jpg,0": "1 URL of no known store (http, https, s3, gs, az) (ftp://host/x.jpg in line 3 of x.csv)",
+    "simplecache::file:///etc/passwd,0": "1 URL of no known store",
+    "zip://a.jpg::http://host/x.zip,0": "1 URL of no known store",
+    "s3://bucket/x::file:///etc/passwd,0": "1 URL of no known store",
+    ".,0": "1 path that leads out of",
+    ",0": "1 row without a path",
+    "a\0b.jpg,0": "1 row without a path ('a\\x00b.jpg' in line 3 of x.csv)",
     "train1.jpg,": "label is missing, or neither a number nor a word (train1.jpg in line 3 of x.csv)",
-    "train1.jpg,-1": "1 labels that are no class (-1 in line 3 of x.csv)",
-    "train1.jpg,99999999": "1 labels that are no class (99999999 in line 3 of x.csv)",
-    "train1.jpg,0,more": "1 rows that have not 2 cells (3 cells in line 3 of x.csv)",
-    "train1.jpg": "1 rows that have not 2 cells (1 cells in line 3 of x.csv)",
-    "missing.jpg,1": "1 pictures that are not there ({home}/missing.jpg (No such file or directory) in line 3",
-    "{home},1": "1 paths that lead out of",
-    "train0.jpg,1": "1 pictures that come again with another label (train0.jpg in line 3 of x.csv)",
+    "train1.jpg,-1": "1 label that is no class (-1 in line 3 of x.csv)",
+    "train1.jpg,99999999": "1 label that is no class (99999999 in line 3 of x.csv)",
+    "train1.jpg,0,more": "1 row that has not 2 cells (3 cells in line 3 of x.csv)",
+    "train1.jpg": "1 row that has not 2 cells (1 cell in line 3 of x.csv)",
+    "missing.jpg,1": "1 picture that is not there ({home}/missing.jpg (No such file or directory) in line 3",
+    "{home},1": "1 path that leads out of",
+    "train0.jpg,1": "1 picture that comes again with another label (train0.jpg in line 3 of x.csv)",
 }
 
 
@@ -81,12 +81,12 @@ WHOLE = {
     "name,foo\ntrain0.jpg,0\n": "none of which is called like the picture (path, file, filename, ...)",
     "path,foo\ntrain0.jpg,0\n": "none of which is called like the label (label, class, target, ...)",
     "path,path,label\na,b,0\n": "two columns of the name path: rename one of them",
-    "": "begins with an empty line",
+    "": "is empty: give",
     "path,label\n": "has no pictures of the split 'train'",
     'path,label\n"train0.jpg,0\ntrain1.jpg,1\n': "cannot be read near line 3 (unexpected end of data)",
-    "path,label,split\ntrain0.jpg,0,foo\n": "1 rows of an unknown split (foo in line 2 of x.csv)",
-    "path,label\ntrain0.jpg,0\ntrain1.jpg,1\ntrain2.jpg,cat\n": "1 labels that are no class (cat in line 4 of x.csv)",
-    "path,label,split\ntrain0.jpg,cat,train\ntrain1.jpg,caat,val\n": "1 labels that are no class (caat in line 3",
+    "path,label,split\ntrain0.jpg,0,foo\n": "1 row of an unknown split (foo in line 2 of x.csv)",
+    "path,label\ntrain0.jpg,0\ntrain1.jpg,1\ntrain2.jpg,cat\n": "1 label that is no class (cat in line 4 of x.csv)",
+    "path,label,split\ntrain0.jpg,cat,train\ntrain1.jpg,caat,val\n": "1 label that is no class (caat in line 3",
 }
 
 
@@ -103,13 +103,13 @@ def test_other_encodings_are_told_by_line(home: Path) -> None:
 
 
 LINES = {
-    "not json": "1 lines that are no JSON object (not json in line 2 of x.jsonl)",
-    "[1]": "1 lines that are no JSON object",
-    '{"path": "train1.jpg", "label": NaN}': "1 lines that are no JSON object",
-    '{"a":' * 100_000: "1 lines that are no JSON object",
-    '{"path": 7, "label": 0}': "1 rows without a path (7 in line 2 of x.jsonl)",
-    '{"label": 0}': "1 rows without a path",
-    '{"path": "\\ud800.jpg", "label": 0}': "1 pictures that are not there",
+    "not json": "1 line that is no JSON object (not json in line 2 of x.jsonl)",
+    "[1]": "1 line that is no JSON object",
+    '{"path": "train1.jpg", "label": NaN}': "1 line that is no JSON object",
+    '{"a":' * 100_000: "1 line that is no JSON object",
+    '{"path": 7, "label": 0}': "1 row without a path (7 in line 2 of x.jsonl)",
+    '{"label": 0}': "1 row without a path",
+    '{"path": "\\ud800.jpg", "label": 0}': "1 picture that is not there",
     '{"path": "train1.jpg", "label": {"a": 1}}': "label is missing, or neither a number nor a word",
     '{"path": "train1.jpg", "label": true}': "label is missing, or neither a number nor a word",
     '{"path": "train1.jpg", "label": "a\\nb"}': "label is missing, or neither a number nor a word",
@@ -196,7 +196,7 @@ def test_pictures_that_are_gone_are_skipped_and_counted_where_asked_for(
     given = written(home, "path,label\ntrain0.jpg,0\nmissing.jpg,1\ntrain1.jpg,1\n")
     assert main(["pack", str(given), str(tmp_path / "out"), "--bad=skip", "--workers=1"]) == 0
     told = f"({home}/missing.jpg (No such file or directory) in line 3 of x.csv)"
-    assert f"passed over: 1 pictures that are not there {told}" in capsys.readouterr().out
+    assert f"passed over: 1 picture that is not there {told}" in capsys.readouterr().out
     before = contents(tmp_path / "out")
     (tmp_path / "out" / "train" / "train-000000.tar").unlink()
     assert repair(str(tmp_path / "out"), given) == ("train/train-000000.tar",)
@@ -213,7 +213,7 @@ def test_urls_are_packed_and_those_that_are_gone_told_or_skipped(home: Path, tmp
         assert verify(tmp_path / "out", read_manifest(tmp_path / "out")) == []
         given = write_csv(tmp_path / "y.csv", [*rows, {"url": f"{web.url}/gone.jpg", "label": 0}])
         with pytest.raises(
-            TarnError, match=r"1 pictures that are not there \(http.*/gone\.jpg \(it is not there\) in line 10"
+            TarnError, match=r"1 picture that is not there \(http.*/gone\.jpg \(it is not there\) in line 10"
         ):
             pack(given, tmp_path / "two", PackConfig())
         pack(given, tmp_path / "two", PackConfig(bad="skip"))
@@ -230,7 +230,7 @@ def test_a_listing_of_a_web_server_reads_no_file_of_this_machine(home: Path, tmp
     with served(home) as web:
         for path in (f"{home}/train0.jpg", "../x.jpg", f"file://{home}/train0.jpg"):
             written(home, f"path,label\n{path},0\n")
-            with pytest.raises(TarnError, match=r"1 (paths that lead out|URLs of no known)"):
+            with pytest.raises(TarnError, match=r"1 (path that leads out|URL of no known)"):
                 read_source(f"{web.url}/x.csv", "all")
 
 
@@ -278,17 +278,17 @@ def test_rows_without_bytes_labels_that_are_none_and_other_columns_are_told(home
     rows = picture_rows(home)
     rows[2]["image"] = {"bytes": None, "path": "gone.jpg"}
     given = write_parquet(tmp_path / "x.parquet", rows, None)
-    with pytest.raises(TarnError, match=r"1 unreadable pictures \(.*row 2: the parquet tells no bytes of it\)"):
+    with pytest.raises(TarnError, match=r"1 unreadable picture \(.*row 2: the parquet tells no bytes of it\)"):
         pack(given, tmp_path / "out", PackConfig())
     pack(given, tmp_path / "out", PackConfig(bad="skip"))
     assert read_manifest(tmp_path / "out").splits["train"].skipped == 1
-    for label, told in ((None, "label is missing"), (-1, "1 labels that are no class (-1 in row 1 of x.parquet)")):
+    for label, told in ((None, "label is missing"), (-1, "1 label that is no class (-1 in row 1 of x.parquet)")):
         rows = picture_rows(home)
         rows[1]["label"] = label
         write_parquet(given, rows, None)
         assert told in error_of(given)
     rows[1]["label"] = 7
-    assert "1 labels that are no class (7 in row 1" in error_of(write_parquet(given, rows, ["a", "b", "c"]))
+    assert "1 label that is no class (7 in row 1" in error_of(write_parquet(given, rows, ["a", "b", "c"]))
     with pytest.raises(UsageError, match=r"none of which is called like the label"):
         look_at(write_parquet(given, [{"image": row["image"], "foo": 1} for row in rows], None))
     with pytest.raises(UsageError, match=r"its column id holds no bytes of pictures"):
@@ -298,7 +298,7 @@ def test_rows_without_bytes_labels_that_are_none_and_other_columns_are_told(home
 def test_files_that_number_other_classes_are_told(home: Path, tmp_path: Path) -> None:
     write_parquet(tmp_path / "hub-train-0.parquet", picture_rows(home), ["a", "b", "c"])
     write_parquet(tmp_path / "hub-train-1.parquet", picture_rows(home), ["b", "a", "c"])
-    assert "1 files that number other classes than the first (" in error_of(tmp_path)
+    assert "1 file that numbers other classes than the first (" in error_of(tmp_path)
 
 
 def test_pictures_without_names_and_of_the_same_name_have_keys_of_their_own(home: Path, tmp_path: Path) -> None:
@@ -332,10 +332,61 @@ def test_a_row_group_is_read_once_a_shard_and_few_for_a_shard(
     assert len(read) <= len(set(read)) + shards
 
 
+def test_where_paths_begin_is_asked_for_where_none_is_found(home: Path, tmp_path: Path) -> None:
+    given = write_csv(tmp_path / "x.csv", [{"path": f"train{number}.jpg", "label": 0} for number in range(3)])
+    told = f"3 pictures that are not there .*, say by --base FOLDER where its paths begin .now {tmp_path}., or leave"
+    with pytest.raises(TarnError, match=told):
+        read_source(given, "train")
+    with pytest.raises(
+        UsageError, match=r"--base=none is no folder: give the one from which the listing's paths begin"
+    ):
+        read_source(given, "train", "auto", Table(base="none"))
+    assert len(read_source(given, "train", "auto", Table(base=str(home))).splits["train"]) == 3
+
+
+ADVICE = {
+    "path,label\ntrain0.jpg,0\ntrain1.jpg,1\ntrain2.jpg,-1\n": "labels of train count from 0 to 1: mend those rows",
+    "path,label,split\ntrain0.jpg,cat,train\ntrain1.jpg,dog,val\n": "let train have each class, or take their rows out",
+    "path,label,split\ntrain0.jpg,cat,dev\n": "call splits by one of train, training, val, valid, validation, test",
+}
+
+
+@pytest.mark.parametrize("text", ADVICE)
+def test_what_to_do_about_labels_and_splits_is_told(text: str, home: Path) -> None:
+    assert f"): {ADVICE[text]}" in error_of(written(home, text))
+
+
+def test_how_the_classes_of_a_list_are_called_is_told(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("cat\ndog\n")
+    given = written(home, "path,label\ntrain0.jpg,cat\ntrain1.jpg,wolf\n")
+    assert "--class-list has 2 classes, called like cat, or by number" in error_of(
+        given, Table(class_list=str(tmp_path / "names.txt"))
+    )
+
+
+def test_listings_of_no_split_in_a_folder_are_named(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.csv", "b.jsonl"):
+        (home / name).write_text("path,label\n")
+    assert main(["pack", str(home), str(tmp_path / "out")]) == 2
+    told = capsys.readouterr()
+    assert told.out == f"source: a folder, {home}\n"
+    assert f"{home} holds a.csv, b.jsonl, but no listing that is called like a split" in told.err
+
+
+def test_labels_that_do_not_begin_at_0_are_noted(home: Path) -> None:
+    note = "labels begin at 1, and classes are counted from 0: class 0 has no picture"
+    given = written(home, "path,label\ntrain0.jpg,1\ntrain1.jpg,2\n")
+    assert read_source(given, "all").notes == (note,)
+    assert read_source(written(home, "path,label\ntrain0.jpg,1\ntrain1.jpg,0\n"), "all").notes == ()
+    assert read_source(written(home, "path,label\ntrain0.jpg,dog\ntrain1.jpg,cat\n"), "all").notes == ()
+
+
 def test_a_picture_that_comes_again_with_other_labels_behind_the_first_is_told(home: Path) -> None:
     given = written(home, "path,labels\ntrain0.jpg,0;1\ntrain0.jpg,0;2\ntrain1.jpg,0;1\ntrain1.jpg,0;1\n")
     told = error_of(given)
-    assert "1 pictures that come again with another label (train0.jpg in line 3 of x.csv)" in told
+    assert "1 picture that comes again with another label (train0.jpg in line 3 of x.csv)" in told
 
 
 def test_classes_that_no_row_is_of_are_noted(home: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from support.datasets import contents
 from support.tables import write_csv, write_jsonl, write_parquet
 from tarn.sharding.__main__ import main
-from tarn.sharding.errors import UsageError
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.sharding.sources.find import read_source
@@ -147,7 +147,7 @@ def test_chosen_classes_are_numbered_anew_in_the_json_too(rows: list[dict[str, A
 def test_other_fields_are_another_packing(rows: list[dict[str, Any]], packed: Path, tmp_path: Path) -> None:
     rows[3]["id"] = 99
     given = write_jsonl(tmp_path / "x.jsonl", rows)
-    with pytest.raises(UsageError, match="packed with another plan"):
+    with pytest.raises(UsageError, match="packed with another list of pictures"):
         pack(given, packed, PackConfig(shard_size=20_000, table=KEPT))
     with pytest.raises(UsageError, match=r"packed with another .*table"):
         pack(given, packed, SMALL)
@@ -184,3 +184,43 @@ def test_a_choice_that_does_not_fit_is_one_sentence(
     assert main(["pack", str(given), str(tmp_path / "out"), *words]) == 2
     assert told.format(given) in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_packed_anew_they_keep_their_json(packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told: list[str] = []
+    pack(packed, tmp_path / "large", PackConfig(), told.append)
+    assert not any("stays behind" in line for line in told)
+    pack(tmp_path / "x.jsonl", tmp_path / "alone", PackConfig(table=KEPT))
+    assert members(tmp_path / "large") == members(packed)
+    name = "train/train-000000.tar"
+    assert (tmp_path / "large" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+    assert verify(tmp_path / "large", read_manifest(tmp_path / "large"), VerifyConfig(source=packed)) == []
+    assert main(["diff", str(packed), str(tmp_path / "large")]) == 1
+    assert capsys.readouterr().out.startswith("train: the same samples in the same order, in other tars\n")
+
+
+def test_a_part_of_a_packed_dataset_is_numbered_anew_in_the_json_too(packed: Path, tmp_path: Path) -> None:
+    chosen = Selection(classes=("2", "4"))
+    pack(packed, tmp_path / "part", PackConfig(selection=chosen))
+    pack(tmp_path / "x.jsonl", tmp_path / "of the listing", PackConfig(selection=chosen, table=KEPT))
+    assert members(tmp_path / "part") == members(tmp_path / "of the listing")
+
+
+def test_another_json_is_a_difference_and_a_damaged_one_is_told(
+    rows: list[dict[str, Any]], packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows[7]["id"] = 99
+    pack(write_jsonl(tmp_path / "z.jsonl", rows), tmp_path / "other", PackConfig(shard_size=20_000, table=KEPT))
+    assert main(["diff", str(packed), str(tmp_path / "other")]) == 1
+    assert "train: 1 of another .json (p07)\n" in capsys.readouterr().out
+    tar = packed / "train" / "train-000000.tar"
+    tar.write_bytes(tar.read_bytes().replace(b'{"labels"', b'["labels"', 1))
+    with pytest.raises(
+        TarnError, match=r"1 sample whose \.json no packing here has written \(train/train-000000\.tar: p"
+    ):
+        pack(packed, tmp_path / "anew", SMALL)
+
+
+def test_letters_of_a_json_are_shown_as_they_are(packed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", str(packed), "p08"]) == 0
+    assert '"id": 8, "by": "é"}\n' in capsys.readouterr().out

@@ -64,7 +64,7 @@ def test_pictures_that_break_on_the_way_are_asked_for_again(nginx: Nginx, nginx_
     assert {"rst", "status", "pass"} == {request.outcome for request in nginx_proxy.log}
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     nginx_proxy.fault("corrupt", times=1, after=5)
-    with pytest.raises(TarnError, match=r"1 unreadable pictures .* do not have the CRC-32"):
+    with pytest.raises(TarnError, match=r"1 unreadable picture .* do not have the CRC-32"):
         pack(url, tmp_path / "three", SMALL)
 
 
@@ -104,7 +104,5 @@ def test_parquet_and_a_listing_of_an_object_store(s3: S3Server, bucket: str, pic
         pack(source, tmp_path / name, replace(config, workers=2))
         assert shards_of(tmp_path / name) == shards_of(tmp_path / "tree")
     write_csv(tmp_path / "y.csv", [*urls, {**urls[0], "path": f"{bucket}/up/gone.jpg"}])
-    with pytest.raises(
-        TarnError, match=r"1 pictures that are not there \(s3:.*gone\.jpg \(it is not there\) in line 42"
-    ):
+    with pytest.raises(TarnError, match=r"1 picture that is not there \(s3:.*gone\.jpg \(it is not there\) in line 42"):
         pack(tmp_path / "y.csv", tmp_path / "gone", config)

@@ -133,7 +133,7 @@ def test_verify_tells_labels_that_the_listing_has_otherwise(pictures: Path, tmp_
     rows[0]["label"] = rows[-1]["label"]
     write_csv(given, rows[1:] + rows[:1])
     [problem] = verify(tmp_path / "out", read_manifest(tmp_path / "out"), VerifyConfig(source=given, table=how))
-    assert "1 labels are others" in problem
+    assert "1 picture of another label" in problem
 
 
 @pytest.mark.parametrize("name", ["csv", "parquet"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from support.datasets import picture_tree
 from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import read_manifest
@@ -99,7 +100,7 @@ def test_two_folders_of_one_split_are_refused_and_folders_of_none_told(tmp_path:
     root = tree(tmp_path, "train/cat/a.jpg", "val/cat/b.jpg", "test/cat/c.jpg", "held_out/cat/d.jpg")
     told = str(read_source(root, "all").passed)
     assert "test pictures, beside those of val" in told
-    assert "folders called like no split" in told
+    assert "1 folder called like no split" in told
     assert "held_out" in told
     tree(tmp_path, "valid/cat/e.jpg")
     with pytest.raises(UsageError, match="val and valid, which all mean val"):
@@ -114,7 +115,7 @@ def test_gif_and_avif_are_packed_and_pack_tells_what_it_passed_over(
     assert main(["pack", str(root), str(tmp_path / "out"), "--workers=1"]) == 0
     out = capsys.readouterr().out
     assert " 4 pictures" in out
-    assert "passed over: 1 files ending in .svg (" in out
+    assert "passed over: 1 file ending in .svg (" in out
 
 
 @pytest.mark.parametrize("part", ["ILSVRC", "ILSVRC/Data", "ILSVRC/Data/CLS-LOC"])
@@ -150,9 +151,27 @@ def test_paths_may_begin_with_the_home_folder_and_be_paths(tmp_path: Path, monke
     assert (tmp_path / "one" / "manifest.json").read_bytes() == (tmp_path / "two" / "manifest.json").read_bytes()
     assert not (tmp_path / "cwd" / "~").exists()
     assert verify(Path("~/two"), read_manifest(Path("~/two"))) == []
-    assert "1 classes" in stats(Path("~/two"), read_manifest(Path("~/two")))
+    assert "1 class" in stats(Path("~/two"), read_manifest(Path("~/two")))
     assert main(["verify", "~/one"]) == 0
     assert main(["stats", "~/one"]) == 0
+
+
+def test_a_word_for_another_source_is_refused_by_what_it_is(pictures: Path) -> None:
+    with pytest.raises(UsageError, match="is the Kaggle ILSVRC download, so it is no --source folder: leave"):
+        read_source(pictures, "all", "folder")
+    with pytest.raises(UsageError, match="is a folder, so it is no --source zip"):
+        read_source(pictures, "all", "zip")
+
+
+def test_what_to_do_about_class_folders_that_do_not_fit_is_told(tmp_path: Path) -> None:
+    tree = picture_tree(tmp_path / "tree")
+    (tree / "train" / "empty").mkdir()
+    (tree / "val" / "new").mkdir()
+    told = (
+        r"1 class without pictures .*: take empty folders out, and take folders of no class of train out of the other"
+    )
+    with pytest.raises(TarnError, match=told):
+        read_source(tree, "all")
 
 
 def test_pipes_and_devices_called_like_pictures_are_told_before_they_are_opened(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_what_lies_in_a_closed_folder_is_told(name: str, home: Path) -> None:
 @pytest.mark.parametrize("bad", ["fail", "skip"])
 def test_a_picture_that_cannot_be_read_is_named_and_never_skipped(bad: str, home: Path) -> None:
     (home / "tree" / "train" / "class1" / "train3.jpg").chmod(0)
-    with as_a_user(), pytest.raises(TarnError, match=r"1 unreadable pictures \(\S*train3\.jpg: Permission denied\)"):
+    with as_a_user(), pytest.raises(TarnError, match=r"1 unreadable picture \(\S*train3\.jpg: Permission denied\)"):
         pack(home / "tree", home / "out" / "new", replace(PLAIN, bad=bad, split="train"))
     assert not (home / "out" / "new" / "manifest.json").exists()
 

@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.sharding.statistics.charts import Chart, histogram_chart, tiled_chart
 from tarn.sharding.statistics.collect import Looks, Numbers
 from tarn.sharding.statistics.drawing import BAR, png_of, ticks
+from tarn.sharding.statistics.text import tiled_lines
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 
@@ -177,3 +179,5 @@ def test_the_share_that_is_tiled_adds_up(shards: Path) -> None:
     chart = tiled_chart([numbers])
     assert chart.labels == ("train: tiled", "train: no JPEG", "train: progressive")
     assert chart.heights == (85.0, 10.0, 5.0)
+    assert tiled_lines(numbers) == ["  tiled: 102 of 120 (others: no JPEG 12, progressive 6)"]
+    assert tiled_lines(replace(numbers, untiled=None)) == []

@@ -1,5 +1,7 @@
 """What is said of a store that refuses, by real answers of a web server."""
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,28 @@ def test_the_reason_that_s3_gives_is_told() -> None:
     assert is_final(error)
     passing = OSError("Server returned non-2xx status code: 429 Too Many Requests")
     assert not is_final(passing)
+
+
+def test_a_server_that_does_not_answer_is_not_a_missing_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/x.zip"
+        assert sharding(["pack", url, str(tmp_path / "out")]) == 1
+        said = capsys.readouterr().err
+        assert "Cannot connect to host" in said
+        assert "check the network and the store" in said
+        with pytest.raises(TarnError, match="Cannot connect to host"):
+            storage.size(url)
+
+
+def test_where_writing_is_refused_credentials_are_spoken_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(TarnError, match=r"cannot be written \(access was refused .*check the credentials .* may write"):
+        storage.publish("s3://nobodys-bucket/x", b"x")
+    with pytest.raises(TarnError, match=r"^foo://bar/x is of no known kind [^:]*: foo\): give a path"):
+        storage.publish("foo://bar/x", b"x")
