@@ -81,7 +81,12 @@ MAY_USE = {
     | STREAM
     | PIXELS
     | {"training/world", "training/streaming/holdout", "training/streaming/planned"},
-    "training/export": DISK | PIXELS | {"training/model"},
+    "training/plain": GROUND,
+    "training/export": DISK
+    | STREAM
+    | PIXELS
+    | {"training/world", "training/streaming/holdout", "training/streaming/planned"}
+    | {"training/model", "training/evaluation", "training/plain"},
     "training/run": DISK
     | STREAM
     | PIXELS
@@ -103,7 +108,7 @@ MAY_USE = {
         "training/run",
         "training/forecast",
     },
-    "inference/models": DISK | PIXELS | {"training/world", "training/model", "training/export"},
+    "inference/models": DISK | PIXELS | {"training/world", "training/model", "training/plain", "training/export"},
     "inference/limits": GROUND | {"sharding/jpeg"},
     "inference/urls": GROUND,
     "inference/given": GROUND | PIXELS | {"sharding/storage", "inference/limits", "inference/urls"},
@@ -120,9 +125,24 @@ MAY_USE = {
     | {"sharding/foreign", "training/world", "training/streaming/processes", "inference/models", "inference/limits"}
     | {"inference/urls", "inference/given", "inference/prediction", "inference/pictures", "inference/downloading"}
     | {"inference/sources", "inference"},
+    "inference/comparing": DISK
+    | {"sharding/foreign", "training/export", "inference/models", "inference/prediction", "inference/pictures"}
+    | {"inference/sources", "inference"},
+    "inference/explaining": GROUND | {"inference/models"},
+    "inference/page": set(),
+    "inference/serving": GROUND
+    | PIXELS
+    | {"inference/explaining", "inference/page", "inference/prediction", "inference"},
     "inference/commands": GROUND
     | {"sharding/storage", "inference/urls", "inference/limits", "inference/given", "inference/prediction"}
-    | {"inference/pictures", "inference/sources", "inference", "inference/bulk"},
+    | {
+        "inference/pictures",
+        "inference/sources",
+        "inference",
+        "inference/bulk",
+        "inference/comparing",
+        "inference/serving",
+    },
     "inference/__main__": GROUND | {"sharding/storage", "inference/commands"},
 }
 PACKAGES = ("tarn", "sharding", "training", "inference")

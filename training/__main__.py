@@ -12,6 +12,7 @@ from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.storage.told import told
 from tarn.sharding.storage.urls import expanded
 from tarn.sharding.storage.words import add_words, store_of
+from tarn.training.export.formats import FORMATS
 from tarn.training.forecast.assumptions import add_arguments, assumptions_of, told_of
 from tarn.training.world.failure import hand_over
 
@@ -68,12 +69,23 @@ def build_parser() -> argparse.ArgumentParser:
     planning.add_argument("--config", type=Path, help="as for fit, --key.sub=value words too")
     add_arguments(planning, "what is assumed of the machines")
     planning.set_defaults(run=run_plan)
-    export = commands.add_parser("export", help="model.pt and model.pkl of a checkpoint")
+    export = commands.add_parser("export", help="model files, in formats for PyTorch and others, of a checkpoint")
     export.add_argument(
-        "--checkpoint", type=expanded, required=True, help="a step-*.pt, or a run's folder for its newest"
+        "--checkpoint",
+        type=expanded,
+        required=True,
+        metavar="PATH",
+        help="a step-*.pt, a run's folder for its newest, or a model.pt for further formats of it",
     )
-    export.add_argument("--averaged", action="store_true", help="the moving average of the weights in their place")
+    export.add_argument("--averaged", action="store_true", help="the moving average of a checkpoint's weights")
     export.add_argument("--out", type=expanded, required=True, help="folder that receives them")
+    export.add_argument("--formats", default="pt,pkl", metavar="NAMES", help=f"of {', '.join(FORMATS)} (%(default)s)")
+    export.add_argument(
+        "--shards", help="folder or URL of a packed dataset to compare and score on, and calibrate int8"
+    )
+    export.add_argument("--split", default="val", help="of the dataset, to score on (%(default)s)")
+    export.add_argument("--pictures", type=int, default=2000, help="of the split, at most about (%(default)s)")
+    add_words(export)
     export.set_defaults(run=run_export)
     several = commands.add_parser(
         "launch", help="one of these by several processes, with torchrun's words", add_help=False
@@ -149,10 +161,10 @@ def run_evaluate(args: argparse.Namespace, rest: list[str]) -> int:
 
 
 def run_export(args: argparse.Namespace, rest: list[str]) -> int:
-    from tarn.training.run.snapshot import export_checkpoint
+    from tarn.training.run.snapshot import export_formats
 
-    for path in export_checkpoint(args.checkpoint, args.out, averaged=args.averaged):
-        print(path)
+    for line in export_formats(args):
+        print(line)
     return 0
 
 

@@ -104,7 +104,7 @@ class Comparison:
 def thumbnail(picture: NamedPicture, predictor: Predictor) -> bytes | None:
     """None for what cannot be shown."""
     try:
-        with open_picture(picture.read(predictor.preparer.limits.bytes)) as opened, decoding("damaged pixels"):
+        with open_picture(picture.load(predictor.preparer.limits.bytes)) as opened, decoding("damaged pixels"):
             opened.draft("RGB", (2 * SIDE, 2 * SIDE))
             image = ImageOps.exif_transpose(opened).convert("RGB")
             image.thumbnail((SIDE, SIDE))

@@ -11,13 +11,13 @@ from tarn.training.world.numerics import full_float32
 
 
 class TorchScorer:
-    """In float32, on one device."""
+    """On one device. dtype: of the network, float32 or bfloat16; pictures are normalised in float32 in any case."""
 
-    def __init__(self, model: nn.Module, card: Card, device: torch.device) -> None:
+    def __init__(self, model: nn.Module, card: Card, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
         self.card = card
         self.device = device
-        self.normalisation = Normalisation(card.preprocessing.mean, card.preprocessing.std).to(device)
-        self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.normalisation = Normalisation(card.preprocessing.mean, card.preprocessing.std, dtype=dtype).to(device)
+        self.model = model.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tarn.inference.predictor import Predictor
 
-LOG = logging.getLogger("tarn.serving")
+LOG = logging.getLogger(__name__)
 
 
 class Served:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from tarn.sharding.errors import TarnError
-from tarn.training.export.card import Card
+from tarn.training.export.card import FORMAT, Card
 from tarn.training.model.network import Network, is_known
 from tarn.training.model.resnet import DEPTHS
+from tarn.training.plain.torch_file import read_torch_zip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,25 +53,44 @@ class Artifact(Card):
     @classmethod
     def read(cls, path: Path) -> "Artifact":
         """From model.pt, on the CPU; runs no code from the file. Raises TarnError for what is no such file."""
-        try:
-            payload = torch.load(path, map_location="cpu", weights_only=True)
-        except FileNotFoundError as error:
-            raise TarnError(f"{path} is not there: train first, or give the path of a model.pt.") from error
-        except Exception as error:  # torch raises many kinds for a foreign or cut file
-            reason = " ".join(str(error).split())[:160] or type(error).__name__
-            raise TarnError(f"{path} is not a whole model.pt ({reason}): export it again.") from error
-        return cls.from_payload(payload, str(path))
+        if not path.is_file():
+            raise TarnError(f"{path} is not there: train first, or give the path of a model.pt.")
+        return cls.from_payload(read_torch_zip(path), str(path))
 
     def build(self, where: str = "the model") -> nn.Module:
         """The network with the weights, in eval mode on the CPU. Raises TarnError where they do not fit, or the library
         that the network is of is not installed."""
+        self.fill(self.outline(), where, "meta")
         try:
             model = self.network.build()
         except TarnError as error:
             raise TarnError(f"{where} cannot be built: {error}") from error
+        self.fill(model, where, "cpu")
+        return model.eval()
+
+    def outline(self) -> nn.Module | None:
+        """The network without memory for its numbers: a small file may name a large one. None where it cannot be made
+        so, as of libraries that calculate with numbers meanwhile."""
         try:
-            model.load_state_dict(dict(self.state_dict), strict=True)
+            with torch.device("meta"):
+                return self.network.build()
+        except Exception:  # of many kinds; what is wrong is told when it is made in earnest
+            return None
+
+    def fill(self, model: nn.Module | None, where: str, device: str) -> None:
+        try:
+            if model is not None:
+                model.load_state_dict(
+                    {name: tensor.to(device) for name, tensor in self.state_dict.items()}, strict=True
+                )
         except (RuntimeError, TypeError, AttributeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise TarnError(f"{where} has weights that do not fit {self.arch} ({reason}): export it again.") from error
-        return model.eval()
+
+
+def is_model(path: Path) -> bool:
+    """Whether a file that torch.save() wrote holds an exported model, and not a checkpoint."""
+    try:
+        return bool(read_torch_zip(path)["format"] == FORMAT)
+    except (TarnError, KeyError, TypeError):
+        return False

@@ -1,53 +1,130 @@
-"""Whether both files give the same logits, asked in a clean process.
+"""The logits that exported files give, asked in a clean process.
 
-python -m tarn.training.export.comparison MODEL.pt MODEL.pkl LOGITS
+python -m tarn.training.export.comparison PIXELS.npy FORMAT FILE LOGITS.npy [FORMAT FILE LOGITS.npy ...]
+
+Files for other runtimes are read without torch. A file is read by what anybody would read it with.
 """
 
 import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
-from tarn.training.export.artifact import Artifact
+from tarn.sharding.errors import TarnError
+from tarn.training.export.formats import FORMATS
 
-TOLERANCE = 1e-5
+AT_ONCE = 32
+EXACT = 64  # pictures for formats that must come as near as float32 does; those of less are scored on all
+Model = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
-def main(weights: Path, pickled: Path, expected: Path) -> None:
-    """Raises SystemExit with one sentence where something differs."""
-    wanted = torch.load(expected, weights_only=True)
-    artifact = Artifact.read(weights)
-    with pickled.open("rb") as file:
+def main(pixels: str, *words: str) -> None:
+    """Raises SystemExit with one sentence where a file is not what it should be."""
+    pictures = np.load(pixels, mmap_mode="r")
+    for name, path, out in zip(words[::3], words[1::3], words[2::3], strict=True):
+        few = pictures[:EXACT] if FORMATS[name].tolerance is not None else pictures
+        try:
+            found = logits(READERS[name](Path(path)), few)
+        except TarnError as error:
+            raise SystemExit(str(error)) from error
+        np.save(out, found)
+
+
+def logits(model: Model, pictures: Any) -> NDArray[np.float32]:
+    """N x classes, in batches of the same sizes whoever asks."""
+    parts = [np.asarray(pictures[first : first + AT_ONCE]) for first in range(0, len(pictures), AT_ONCE)]
+    return np.concatenate([model(part) for part in parts])
+
+
+def read_pt(path: Path) -> Model:
+    from tarn.training.export.artifact import Artifact
+
+    artifact = Artifact.read(path)
+    return computed(artifact.build(), artifact.preprocessing, path)
+
+
+def read_pkl(path: Path) -> Model:
+    from tarn.training.export.card import Card
+
+    with path.open("rb") as file:
         module = pickle.load(file)
-    for name, model in (("model.pt", artifact.build()), ("model.pkl", module)):
-        if model.training:
-            raise SystemExit(f"{name} is not in eval mode")
-        if any(tensor.device.type != "cpu" for tensor in model.state_dict().values()):
-            raise SystemExit(f"{name} is not on the CPU")
-        found = logits(model, artifact.preprocessing.crop)
-        if not torch.allclose(found, wanted, rtol=TOLERANCE, atol=TOLERANCE):
-            raise SystemExit(f"{name} gives logits that differ by up to {(found - wanted).abs().max():.3g}")
-    theirs = module.state_dict()
-    if theirs.keys() != artifact.state_dict.keys():
-        raise SystemExit("model.pt and model.pkl hold different tensors")
-    for name, tensor in artifact.state_dict.items():
-        if not torch.equal(tensor, theirs[name]):
-            raise SystemExit(f"{name} differs between model.pt and model.pkl")
+    return computed(module, Card.from_metadata(getattr(module, "tarn", None), "model.pkl").preprocessing, path)
 
 
-def logits(model: nn.Module, side: int) -> Tensor:
-    """Of a fixed batch of two pictures' worth of normal noise; on one thread, so that every process adds up alike."""
-    images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+def read_safetensors(path: Path) -> Model:
+    from tarn.training.export import safetensors_file
+
+    artifact = safetensors_file.read(path)
+    return computed(artifact.build(), artifact.preprocessing, path)
+
+
+def read_pt2(path: Path) -> Model:
+    import torch
+
+    model = torch.export.load(path).module()
+    set_threads()
+
+    def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.no_grad():
+            return model(torch.from_numpy(pixels)).numpy()  # type: ignore[no-any-return]
+
+    return run
+
+
+def read_onnx(path: Path) -> Model:
+    from tarn.training.export.onnx_session import OnnxSession
+
+    return OnnxSession(path).logits
+
+
+def read_openvino(path: Path) -> Model:
+    from tarn.training.export.openvino_session import OpenvinoSession
+
+    return OpenvinoSession(path).logits
+
+
+def computed(model: Any, how: Any, path: Path) -> Model:
+    """By PyTorch on the CPU. Raises SystemExit for a module that was not left as one uses it."""
+    import torch
+
+    from tarn.training.pixels.normalisation import Normalisation
+
+    if model.training:
+        raise SystemExit(f"{path.name} is not in eval mode")
+    if any(tensor.device.type != "cpu" for tensor in model.state_dict().values()):
+        raise SystemExit(f"{path.name} is not on the CPU")
+    normalisation = Normalisation(how.mean, how.std)
+    set_threads()
+
+    def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            return model(images).clone()  # type: ignore[no-any-return]
-    finally:
-        torch.set_num_threads(threads)
+            return model(normalisation(torch.from_numpy(pixels))).numpy()  # type: ignore[no-any-return]
 
+    return run
+
+
+def set_threads() -> None:
+    """As many wherever it is asked, so that every process adds up alike."""
+    import torch
+
+    from tarn.sharding.cores import available_cores
+
+    torch.set_num_threads(available_cores())
+
+
+READERS: dict[str, Callable[[Path], Model]] = {
+    "pt": read_pt,
+    "pkl": read_pkl,
+    "safetensors": read_safetensors,
+    "pt2": read_pt2,
+    "onnx": read_onnx,
+    "openvino-bf16": read_openvino,
+    "openvino-int8": read_openvino,
+}
 
 if __name__ == "__main__":
-    main(*(Path(word) for word in sys.argv[1:]))
+    main(*sys.argv[1:])

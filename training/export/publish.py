@@ -1,62 +1,99 @@
-"""model.pt and model.pkl: written aside, loaded back in a clean process, compared, and only then published."""
+"""Exported files: written aside, loaded back in a clean process, compared, and only then published."""
 
 import contextlib
 import os
-import pickle
 import re
+import shutil
 import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
 from tarn.sharding.errors import TarnError
 from tarn.training.export.artifact import Artifact
-from tarn.training.export.comparison import logits
-from tarn.training.export.pickling import picklable
+from tarn.training.export.clean import run_clean
+from tarn.training.export.comparison import EXACT, computed, logits
+from tarn.training.export.formats import DEFAULT, Format
+from tarn.training.export.trial import Trial, noise
+from tarn.training.export.verdict import Verdict, judge, unlike
+from tarn.training.export.writing import Writing
 
-LEFT = re.compile(r"\.(?:model\.pt|model\.pkl|logits)\.tmp-(?:(?P<host>.+)-)?(?P<process>\d+)")
+LEFT = re.compile(r"\.(?:model(?:-\w+)?\.\w+|export|logits)\.tmp-(?:(?P<host>.+)-)?(?P<process>\d+)")
 HOUR = 3600
 
 
-def publish(artifact: Artifact, out: Path, look: Callable[[], object] = lambda: None) -> tuple[Path, Path]:
-    """Returns the paths of model.pt and model.pkl in the folder `out`.
+def publish(
+    artifact: Artifact,
+    out: Path,
+    look: Callable[[], object] = lambda: None,
+    formats: Sequence[Format] = DEFAULT,
+    trial: Trial | None = None,
+    say: Callable[[Verdict], object] = lambda verdict: None,
+) -> tuple[Path, ...]:
+    """Returns the paths of the files in the folder `out`, in the order of the formats.
 
-    look: called between the parts of the work and while waiting; what it raises ends it. Raises TarnError where a file
-    does not give the same logits again; an earlier export stays as it was then.
+    look: called between the parts of the work and while waiting; what it raises ends it. trial: what they are compared
+    on, noise by default. say: receives what came of each. Raises TarnError where a file does not give the same logits
+    again, or not the same classes; an earlier export stays as it was then.
     """
-    model = artifact.build()
-    model.tarn = artifact.metadata()  # type: ignore[assignment]
-    targets = (out / "model.pt", out / "model.pkl")
     mark = f"tmp-{socket.gethostname()}-{os.getpid()}"
-    weights, pickled, expected = (out / f".{name}.{mark}" for name in ("model.pt", "model.pkl", "logits"))
+    aside = out / f".export.{mark}"
+    files = {format: out / f".{format.file}.{mark}" for format in formats}
     try:
         out.mkdir(parents=True, exist_ok=True)
         sweep(out)
+        aside.mkdir()
+        trial = trial or noise(artifact)
+        writing = Writing(artifact, aside, trial.calibration, look)
+        for format, path in files.items():
+            look()
+            writing.write(format, path)
         look()
-        with weights.open("wb") as file:
-            torch.save(artifact.to_payload(), file)
-            os.fsync(file.fileno())
-        look()
-        with pickled.open("wb") as file:
-            pickle.dump(picklable(model, artifact), file, protocol=4)
-            os.fsync(file.fileno())
-        look()
-        torch.save(logits(model, artifact.preprocessing.crop), expected)
-        compare_in_clean_process(weights, pickled, expected, look)
-        for aside, target in zip((weights, pickled), targets, strict=True):
-            aside.replace(target)
+        wanted = wanted_logits(artifact, trial, formats)
+        for format, found in answers(files, trial, aside, look).items():
+            say(judge(format, wanted, found, trial.labels))
+        for format, path in files.items():
+            path.replace(out / format.file)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
         raise TarnError(f"{out} cannot receive the export ({error}): make room or check permissions.") from error
     finally:
-        for path in (weights, pickled, expected):
+        shutil.rmtree(aside, ignore_errors=True)
+        for path in files.values():
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-    return targets
+    return tuple(out / format.file for format in formats)
+
+
+def wanted_logits(artifact: Artifact, trial: Trial, formats: Sequence[Format]) -> NDArray[np.float32]:
+    """The trained model's own."""
+    is_scored = any(format.tolerance is None for format in formats)
+    pictures = trial.pixels if is_scored else trial.pixels[:EXACT]
+    return logits(computed(artifact.build(), artifact.preprocessing, Path("the model")), pictures)
+
+
+def answers(
+    files: dict[Format, Path], trial: Trial, aside: Path, look: Callable[[], object]
+) -> dict[Format, NDArray[np.float32]]:
+    """What each file gives. Files that need no torch are read where there is none of it.
+
+    Raises TarnError with what the other process said where one does not load.
+    """
+    pixels = aside / "pixels.npy"
+    np.save(pixels, trial.pixels)
+    places = {format: aside / f"logits-{format.name}.npy" for format in files}
+    for needs_torch in (True, False):
+        some = {format: path for format, path in files.items() if ("torch" in format.reads) == needs_torch}
+        words = [word for format, path in some.items() for word in (format.name, str(path), str(places[format]))]
+        if words:
+            code, said = run_clean("tarn.training.export.comparison", [str(pixels), *words], look)
+            for format, path in some.items():
+                said = said.replace(path.name, format.file)
+            if code != 0:
+                raise unlike(said)
+    return {format: np.load(place) for format, place in places.items()}
 
 
 def sweep(out: Path) -> None:
@@ -69,7 +106,7 @@ def sweep(out: Path) -> None:
             if found["host"] == socket.gethostname() or (
                 found["host"] is None and time.time() - path.stat().st_mtime > HOUR
             ):
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def is_alive(process: int) -> bool:
@@ -80,25 +117,3 @@ def is_alive(process: int) -> bool:
     except (OSError, OverflowError):
         return True
     return True
-
-
-def compare_in_clean_process(weights: Path, pickled: Path, expected: Path, look: Callable[[], object]) -> None:
-    """Raises TarnError with what the other process said where it disagrees. Signals of a terminal do not reach it."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
-    command = [sys.executable, "-m", "tarn.training.export.comparison", str(weights), str(pickled), str(expected)]
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment, start_new_session=True
-        )
-        try:
-            while process.poll() is None:
-                look()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(0.1)
-        finally:
-            process.kill()
-            process.wait()
-        said.seek(0)
-        lines = said.read().decode(errors="replace").strip().splitlines() or ["no reason given"]
-    if process.returncode != 0:
-        raise TarnError(f"the export was not published, for it does not load back as it was ({lines[-1]}).")

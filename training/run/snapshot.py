@@ -1,7 +1,8 @@
 """From a checkpoint to an exported model."""
 
+import argparse
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,18 @@ from torch import Tensor
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.training.coercion import refuse_url
-from tarn.training.export.artifact import Artifact
+from tarn.training.export.artifact import Artifact, is_model
+from tarn.training.export.formats import chosen_formats
 from tarn.training.export.publish import publish
+from tarn.training.export.trial import trial_of
+from tarn.training.export.verdict import Verdict
 from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.run import checkpoint
 
 
 def export_checkpoint(
     path: Path, out: Path, look: Callable[[], object] = lambda: None, averaged: bool = False
-) -> tuple[Path, Path]:
+) -> tuple[Path, ...]:
     """model.pt and model.pkl in the folder out, loaded back and compared. path: a checkpoint, or a run's folder.
 
     look: called now and then; what it raises ends the export, with nothing left of it. averaged: the moving average of
@@ -29,8 +33,34 @@ def export_checkpoint(
     Raises UsageError where there is none, TarnError for a damaged one.
     """
     refuse_url(out, "--out")
+    return publish(exported_now(path, averaged), out, look)
+
+
+def export_formats(args: argparse.Namespace) -> Iterator[Verdict | Path]:
+    """What came of each file, then where they are. args: of the command `export`, see training/__main__.py."""
+    refuse_url(args.out, "--out")
+    formats = chosen_formats(args.formats.split(","))
+    calibrated = [format.name for format in formats if format.is_calibrated]
+    if calibrated and args.shards is None:
+        raise UsageError(f"--formats={calibrated[0]} is calibrated and scored on pictures: give --shards.")
+    if args.pictures < 1:
+        raise UsageError(f"--pictures={args.pictures} must be at least 1.")
+    artifact = exported_before(args.checkpoint) or exported_now(args.checkpoint, args.averaged)
+    trial = trial_of(artifact, args.shards, args.split, args.pictures) if args.shards else None
+    said: list[Verdict] = []
+    paths = publish(artifact, args.out, formats=formats, trial=trial, say=said.append)
+    yield from said
+    yield from paths
+
+
+def exported_before(path: Path) -> Artifact | None:
+    """Of a model.pt; None for what is none."""
+    return Artifact.read(path) if path.is_file() and is_model(path) else None
+
+
+def exported_now(path: Path, averaged: bool) -> Artifact:
     path = find_checkpoint(path)
-    return publish(artifact_of(checkpoint.read(path), path, averaged), out, look)
+    return artifact_of(checkpoint.read(path), path, averaged)
 
 
 def find_checkpoint(path: Path) -> Path:

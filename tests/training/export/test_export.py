@@ -70,7 +70,9 @@ def test_a_file_that_does_not_load_back_alike_is_not_published_and_the_old_one_s
 ) -> None:
     pt, pkl = export.publish(artifact(), tmp_path)
     before = pt.read_bytes(), pkl.read_bytes()
-    torn = pickle.dumps(build_model("resnet18", 7, small_stem=True, seed=9).eval())
+    other = build_model("resnet18", 7, small_stem=True, seed=9).eval()
+    other.tarn = artifact().metadata()  # type: ignore[assignment]
+    torn = pickle.dumps(other)
     monkeypatch.setattr(pickle, "dump", lambda model, file, protocol: file.write(torn))
     with pytest.raises(TarnError, match=r"not published.*model\.pkl gives logits that differ"):
         export.publish(artifact(seed=1), tmp_path)
@@ -155,9 +157,9 @@ from tarn.training.export.publish import publish
 asked = []
 signal.signal(signal.SIGINT, lambda *words: asked.append(1))
 def look():
-    if not asked and list(Path(sys.argv[2]).glob(".logits.tmp-*")):
+    if not asked and list(Path(sys.argv[2]).glob(".export.tmp-*/pixels.npy")):
         os.killpg(0, signal.SIGINT)
-publish(Artifact.read(sys.argv[1]), Path(sys.argv[2]), look)
+publish(Artifact.read(Path(sys.argv[1])), Path(sys.argv[2]), look)
 print(asked)
 """
 

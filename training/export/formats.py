@@ -1,0 +1,70 @@
+"""The formats of an exported model: what each is called, what writes and reads it, and how near it must come."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from tarn.sharding.errors import TarnError, UsageError
+
+INSTALL = "pip install 'tarn-train[export]', or .venv/bin/uv pip install --editable '.[export]' in a checkout"
+CLOSE, NEAR = 1e-5, 1e-4  # of logits: the same library again, another one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """tolerance: of the logits, beside what they are themselves; None: of less than float32, judged by its top-1.
+    reads: the modules that whoever reads it needs; writes: those of the export besides, from the extra `export`."""
+
+    name: str
+    file: str
+    tolerance: float | None
+    reads: tuple[str, ...]
+    writes: tuple[str, ...] = ()
+    is_calibrated: bool = False
+
+
+FORMATS = {
+    told.name: told
+    for told in (
+        Format(name="pt", file="model.pt", tolerance=CLOSE, reads=("torch",)),
+        Format(name="pkl", file="model.pkl", tolerance=CLOSE, reads=("torch",)),
+        Format(name="safetensors", file="model.safetensors", tolerance=CLOSE, reads=("torch", "safetensors")),
+        Format(name="pt2", file="model.pt2", tolerance=NEAR, reads=("torch",)),
+        Format(
+            name="onnx", file="model.onnx", tolerance=NEAR, reads=("onnxruntime", "onnx"), writes=("onnx", "onnxscript")
+        ),
+        Format(
+            name="openvino-bf16",
+            file="model-bf16.openvino",
+            tolerance=None,
+            reads=("openvino",),
+            writes=("onnx", "onnxscript"),
+        ),
+        Format(
+            name="openvino-int8",
+            file="model-int8.openvino",
+            tolerance=None,
+            reads=("openvino",),
+            writes=("onnx", "onnxscript", "nncf"),
+            is_calibrated=True,
+        ),
+    )
+}
+DEFAULT = FORMATS["pt"], FORMATS["pkl"]
+
+
+def chosen_formats(names: Iterable[str]) -> tuple[Format, ...]:
+    """In the order of the table, each once.
+
+    Raises UsageError for an unknown one or none, TarnError where what it needs is not installed.
+    """
+    told = {name.strip() for name in names} - {""}
+    unknown = sorted(told - FORMATS.keys())
+    if unknown or not told:
+        raise UsageError(f"--formats={','.join(unknown)} is unknown: choose of {', '.join(FORMATS)}.")
+    found = tuple(format for name, format in FORMATS.items() if name in told)
+    for format in found:
+        for module in (*format.reads, *format.writes):
+            if find_spec(module) is None:
+                raise TarnError(f"--formats={format.name} needs {module}, which is not installed: {INSTALL}.")
+    return found
