@@ -134,7 +134,14 @@ MAY_USE = {
     | PIXELS
     | {"inference/explaining", "inference/page", "inference/prediction", "inference"},
     "inference/commands": GROUND
-    | {"sharding/storage", "inference/urls", "inference/limits", "inference/given", "inference/prediction"}
+    | {
+        "sharding/storage",
+        "sharding/sources",
+        "inference/urls",
+        "inference/limits",
+        "inference/given",
+        "inference/prediction",
+    }
     | {
         "inference/pictures",
         "inference/sources",
