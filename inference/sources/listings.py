@@ -64,7 +64,8 @@ def rows(url: str, base: str) -> Iterator[NamedPicture]:
         else:
             where = f"line {number} of {url}"
             yield NamedPicture(where, Unreadable("the row names no picture"))
-    problems.raise_if_any(url, "read")
+    for kind, names in problems.found.items():
+        raise TarnError(f"{url} has {kind} ({len(names):,} in all, such as {names[0]}): mend the listing.")
 
 
 def label_of(cell: object) -> Label | None:

@@ -141,7 +141,7 @@ def test_standard_input_gives_one_picture_or_a_list_of_paths(
     [
         ("list.csv", "name,label\nx,1\n", "none of which is called like the picture"),
         ("list.csv", "path,label\n", "lists no picture"),
-        ("list.csv", "path,label\na/1.jpg\n", "rows that have not 2 cells"),
+        ("list.csv", "path,label\na/1.jpg\n", "has rows that have not 2 cells .1 in all, such as 1 cell in line 2"),
         ("list.txt", "\n", "lists no picture"),
         ("list.jsonl", "[]\n", "does not begin with a JSON object"),
     ],
