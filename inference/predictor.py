@@ -66,18 +66,19 @@ class Predictor:
         crop: int | None = None,
         resize: int | None = None,
         flip: bool = False,
+        precision: str = "float32",
         orientation: str = "exif",
         limits: Limits = USUAL,
         reach: Reach = PUBLIC,
     ) -> "Predictor":
         """model: a path, or a URL of any store, which is copied to a disk and read from there. device, crop, resize,
-        flip: see models/load.py. Raises TarnError for what is no model, UsageError for what makes no sense."""
+        flip, precision: see models/load.py. Raises TarnError for what is no model, UsageError for what cannot be."""
         check_numbers(top, batch_size)
         from tarn.inference.downloading import at_hand
         from tarn.inference.models.load import load  # it may import torch, which takes seconds
 
         with at_hand(model) as path:
-            scorer = load(path, device, crop, resize, flip)
+            scorer = load(path, device, crop, resize, flip, precision)
         return cls(scorer, top, batch_size, orientation=orientation, limits=limits, reach=reach)
 
     @property

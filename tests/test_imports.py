@@ -132,7 +132,7 @@ MAY_USE = {
     "inference/page": set(),
     "inference/serving": GROUND
     | PIXELS
-    | {"inference/explaining", "inference/page", "inference/prediction", "inference"},
+    | {"inference/explaining", "inference/urls", "inference/page", "inference/prediction", "inference"},
     "inference/commands": GROUND
     | {
         "sharding/storage",

@@ -73,7 +73,7 @@ def checked_out(args: argparse.Namespace) -> tuple[Path, type[Format]]:
 
 def settings(args: argparse.Namespace, limits: Limits, model: Path) -> Mapping[str, Any]:
     """All that decides the bytes of a part beside its pictures."""
-    told = ("top", "batch_size", "image_size", "resize", "flip", "orientation", "device", "features")
+    told = ("top", "batch_size", "image_size", "resize", "flip", "orientation", "device", "precision", "features")
     return {
         "version": VERSION,
         "model": storage.sha256(str(model)),
@@ -94,6 +94,7 @@ def make(job: Job, args: argparse.Namespace, limits: Limits, model: Path, form: 
             crop=args.image_size,
             resize=args.resize,
             flip=args.flip,
+            precision=args.precision,
             orientation=args.orientation,
             limits=limits,
         )

@@ -34,6 +34,9 @@ def add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     command.add_argument("--sheet", type=int, default=24, metavar="N", help="pictures of each kind (%(default)s)")
     command.add_argument("--batch-size", type=int, default=BATCH, metavar="B", help="(%(default)s)")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
+    command.add_argument(
+        "--precision", default="float32", help="of what PyTorch computes: float32, bf16, or auto (%(default)s)"
+    )
     add_words(command)
 
 
@@ -65,7 +68,9 @@ def compare(args: argparse.Namespace, words: list[str]) -> int:
 
 def loaded(model: str, args: argparse.Namespace) -> tuple[Predictor, Timed]:
     """As evaluation sees pictures, and with a watch on the network."""
-    predictor = Predictor.load(model, args.device, 1, args.batch_size, orientation="ignore", reach=EVERYWHERE)
+    predictor = Predictor.load(
+        model, args.device, 1, args.batch_size, precision=args.precision, orientation="ignore", reach=EVERYWHERE
+    )
     timed = Timed(predictor.scorer)
     predictor.scorer = timed
     return predictor, timed

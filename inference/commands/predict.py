@@ -53,6 +53,8 @@ def add_seeing(command: argparse.ArgumentParser) -> None:
         help="exif turns pictures as cameras meant them, ignore sees them as training and evaluate do (%(default)s)",
     )
     seeing.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
+    told = "of what PyTorch computes: float32, bf16, or auto, bf16 where the hardware has it (%(default)s)"
+    seeing.add_argument("--precision", default="float32", help=told)
     most = seeing.add_argument
     most(
         "--max-bytes", default=str(USUAL.bytes), metavar="SIZE", help="of a picture's file, such as 20MB (%(default)s)"
@@ -104,6 +106,7 @@ def show(args: argparse.Namespace, limits: Limits) -> int:
         crop=args.image_size,
         resize=args.resize,
         flip=args.flip,
+        precision=args.precision,
         orientation=args.orientation,
         limits=limits,
         reach=EVERYWHERE,

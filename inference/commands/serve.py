@@ -27,6 +27,9 @@ def add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     command.add_argument("--host", default=USUAL.host, help="0.0.0.0 for all of this machine (%(default)s)")
     command.add_argument("--port", type=int, default=USUAL.port, help="0 for a free one (%(default)s)")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
+    command.add_argument(
+        "--precision", default="float32", help="of what PyTorch computes: float32, bf16, or auto (%(default)s)"
+    )
     command.add_argument("--batch-size", type=int, default=USUAL.batch_size, metavar="B", help="(%(default)s)")
     command.add_argument(
         "--room", type=int, default=USUAL.room, metavar="N", help="pictures at a time, then 503 (%(default)s)"
@@ -68,7 +71,13 @@ def serve(args: argparse.Namespace, words: list[str]) -> int:
 
     def load() -> Predictor:
         return Predictor.load(
-            args.model, args.device, MOST_GUESSES, args.batch_size, orientation=args.orientation, limits=limits
+            args.model,
+            args.device,
+            MOST_GUESSES,
+            args.batch_size,
+            precision=args.precision,
+            orientation=args.orientation,
+            limits=limits,
         )
 
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")

@@ -13,8 +13,9 @@ from tarn.inference.serving.batching import Batcher
 from tarn.inference.serving.metrics import Metrics
 from tarn.inference.serving.served import Served
 from tarn.inference.serving.settings import ServeConfig
+from tarn.inference.urls import PUBLIC, fetch
 from tarn.sharding.errors import TarnError
-from tarn.training.pixels.pictures import BrokenPictureError
+from tarn.training.pixels.pictures import BrokenPictureError, Pixels
 
 
 class Service:
@@ -47,13 +48,20 @@ class Service:
 
     async def one(self, predictor: Predictor, picture: bytes | str) -> tuple[Guess, ...] | str:
         try:
-            pixels = await asyncio.to_thread(predictor.prepare, picture)
+            pixels = await asyncio.to_thread(self.prepared, predictor, picture)
         except (TarnError, BrokenPictureError) as error:
             self.metrics.pictures.labels("refused").inc()
             return str(error)
         found = await self.batcher.score(predictor.score, pixels)
         self.metrics.pictures.labels("scored").inc()
         return found
+
+    def prepared(self, predictor: Predictor, picture: bytes | str) -> Pixels:
+        """A URL is fetched here: the predictor would take a text that is none for a path on this machine's disk, and
+        open stores by this process's credentials."""
+        if isinstance(picture, str):
+            picture = fetch(picture, self.config.max_bytes, PUBLIC)
+        return predictor.prepare(picture)
 
     async def reload(self) -> None:
         """Raises HTTPException 409 where the old model stays."""

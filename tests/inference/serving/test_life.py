@@ -39,6 +39,34 @@ def test_with_a_key_nothing_is_told_without_it_but_that_the_service_lives(
         assert "secret" not in running.said.read_text()
 
 
+def test_urls_lead_to_no_disk_no_store_and_no_private_address(
+    model: Path, photographs: list[Path], tmp_path: Path
+) -> None:
+    picture = tmp_path / "picture.jpg"
+    picture.write_bytes(photographs[0].read_bytes())
+    with served(model, tmp_path, "--urls", f"--samples={tmp_path}") as running:
+        for url in (
+            str(picture),
+            picture.as_uri(),
+            f"local://{picture}",
+            "s3://bucket/picture.jpg",
+            "memory://picture.jpg",
+            f"{running.url}/samples/picture.jpg",
+            f"http://localhost:{running.url.rpartition(':')[2]}/samples/picture.jpg",
+            "http://169.254.169.254/latest/meta-data",
+            "http://[::1]/x",
+            "http://10.0.0.1/x",
+            "~/picture.jpg",
+            "-",
+            "x",
+        ):
+            for path in ("/predict", "/explain"):
+                body, headers = json.dumps({"urls": [url]}), {"Content-Type": "application/json"}
+                status, answer = fetch(running.url, path, "POST", body=body, headers=headers)
+                assert status == 422, (url, path, answer)
+                assert json.loads(answer)["error"]
+
+
 def test_a_new_model_takes_over_without_a_request_lost(photographs: list[Path], tmp_path: Path) -> None:
     served_model = exported(tmp_path / "model", seed=1)
     other = exported(tmp_path / "other", seed=2)
