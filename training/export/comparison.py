@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tarn.sharding.cores import available_cores
 from tarn.sharding.errors import TarnError
 from tarn.training.export.formats import FORMATS
 
@@ -65,11 +66,12 @@ def read_safetensors(path: Path) -> Model:
 def read_pt2(path: Path) -> Model:
     import torch
 
+    from tarn.training.world.numerics import compute_threads
+
     model = torch.export.load(path).module()
-    set_threads()
 
     def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.no_grad():
+        with torch.no_grad(), compute_threads(available_cores()):
             return model(torch.from_numpy(pixels)).numpy()  # type: ignore[no-any-return]
 
     return run
@@ -88,32 +90,24 @@ def read_openvino(path: Path) -> Model:
 
 
 def computed(model: Any, how: Any, path: Path) -> Model:
-    """By PyTorch on the CPU. Raises SystemExit for a module that was not left as one uses it."""
+    """By PyTorch on the CPU, by as many threads wherever it is asked, so that every process adds up alike. Raises
+    SystemExit for a module that was not left as one uses it."""
     import torch
 
     from tarn.training.pixels.normalisation import Normalisation
+    from tarn.training.world.numerics import compute_threads
 
     if model.training:
         raise SystemExit(f"{path.name} is not in eval mode")
     if any(tensor.device.type != "cpu" for tensor in model.state_dict().values()):
         raise SystemExit(f"{path.name} is not on the CPU")
     normalisation = Normalisation(how.mean, how.std)
-    set_threads()
 
     def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.inference_mode():
+        with torch.inference_mode(), compute_threads(available_cores()):
             return model(normalisation(torch.from_numpy(pixels))).numpy()  # type: ignore[no-any-return]
 
     return run
-
-
-def set_threads() -> None:
-    """As many wherever it is asked, so that every process adds up alike."""
-    import torch
-
-    from tarn.sharding.cores import available_cores
-
-    torch.set_num_threads(available_cores())
 
 
 READERS: dict[str, Callable[[Path], Model]] = {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from support.services import exported
 from support.web import served
 from tarn.inference.__main__ import main as inference
 from tarn.sharding import storage
@@ -52,11 +53,12 @@ def test_a_file_that_the_server_refuses_is_not_told_as_missing(tmp_path: Path, a
 def test_a_picture_that_the_server_refuses_is_no_missing_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    model = str(exported(tmp_path / "model"))
     with served(tmp_path, key="open sesame") as web:
-        assert inference(["predict", "model.pt", f"{web.url}/a.jpg"]) == 1
+        assert inference(["predict", model, f"{web.url}/a.jpg"]) == 1
     assert "access was refused (403)" in capsys.readouterr().err
     with served(tmp_path) as web:
-        assert inference(["predict", "model.pt", f"{web.url}/a.jpg"]) == 2
+        assert inference(["predict", model, f"{web.url}/a.jpg"]) == 1
     assert "is not there" in capsys.readouterr().err
 
 

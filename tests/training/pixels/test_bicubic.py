@@ -13,7 +13,6 @@ from torchvision.transforms import v2 as transforms
 from support.jpegs import jpeg
 from support.loaders import shard_loader
 from tarn.inference.models.torch_scorer import TorchScorer
-from tarn.inference.pictures import NamedPicture
 from tarn.inference.predictor import Predictor
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.jpeg.structure import tile
@@ -128,9 +127,7 @@ def test_inference_sees_pictures_by_the_models_own_interpolation() -> None:
     model = build_model("resnet18", 3, small_stem=True, seed=0).eval()
     card = Card(arch="resnet18", small_stem=True, classes=(), preprocessing=CROP, provenance={})
     predictor = Predictor(TorchScorer(model, card, torch.device("cpu")))
-    predictor.equip()
-    pixels = predictor.decode(NamedPicture("one", lambda: data))
-    assert np.array_equal(pixels, decode_eval(data, 72, 64, "bicubic"))
+    assert np.array_equal(predictor.prepare(data), decode_eval(data, 72, 64, "bicubic"))
 
 
 def test_what_is_none_or_does_not_go_with_the_fidelity_is_refused() -> None:
