@@ -5,6 +5,7 @@ python -m tarn.training.export.comparison PIXELS.npy FORMAT FILE LOGITS.npy [FOR
 Files for other runtimes are read without torch. A file is read by what anybody would read it with.
 """
 
+import os
 import pickle
 import sys
 from collections.abc import Callable
@@ -71,7 +72,7 @@ def read_pt2(path: Path) -> Model:
     model = torch.export.load(path).module()
 
     def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.no_grad(), compute_threads(available_cores()):
+        with torch.no_grad(), compute_threads(threads()):
             return model(torch.from_numpy(pixels)).numpy()  # type: ignore[no-any-return]
 
     return run
@@ -104,10 +105,16 @@ def computed(model: Any, how: Any, path: Path) -> Model:
     normalisation = Normalisation(how.mean, how.std)
 
     def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.inference_mode(), compute_threads(available_cores()):
+        with torch.inference_mode(), compute_threads(threads()):
             return model(normalisation(torch.from_numpy(pixels))).numpy()  # type: ignore[no-any-return]
 
     return run
+
+
+def threads() -> int:
+    """As many as OpenMP is told to use, else as there are cores."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdecimal() and int(told) > 0 else available_cores()
 
 
 READERS: dict[str, Callable[[Path], Model]] = {
