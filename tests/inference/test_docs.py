@@ -26,7 +26,8 @@ def blocks(text: str) -> list[str]:
 @pytest.fixture
 def place(model: Path, pictures: Path, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """All that the page speaks of."""
-    (tmp_path / "model.pt").symlink_to(model)
+    for name in ("model.pt", "other.pt"):
+        (tmp_path / name).symlink_to(model)
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "sample").symlink_to(shards)
     (tmp_path / "pictures").mkdir()
@@ -57,7 +58,7 @@ def test_every_snippet_runs(place: Path, capsys: pytest.CaptureFixture[str], mon
         for line in block.splitlines():
             run(line, monkeypatch)
             commands += 1
-    assert commands == 7
+    assert commands == 8
     assert [len(names[name].guesses) for name in ("one",)] == [3]  # type: ignore[attr-defined]
     assert len(names["guesses"]) == 5  # type: ignore[arg-type]
     told = capsys.readouterr().out

@@ -53,7 +53,7 @@ def test_a_run_asked_to_leave_while_it_exports_leaves_and_exports_when_it_goes_o
     ended = threading.Event()
 
     def ask() -> None:
-        while not list(copy.glob(".logits.tmp-*")):
+        while not list(copy.glob(".export.tmp-*")):
             if ended.wait(0.001):
                 return
         os.kill(os.getpid(), signal.SIGTERM)
