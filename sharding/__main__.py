@@ -12,6 +12,7 @@ from types import FrameType
 from tarn.sharding.commands import describe, diff, extract, prune, show, stats, verify
 from tarn.sharding.commands.words import command
 from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import Split
 from tarn.sharding.packing.engines.words import add_words as add_engine_words
 from tarn.sharding.packing.engines.words import engine_of
 from tarn.sharding.pipe import ends_with_its_reader
@@ -145,9 +146,8 @@ def run_pack(args: argparse.Namespace) -> int:
     from tarn.sharding.packing.pack import PackConfig, pack
     from tarn.sharding.packing.plan import LEAST_SHARD
     from tarn.sharding.packing.preparation import Preparation
-    from tarn.sharding.sizes import counted, parse_size
+    from tarn.sharding.sizes import parse_size
     from tarn.sharding.sources.selection import selection_of
-    from tarn.sharding.storage import join
 
     preparation = Preparation(
         tile=0 if args.no_tile else SIDE,
@@ -178,20 +178,7 @@ def run_pack(args: argparse.Namespace) -> int:
     described = describe_again(args.root, describe.kinds_of(args))
     took = f"packed in {time.perf_counter() - started:.1f} s{' in all' if len(written) > 1 else ''}"
     for name, split in manifest.splits.items():
-        told = took if name in written else "up to date"
-        holds = f"{counted(split.samples, 'picture')}, {counted(len(split.shards), 'shard')}"
-        print(f"{name:>6}: {holds}, {split.bytes:,} bytes, {told}")
-        for line in ("made_baseline", "normalised"):
-            if treated := split.packed.get(line):
-                reasons = ", ".join(f"{count:,} {reason}" for reason, count in treated.items())
-                print(f"        {line.replace('_', ' ')}: {reasons}")
-        if not args.no_tile and (left := split.packed.get("left_untiled")):
-            reasons = ", ".join(f"{count:,} {reason}" for reason, count in left.items())
-            print(f"        stored as they are, not tiled: {reasons}")
-        if content := split.packed.get("content"):
-            print(f"        told by content: {', '.join(f'{count:,} {what}' for what, count in content.items())}")
-        if split.skipped:
-            print(f"        skipped as unreadable: {split.skipped:,}, named in {join(args.root, str(split.report))}")
+        tell_split(args, name, split, took if name in written else "up to date")
     if described:
         print(f"        described for other readers: {', '.join(described)}")
     for note in notes(args.root):
@@ -199,6 +186,26 @@ def run_pack(args: argparse.Namespace) -> int:
     count = counted_kind(len(manifest.classes), "classes")
     print(f"{args.root}: {count}. Next: python -m tarn.training fit --data.shards={args.root}")
     return 0
+
+
+def tell_split(args: argparse.Namespace, name: str, split: Split, took: str) -> None:
+    """took: whether it was packed now, and how long that was."""
+    from tarn.sharding.sizes import counted
+    from tarn.sharding.storage import join
+
+    holds = f"{counted(split.samples, 'picture')}, {counted(len(split.shards), 'shard')}"
+    print(f"{name:>6}: {holds}, {split.bytes:,} bytes, {took}")
+    for line in ("made_baseline", "normalised"):
+        if treated := split.packed.get(line):
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in treated.items())
+            print(f"        {line.replace('_', ' ')}: {reasons}")
+    if not args.no_tile and (left := split.packed.get("left_untiled")):
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in left.items())
+        print(f"        stored as they are, not tiled: {reasons}")
+    if content := split.packed.get("content"):
+        print(f"        told by content: {', '.join(f'{count:,} {what}' for what, count in content.items())}")
+    if split.skipped:
+        print(f"        skipped as unreadable: {split.skipped:,}, named in {join(args.root, str(split.report))}")
 
 
 def run_repair(args: argparse.Namespace) -> int:

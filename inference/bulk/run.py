@@ -14,8 +14,9 @@ from tarn.inference.bulk.parts import Parts
 from tarn.inference.bulk.ranks import check_ranks, share_of, start_ranks, take_own_gpu
 from tarn.inference.downloading import at_hand
 from tarn.inference.limits import Limits
-from tarn.inference.predictor import Predictor, check_numbers
+from tarn.inference.predictor import check_numbers
 from tarn.inference.sources.words import STDIN, Sources
+from tarn.inference.words import predictor_of
 from tarn.sharding import storage
 from tarn.sharding.cores import available_cores
 from tarn.sharding.errors import UsageError
@@ -86,18 +87,7 @@ def settings(args: argparse.Namespace, limits: Limits, model: Path) -> Mapping[s
 def make(job: Job, args: argparse.Namespace, limits: Limits, model: Path, form: type[Format]) -> None:
     decoders = Decoders(args.workers or min(MOST_WORKERS, available_cores()))
     try:
-        predictor = Predictor.load(
-            model,
-            args.device,
-            args.top,
-            args.batch_size,
-            crop=args.image_size,
-            resize=args.resize,
-            flip=args.flip,
-            precision=args.precision,
-            orientation=args.orientation,
-            limits=limits,
-        )
+        predictor = predictor_of(args, model, limits)
         scorer = predictor.scorer
         embedder = Embedder(scorer, args.features, str(args.model)) if args.features is not None else None
         decoders.set_up(scorer.card.preprocessing, args.batch_size, args.orientation, limits)

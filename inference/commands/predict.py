@@ -9,10 +9,11 @@ from tarn.inference.given import ORIENTATIONS
 from tarn.inference.limits import USUAL, Limits
 from tarn.inference.pictures import NamedPicture
 from tarn.inference.prediction import Prediction
-from tarn.inference.predictor import BATCH, Predictor
+from tarn.inference.predictor import BATCH
 from tarn.inference.report import FORMATS
 from tarn.inference.sources.words import Sources
 from tarn.inference.urls import EVERYWHERE
+from tarn.inference.words import predictor_of
 from tarn.sharding.errors import UsageError
 from tarn.sharding.sizes import parse_size
 from tarn.sharding.storage.words import add_words
@@ -98,19 +99,7 @@ def predict(args: argparse.Namespace, words: list[str]) -> int:
 
 def show(args: argparse.Namespace, limits: Limits) -> int:
     units = Sources(words=args.sources, lists=args.from_file, split=args.split).units()
-    predictor = Predictor.load(
-        args.model,
-        args.device,
-        args.top,
-        args.batch_size,
-        crop=args.image_size,
-        resize=args.resize,
-        flip=args.flip,
-        precision=args.precision,
-        orientation=args.orientation,
-        limits=limits,
-        reach=EVERYWHERE,
-    )
+    predictor = predictor_of(args, args.model, limits, EVERYWHERE)
     pictures: Iterator[NamedPicture] = (picture for unit in units for picture in unit.open())
     broken: list[Prediction] = []
     FORMATS[args.format or "table"](noting_errors(predictor.stream(pictures), broken), sys.stdout)
