@@ -25,13 +25,17 @@ PREFETCH = "1GB"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderConfig:
     """What the order depends on besides the seed and the global batch. lanes, active_shards: see order.py;
-    repeats: showings of a picture in a row, repeats.py; none in evaluation."""
+    repeats: showings of a picture in a row, repeats.py; none in evaluation. epoch_samples: an epoch's length, in place
+    of that of the data: then passes over the data are independent of epochs (blend.py)."""
 
     lanes: int = LANES
     active_shards: int = ACTIVE_SHARDS
     repeats: int = 1
+    epoch_samples: int | None = None
 
     def __post_init__(self) -> None:
+        if self.epoch_samples is not None:
+            check_number(self.epoch_samples, "epoch_samples", 1)
         if min(self.lanes, self.active_shards, self.repeats) < 1:
             raise UsageError(
                 f"lanes={self.lanes}, active_shards={self.active_shards} and repeats={self.repeats} must each be at "

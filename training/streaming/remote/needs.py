@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tarn.training.streaming.blend import Blend
 from tarn.training.streaming.order import EpochOrder
 from tarn.training.streaming.plan import StreamPlan
 
@@ -27,13 +28,47 @@ def needs(plan: StreamPlan, epoch: int, step: int) -> Iterator[Need]:
 
 def epoch_needs(plan: StreamPlan, epoch: int, begin: int, shift: int) -> Iterator[Need]:
     """Of one epoch, from its position `begin` on; moments are positions and `shift`."""
-    order, cycle_begin = plan.order(epoch), epoch % plan.repeats * plan.samples
+    if plan.blend is not None:
+        yield from blend_needs(plan.blend, epoch, begin, shift)
+        return
+    order, cycle_begin = plan.own_order(epoch), epoch % plan.repeats * plan.samples
     begin, end, shift = cycle_begin + begin, cycle_begin + plan.samples, shift - cycle_begin
     lanes = plan.ranks.lanes(plan.global_batch, order.lane_count) if plan.train else range(1)
     if cycle_begin % order.lane_count:
         lanes = range(order.lane_count)  # an epoch without whole rows shifts the next one's lanes among ranks
     each = (lane_needs(order, lane, begin, end, shift, plan.repeats) for lane in lanes)
+    yield from heapq.merge(*each, key=lambda need: need.first)
+
+
+def blend_needs(blend: Blend, epoch: int, begin: int, shift: int) -> Iterator[Need]:
+    """Of the parts that lie in stores: what a rank is served of them, batches decide, so it needs all of their lanes.
+    Moments are those of whole batches."""
+    first = epoch * blend.steps
+    batches = range(first + begin // blend.global_batch, first + blend.steps)
+    moment = shift - first * blend.global_batch
+    each = (
+        part_needs(blend, part, batches, moment)
+        for part, origin in enumerate(blend.origins.each)
+        if not origin.is_local
+    )
     return heapq.merge(*each, key=lambda need: need.first)
+
+
+def part_needs(blend: Blend, part: int, batches: range, moment: int) -> Iterator[Need]:
+    """Of one part in these batches. moment: that of the stream's very beginning."""
+    division, size = blend.division, blend.origins.each[part].samples
+    begin, end = (division.before_of(part, batch) for batch in (batches.start, batches.stop))
+    shard, batch = int(blend.origins.firsts[part]), blend.global_batch
+    for number in range(begin // size, -(-end // size)):
+        order, before = blend.pass_order(part, number), number * size
+        each = (lane_needs(order, lane, begin - before, end - before, 0, 1) for lane in range(order.lane_count))
+        for need in heapq.merge(*each, key=lambda need: need.first):
+            soonest, last = max(need.first + before, begin), min(need.last + before, end) - 1
+            yield Need(
+                division.batch_of(part, soonest) * batch + moment,
+                (division.batch_of(part, max(soonest, last)) + 1) * batch + moment,
+                need.shard + shard,
+            )
 
 
 def lane_needs(order: EpochOrder, lane: int, begin: int, end: int, shift: int, repeats: int) -> Iterator[Need]:
