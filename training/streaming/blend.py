@@ -1,11 +1,11 @@
 """Several datasets in one stream, each by its share and by its own order.
 
-Global batches are counted through all epochs. In each one every part has as many samples as its weight asks for
+Every epoch has as many samples of each part as its weight asks for, right to one, and every global batch too
 (division.py), at places that a permutation drawn for the batch deals out. A part's samples are numbered as they come,
-without an end: number n is position n mod size of its pass n // size, whose order is that of a dataset alone
+through all epochs: number n is position n mod size of its pass n // size, whose order is that of a dataset alone
 (order.py), drawn for the part and the pass. So a part is gone through exactly once before its next pass begins, in the
-middle of a batch where that is where it ends; epochs are stretches of this stream and begin nothing anew. Nothing here
-knows ranks or workers, and any position is found by itself.
+middle of a batch or an epoch where that is where it ends. Nothing here knows ranks or workers, and any position is
+found by itself.
 """
 
 from collections import OrderedDict
@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tarn.training.streaming.division import Division
+from tarn.training.streaming.division import Division, by_weight
 from tarn.training.streaming.order import EpochOrder
 from tarn.training.streaming.origin import Origins
 from tarn.training.streaming.randomness import mixed, permutation
@@ -28,7 +28,7 @@ REMEMBERED = 2  # orders of each part: of a pass that ends and of the one that b
 
 @dataclass(frozen=True, kw_only=True)
 class Blend:
-    """weights: whole numbers, one for each origin. Of an epoch: samples, a multiple of the global batch."""
+    """weights: whole numbers that share no divisor, one for each origin. epoch_samples: a multiple of global_batch."""
 
     origins: Origins
     weights: tuple[int, ...]
@@ -38,14 +38,20 @@ class Blend:
     lanes: int
     active_shards: int
 
-    @cached_property
-    def division(self) -> Division:
-        return Division(self.weights, self.global_batch)
-
     @property
     def steps(self) -> int:
         """Of an epoch."""
         return self.epoch_samples // self.global_batch
+
+    @cached_property
+    def epochs(self) -> Division:
+        """Of the stream among epochs."""
+        return by_weight(self.weights, self.epoch_samples)
+
+    def epoch(self, epoch: int) -> tuple[tuple[int, ...], Division]:
+        """Samples of each part before an epoch, and the epoch's division among its steps."""
+        begins, ends = self.epochs.before(epoch), self.epochs.before(epoch + 1)
+        return begins, Division([end - begin for begin, end in zip(begins, ends, strict=True)], self.steps)
 
     def pass_order(self, part: int, number: int) -> EpochOrder:
         """Of one pass of a part."""
@@ -59,7 +65,8 @@ class BlendOrder:
     lane_count = 1  # of the stream itself: lanes are those of the passes
 
     def __init__(self, blend: Blend, epoch: int) -> None:
-        self.blend, self.first = blend, epoch * blend.steps
+        self.blend, self.number = blend, epoch
+        self.begins, self.division = blend.epoch(epoch)
         self.orders: OrderedDict[tuple[int, int], EpochOrder] = OrderedDict()
         self.batches: OrderedDict[int, tuple[Ints, Ints]] = OrderedDict()
 
@@ -89,21 +96,21 @@ class BlendOrder:
         steps, places = divmod(positions, self.blend.global_batch)
         for step in np.unique(steps).tolist():
             chosen = steps == step
-            of, what = self.batch(self.first + step)
+            of, what = self.batch(step)
             parts[chosen], numbers[chosen] = of[places[chosen]], what[places[chosen]]
         return parts, numbers
 
-    def batch(self, batch: int) -> tuple[Ints, Ints]:
+    def batch(self, step: int) -> tuple[Ints, Ints]:
         """Part and number of each place of a global batch; the last two batches are remembered."""
-        if batch not in self.batches:
-            begins, ends = (np.array(self.blend.division.before(at), np.int64) for at in (batch, batch + 1))
+        if step not in self.batches:
+            begins, ends = (np.add(self.begins, self.division.before(at)) for at in (step, step + 1))
             parts = np.repeat(np.arange(len(begins)), ends - begins)
             numbers = np.concatenate([np.arange(a, b) for a, b in zip(begins, ends, strict=True)])
-            dealt = permutation(self.blend.global_batch, self.blend.seed, batch, DEALT)
-            self.batches[batch] = parts[dealt], numbers[dealt]
+            dealt = permutation(self.blend.global_batch, self.blend.seed, self.number, step, DEALT)
+            self.batches[step] = parts[dealt], numbers[dealt]
             while len(self.batches) > REMEMBERED:
                 self.batches.popitem(last=False)
-        return self.batches[batch]
+        return self.batches[step]
 
     def pass_order(self, part: int, number: int) -> EpochOrder:
         if (part, number) not in self.orders:

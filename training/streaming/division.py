@@ -1,12 +1,13 @@
 """How many samples of each part stand in a global batch, and in all before it: whole numbers, right to one.
 
-A batch of G samples owes part i the share q = G w / W of it, w being its weight and W that of all. It gets floor(q) of
-them, and one more in as many batches as the rest of q asks for: the rests, laid end to end on a line, are F units long
-in all, and a comb of F teeth, a unit apart, gives one more to each part that it hits (systematic sampling, Madow and
-Madow 1944, "On the theory of systematic sampling"). The comb moves on by a fixed stride from batch to batch, coprime to
-W and near W over the golden ratio, so it comes through all W places in W batches: over these every part has its share
-to the sample, and in between the places lie as even as may be. How often a part was hit before a batch is a sum of
-floors, which Euclid's algorithm gives without counting (Graham, Knuth, Patashnik 1994, "Concrete Mathematics", 3.5).
+Over so many turns part i comes c_i times, and all parts together as often in every turn. A turn has floor(c_i / turns)
+of them, and one more as often as the rest of c_i asks for: the rests, laid end to end on a line of which a turn's worth
+is one unit, are F units long in all, and a comb of F teeth, a unit apart, gives one more to each part that it hits
+(systematic sampling, Madow and Madow 1944, "On the theory of systematic sampling"). The comb moves on by a fixed stride
+from turn to turn, which shares no divisor with the number of turns, so over all turns it is at every place once, and
+all counts are exact; being near turns over the golden ratio, it is at even places in between. How often a part was hit
+before a turn is a sum of floors, which Euclid's algorithm gives without counting (Graham, Knuth, Patashnik 1994,
+"Concrete Mathematics", 3.5).
 """
 
 from bisect import bisect_right
@@ -16,36 +17,42 @@ from itertools import accumulate
 from math import gcd
 
 GOLDEN = (618_033_988_749_894_848, 10**18)  # 1 over the golden ratio, as a fraction
+AROUND = 64  # strides on either side that are looked at
 
 
 class Division:
-    """weights: whole numbers above 0. batch: samples of a global batch. Nothing is as long as the data."""
+    """counts: of each part over all turns, of which a turn gets as many as any other. Behind the last turn the first
+    one comes again. Nothing is as long as the data."""
 
-    def __init__(self, weights: Sequence[int], batch: int) -> None:
-        shared = gcd(*weights)
-        self.weights = tuple(weight // shared for weight in weights)
-        self.batch, self.total = batch, sum(self.weights)
-        self.least = [batch * weight // self.total for weight in self.weights]
-        self.rests = [batch * weight % self.total for weight in self.weights]
+    def __init__(self, counts: Sequence[int], turns: int) -> None:
+        assert sum(counts) % turns == 0, (counts, turns)
+        self.turns = turns
+        self.least = [count // turns for count in counts]
+        self.rests = [count % turns for count in counts]
         self.begins = [end - rest for end, rest in zip(accumulate(self.rests), self.rests, strict=True)]
-        self.stride = coprime_to(self.total, self.total * GOLDEN[0] // GOLDEN[1])
+        self.stride = stride_of(turns)
 
-    def before(self, batches: int) -> tuple[int, ...]:
-        """Samples of each part in the first so many batches."""
-        return tuple(self.before_of(part, batches) for part in range(len(self.weights)))
+    def before(self, turn: int) -> tuple[int, ...]:
+        """Samples of each part in the first so many turns."""
+        return tuple(self.before_of(part, turn) for part in range(len(self.rests)))
 
-    def before_of(self, part: int, batches: int) -> int:
+    def before_of(self, part: int, turn: int) -> int:
         """Of one part."""
-        rest, at = self.rests[part], -self.begins[part] % self.total
-        # hits: x mod W < rest just where floor(x / W) and floor((x - rest) / W) differ, x being the comb's place
-        passed = floor_sum(batches, self.total, self.stride, at)
-        hits = passed + batches - floor_sum(batches, self.total, self.stride, at + self.total - rest) if rest else 0
-        return self.least[part] * batches + hits
+        rest, at = self.rests[part], -self.begins[part] % self.turns
+        # hits: x mod turns < rest just where floor(x / turns) and floor((x - rest) / turns) differ
+        passed = floor_sum(turn, self.turns, self.stride, at)
+        hits = passed + turn - floor_sum(turn, self.turns, self.stride, at + self.turns - rest) if rest else 0
+        return self.least[part] * turn + hits
 
-    def batch_of(self, part: int, number: int) -> int:
-        """The batch in which the part's sample of that number stands, counted from 0."""
-        most = (number + 1) * self.total // self.weights[part] // self.batch + self.total + 1
-        return bisect_right(range(most), number, key=lambda batches: self.before_of(part, batches)) - 1
+    def turn_of(self, part: int, number: int) -> int:
+        """The turn, of the first ones, in which the part's sample of that number stands."""
+        return bisect_right(range(self.turns + 1), number, key=lambda turn: self.before_of(part, turn)) - 1
+
+
+def by_weight(weights: Sequence[int], batch: int) -> Division:
+    """weights: whole numbers above 0. batch: samples of a turn."""
+    shared = gcd(*weights)
+    return Division([batch * weight // shared for weight in weights], sum(weights) // shared)
 
 
 @lru_cache(4096)
@@ -62,9 +69,19 @@ def floor_sum(count: int, divisor: int, step: int, start: int) -> int:
     return total
 
 
-def coprime_to(total: int, near: int) -> int:
-    """The first number from `near` on, at least 1, that shares no divisor with the total."""
-    number = max(1, near)
-    while gcd(number, total) != 1:
-        number += 1
-    return number
+@lru_cache(64)
+def stride_of(turns: int) -> int:
+    """A number that shares no divisor with the turns, near turns over the golden ratio: the one of those around whose
+    multiples lie most evenly, which the quotients of Euclid's algorithm tell (the smaller the largest, the better)."""
+    near = turns * GOLDEN[0] // GOLDEN[1]
+    around = range(max(1, near - AROUND), near + AROUND + 2)
+    coprime = [number for number in around if gcd(number, turns) == 1]
+    return min(coprime, key=lambda number: (largest_quotient(turns, number), abs(number - near)))
+
+
+def largest_quotient(one: int, other: int) -> int:
+    largest = 0
+    while other:
+        largest = max(largest, one // other)
+        one, other = other, one % other
+    return largest

@@ -21,8 +21,8 @@ from tarn.training.streaming.access import AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
 from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig, check_kind, check_number
 from tarn.training.streaming.iteration import Batch
-from tarn.training.streaming.opened import open_parts
 from tarn.training.streaming.part import Part, parts_of
+from tarn.training.streaming.parts.opened import open_parts
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
 from tarn.training.world.group import check_against_group, ranks_of

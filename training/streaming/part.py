@@ -84,7 +84,7 @@ class Part:
     @property
     def is_whole(self) -> bool:
         """Whether it takes all samples of its split."""
-        return not self.classes and self.keys is None and self.between == (0, 1) and self.samples is None
+        return not self.classes and self.keys is None and self.between == (0.0, 1.0) and self.samples is None
 
     @property
     def is_plain(self) -> bool:

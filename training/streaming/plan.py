@@ -1,8 +1,10 @@
 """What decides the content of every batch: the dataset, the order's parameters, the geometry of a picture."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,12 +178,12 @@ def train_plan(
     micro_batch: int | None,
     keys: bool = False,
     subset: Subset | None = None,
+    blended: Mapping[str, Any] | None = None,
 ) -> StreamPlan:
-    """The training stream of this rank."""
+    """The training stream of this rank. blended: what the plan is told of parts (parts/gathering.py), in place of the
+    dataset."""
     return StreamPlan(
-        root=data.shards,
-        tars=manifest.shards_root(data.shards),
-        shards=manifest.split(data.train_split).shards,
+        **(blended if blended is not None else of_dataset(data, manifest, subset)),
         seed=seed,
         global_batch=global_batch,
         lanes=data.lanes,
@@ -192,7 +194,6 @@ def train_plan(
         preprocessing=data.preprocessing,
         augmentation=data.augment,
         drop_last=True,
-        access=data.access(manifest.shards_root(data.shards)),
         bad_samples=data.bad_samples,
         keys=keys,
         fidelity=data.fidelity,
@@ -200,8 +201,14 @@ def train_plan(
         decode=data.decode,
         growth=data.growth,
         repeats=data.repeats,
-        subset=subset,
     )
+
+
+def of_dataset(data: DataConfig, manifest: Manifest, subset: Subset | None) -> dict[str, Any]:
+    """The training split of data.shards."""
+    tars = manifest.shards_root(data.shards)
+    shards, access = manifest.split(data.train_split).shards, data.access(tars)
+    return {"root": data.shards, "tars": tars, "shards": shards, "access": access, "subset": subset}
 
 
 def eval_plan(
@@ -245,7 +252,7 @@ def parts_state(plan: StreamPlan) -> PartsState | None:
         return None
     return PartsState(
         fingerprints=plan.origins.fingerprints,
-        weights=plan.blend.division.weights if plan.blend is not None else (),
+        weights=plan.blend.weights if plan.blend is not None else (),
         epoch_samples=plan.samples,
         names=plan.origins.names,
     )

@@ -48,7 +48,7 @@ class StreamState:
         Raises TarnError that names both values where data, seed, batch or order differ.
         """
         mine, told = self.to_dict(), {**SINCE, **told}
-        self.compare_parts(told.get("parts"))
+        self.compare_parts(told.get("parts"), otherwise)
         for name in ("format", "fingerprint", "seed", "global_batch", "lanes", "active_shards", "repeats"):
             if told.get(name) != mine[name]:
                 key = settings.get(name, name)
@@ -58,14 +58,14 @@ class StreamState:
                 )
         return replace(self, epoch=int(str(told["epoch"])), samples=int(str(told["samples"])))
 
-    def compare_parts(self, told: object) -> None:
+    def compare_parts(self, told: object, otherwise: str) -> None:
         """Raises TarnError, naming the part, where a checkpoint's stream was put together otherwise."""
         theirs = list(told["fingerprints"]) if isinstance(told, Mapping) else []
         mine = list(self.parts.fingerprints) if self.parts is not None else []
         if len(theirs) != len(mine):
             raise TarnError(
                 f"the checkpoint's stream has {parts_in_words(len(theirs))}, this run has "
-                f"{parts_in_words(len(mine))}: give those that it was trained on to go on with it, or start anew."
+                f"{parts_in_words(len(mine))}: give those that it was trained on to go on with it, or {otherwise}."
             )
         if self.parts is None or not isinstance(told, Mapping):
             return
@@ -73,14 +73,14 @@ class StreamState:
             if was != now:
                 raise TarnError(
                     f"part {number} ({name}) has fingerprint={now!r}, the checkpoint's stream has {was!r} there: give "
-                    "the dataset, split and choice of samples that it was trained on to go on with it, or start anew."
+                    f"the dataset, split and choice of samples that it was trained on to go on with it, or {otherwise}."
                 )
         ours = self.parts.to_dict()
         for key in ("weights", "epoch_samples"):
             if told.get(key) != ours[key]:
                 raise TarnError(
                     f"the checkpoint's stream has {key}={told.get(key)!r}, this run has {ours[key]!r}: give the parts "
-                    "their earlier shares, and epoch_samples as it was, to go on with it, or start anew."
+                    f"their earlier shares, and epoch_samples as it was, to go on with it, or {otherwise}."
                 )
 
 

@@ -43,31 +43,26 @@ def epoch_needs(plan: StreamPlan, epoch: int, begin: int, shift: int) -> Iterato
 def blend_needs(blend: Blend, epoch: int, begin: int, shift: int) -> Iterator[Need]:
     """Of the parts that lie in stores: what a rank is served of them, batches decide, so it needs all of their lanes.
     Moments are those of whole batches."""
-    first = epoch * blend.steps
-    batches = range(first + begin // blend.global_batch, first + blend.steps)
-    moment = shift - first * blend.global_batch
-    each = (
-        part_needs(blend, part, batches, moment)
-        for part, origin in enumerate(blend.origins.each)
-        if not origin.is_local
-    )
+    remote = [part for part, origin in enumerate(blend.origins.each) if not origin.is_local]
+    each = (part_needs(blend, part, epoch, begin // blend.global_batch, shift) for part in remote)
     return heapq.merge(*each, key=lambda need: need.first)
 
 
-def part_needs(blend: Blend, part: int, batches: range, moment: int) -> Iterator[Need]:
-    """Of one part in these batches. moment: that of the stream's very beginning."""
-    division, size = blend.division, blend.origins.each[part].samples
-    begin, end = (division.before_of(part, batch) for batch in (batches.start, batches.stop))
-    shard, batch = int(blend.origins.firsts[part]), blend.global_batch
-    for number in range(begin // size, -(-end // size)):
+def part_needs(blend: Blend, part: int, epoch: int, step: int, shift: int) -> Iterator[Need]:
+    """Of one part, from that step of an epoch on."""
+    begins, division = blend.epoch(epoch)
+    at, begin, end = (begins[part] + division.before_of(part, turn) for turn in (0, step, blend.steps))
+    size, first_shard = blend.origins.each[part].samples, int(blend.origins.firsts[part])
+    for number in range(begin // size, -(-end // size)) if begin < end else ():
         order, before = blend.pass_order(part, number), number * size
         each = (lane_needs(order, lane, begin - before, end - before, 0, 1) for lane in range(order.lane_count))
         for need in heapq.merge(*each, key=lambda need: need.first):
-            soonest, last = max(need.first + before, begin), min(need.last + before, end) - 1
+            first = max(need.first + before, begin)
+            last = max(first, min(need.last + before, end) - 1)
             yield Need(
-                division.batch_of(part, soonest) * batch + moment,
-                (division.batch_of(part, max(soonest, last)) + 1) * batch + moment,
-                need.shard + shard,
+                division.turn_of(part, first - at) * blend.global_batch + shift,
+                (division.turn_of(part, last - at) + 1) * blend.global_batch + shift,
+                need.shard + first_shard,
             )
 
 

@@ -45,21 +45,21 @@ class Ranges(Windows):
 
 
 class KeyBook:
-    """Of one split. folder: where keys are kept; reader: of the tars' root where it is a store. indexed: whether
-    somebody else packed the tars."""
+    """Of one split. folder: where keys are kept, if anywhere. indexed: whether somebody else packed the tars. reader: of
+    their root, where it is a store."""
 
-    def __init__(self, folder: Path, tars: str, indexed: bool, reader: Reader | None) -> None:
+    def __init__(self, folder: Path | None, tars: str, indexed: bool, reader: Reader | None) -> None:
         self.folder, self.indexed, self.windows = folder, indexed, Ranges(tars, reader)
 
     def digests(self, shard: ShardInfo, records: NDArray[np.void]) -> Digests:
         """Of a shard's samples, in its order. Raises TarnError for a shard that cannot be read."""
-        path = self.folder / f"{shard.sha256}.keys"
-        kept = kept_in(path, len(records))
-        if kept is not None:
+        path = self.folder / f"{shard.sha256}.keys" if self.folder is not None else None
+        if path is not None and (kept := kept_in(path, len(records))) is not None:
             return kept
         keys = keys_of(self.windows, shard, records, self.indexed)
         found = np.fromiter((digest(key) for key in keys), np.uint64, len(records))
-        keep(path, found)
+        if path is not None:
+            keep(path, found)
         return found
 
 

@@ -11,12 +11,11 @@ from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.samples import digest
 from tarn.sharding.format.manifest import Manifest, ShardInfo
 from tarn.sharding.looking.names import keys_of
-from tarn.training.streaming.access import default_cache
-from tarn.training.streaming.class_mapping import numbers_of
 from tarn.training.streaming.holdout import indexes_of
-from tarn.training.streaming.keys import KeyBook
-from tarn.training.streaming.label_table import LabelTable
 from tarn.training.streaming.part import Part
+from tarn.training.streaming.parts.classes import numbers_of
+from tarn.training.streaming.parts.keys import KeyBook
+from tarn.training.streaming.parts.labels import LabelTable
 from tarn.training.streaming.relabelling import OWN
 from tarn.training.streaming.remote.source import RemoteSource
 from tarn.training.streaming.sources import Source
@@ -39,17 +38,25 @@ class Chosen:
 
 
 class Selection:
-    """Of one part. Raises UsageError for classes and keys that are not there, TarnError for what cannot be read."""
+    """Of one part. folder: of the cache, beside which keys are kept, if there is one. Raises UsageError for classes and
+    keys that are not there, TarnError for what cannot be read."""
 
-    def __init__(self, part: Part, manifest: Manifest, split: str, source: Source, table: LabelTable | None) -> None:
+    def __init__(
+        self,
+        part: Part,
+        manifest: Manifest,
+        split: str,
+        source: Source,
+        table: LabelTable | None,
+        folder: Path | None,
+    ) -> None:
         self.part, self.source, self.table = part, source, table
         self.shards = manifest.split(split).shards
         self.classes = numbers_of(part.classes, manifest.classes, part.url) if part.classes else None
         self.wanted = wanted_keys(part.keys) if part.keys is not None else None
         reader = source.reader if isinstance(source, RemoteSource) else None
-        cache = source.access.cache if isinstance(source, RemoteSource) else None
-        folder = (cache or default_cache()) / "keys"
-        self.book = KeyBook(folder, source.tars, manifest.split(split).indexed, reader)
+        kept = folder / "keys" if folder is not None else None
+        self.book = KeyBook(kept, source.tars, manifest.split(split).indexed, reader)
         self.listed = self.labelled = 0  # samples whose keys stand in the list, and in the table
 
     @property

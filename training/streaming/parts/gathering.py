@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import lcm
+from math import gcd, lcm
 from typing import Any
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.manifest import ClassInfo, Manifest, read_manifest
 from tarn.training.streaming.access import AccessConfig
 from tarn.training.streaming.blend import Blend
-from tarn.training.streaming.class_mapping import mapped, numbers_of
-from tarn.training.streaming.config import OrderConfig
-from tarn.training.streaming.label_table import read_table
+from tarn.training.streaming.config import DataConfig, OrderConfig
 from tarn.training.streaming.origin import Origin, Origins
 from tarn.training.streaming.part import Part
+from tarn.training.streaming.parts.classes import mapped, numbers_of
+from tarn.training.streaming.parts.labels import read_table
+from tarn.training.streaming.parts.selection import Selection
 from tarn.training.streaming.relabelling import Relabelling
 from tarn.training.streaming.remote.source import source_of
-from tarn.training.streaming.selection import Selection
 
 Classes = tuple[ClassInfo, ...]
 
@@ -63,6 +63,23 @@ def gathered(parts: Sequence[Part], split: str, access: AccessConfig, known: Cla
     return Gathered(tuple(parts), Origins(tuple(origins), tuple(names), tuple(fingerprints)), known, tuple(manifests))
 
 
+def blended_run(
+    data: DataConfig, classes: Classes, seed: int, global_batch: int
+) -> tuple[dict[str, Any], tuple[Manifest, ...]] | None:
+    """What a run's plan is told of data.blend, and the parts' manifests; None where the run trains on data.shards.
+    classes: of data.shards, by which a run validates. Raises UsageError for a part that has others."""
+    if not data.blend:
+        return None
+    found = gathered(data.blend, data.train_split, data.access_config, classes)
+    if len(found.classes) != len(classes):
+        raise UsageError(
+            f"data.blend has {len(found.classes)} classes with its label_offset, and data.shards={data.shards}, on "
+            f"which the run validates, {len(classes)}: give one that has all of them."
+        )
+    order = OrderConfig(lanes=data.lanes, active_shards=data.active_shards, epoch_samples=data.epoch_samples)
+    return found.data(blend_of(found, seed, global_batch, order)), found.manifests
+
+
 def opened(part: Part, manifest: Manifest, split: str, how: AccessConfig, known: Classes) -> tuple[Origin, Classes]:
     """One part, and the stream's classes with it."""
     tars = manifest.shards_root(part.url)
@@ -72,7 +89,7 @@ def opened(part: Part, manifest: Manifest, split: str, how: AccessConfig, known:
     subset, joined = None, None
     if not part.is_whole or table is not None:
         source = source_of(part.url, tars, shards, access)
-        chosen = Selection(part, manifest, split, source, table).made()
+        chosen = Selection(part, manifest, split, source, table, how.folder()).made()
         joined = tuple(chosen.joined) if table is not None else None
         subset = chosen.subset() if not part.is_whole or part.missing == "drop" else None
     relabelling = None
@@ -126,7 +143,8 @@ def shares(parts: Sequence[Part], samples: Sequence[int]) -> tuple[tuple[int, ..
         exact = [exactly(part.passes or 1) * count for part, count in zip(parts, samples, strict=True)]
         epoch = sum(exact, Fraction(0))
     scale = lcm(*(each.denominator for each in exact))
-    return tuple(int(each * scale) for each in exact), int(epoch)
+    whole = [int(each * scale) for each in exact]
+    return tuple(each // gcd(*whole) for each in whole), int(epoch)
 
 
 def exactly(told: float | None) -> Fraction:

@@ -6,9 +6,9 @@ from typing import Any
 
 from tarn.sharding.format.manifest import ClassInfo, Manifest, read_manifest
 from tarn.training.streaming.access import AccessConfig
-from tarn.training.streaming.blending import blend_of, gathered, is_blended
 from tarn.training.streaming.config import OrderConfig
 from tarn.training.streaming.part import Part
+from tarn.training.streaming.parts.gathering import blend_of, gathered, is_blended
 from tarn.training.streaming.remote.opening import Start, early_start
 
 
