@@ -45,8 +45,8 @@ class Ranges(Windows):
 
 
 class KeyBook:
-    """Of one split. folder: where keys are kept, if anywhere. indexed: whether somebody else packed the tars. reader: of
-    their root, where it is a store."""
+    """Of one split. folder: where keys are kept, if anywhere. indexed: whether somebody else packed the tars. reader:
+    of their root, where it is a store."""
 
     def __init__(self, folder: Path | None, tars: str, indexed: bool, reader: Reader | None) -> None:
         self.folder, self.indexed, self.windows = folder, indexed, Ranges(tars, reader)
