@@ -19,7 +19,7 @@ from tarn.sharding.errors import UsageError
 from tarn.sharding.pillow import Bytes
 from tarn.sharding.storage.urls import kind_of
 from tarn.training.pixels.decode import PictureDecoder
-from tarn.training.pixels.pictures import BrokenPictureError, Pixels, evaluated
+from tarn.training.pixels.pictures import BrokenPictureError, Pixels
 from tarn.training.pixels.preprocessing import Preprocessing
 
 ORIENTATIONS = ("exif", "ignore")
@@ -76,8 +76,7 @@ class Preparer:
         """The same into memory that is there."""
         if (image := image_of(given)) is not None:
             self.limits.check_image(image)
-            how = self.how
-            out[...] = evaluated(image, how.resize, how.crop, how.interpolation, self.upright)
+            self.decoder.evaluate_image(image, out, self.how, self.upright)
             return
         data = memoryview(self.bytes_of(given))
         self.limits.check(data)

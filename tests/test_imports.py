@@ -15,7 +15,7 @@ from support.checkout import ROOT
 GROUND = {"sharding"}  # errors, progress, cores, sizes, kernel
 DISK = GROUND | {"sharding/storage", "sharding/format", "sharding/archives"}
 SOURCES = {"sharding/sources", "sharding/resharding", "sharding/sources/find"}
-PIXELS = {"training/pixels", "training/pixels/jpeg", "training/pixels/resize"}
+PIXELS = {"training/pixels", "training/pixels/formats", "training/pixels/jpeg", "training/pixels/resize"}
 STREAM = {"training/streaming", "training/streaming/randomness", "training/streaming/processes"}
 MAY_USE = {
     "tarn": set(),
@@ -58,7 +58,8 @@ MAY_USE = {
     "training/world": GROUND,
     "training/pixels/jpeg": GROUND | {"sharding/jpeg"},
     "training/pixels/resize": GROUND,
-    "training/pixels": GROUND | {"sharding/jpeg", "training/pixels/jpeg", "training/pixels/resize"},
+    "training/pixels/formats": GROUND | {"sharding/jpeg", "training/pixels/jpeg", "training/pixels/geometry"},
+    "training/pixels": GROUND | {"sharding/jpeg", *(f"training/pixels/{it}" for it in ("formats", "jpeg", "resize"))},
     "training/streaming/randomness": GROUND,
     "training/streaming": DISK | PIXELS | {"training/world", "training/streaming/randomness"},
     "training/streaming/processes": GROUND,

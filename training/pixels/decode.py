@@ -1,22 +1,35 @@
-"""From a picture's bytes to its pixels in the batch: of a JPEG what the crop needs, of anything else all."""
+"""From a picture's bytes to its pixels in the batch: by whichever way decodes the least of what is not needed."""
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from tarn.sharding.errors import UsageError
-from tarn.sharding.jpeg.structure import Reason, picture_size
 from tarn.sharding.kernel import NoCompilerError
-from tarn.sharding.pillow import END_OF_JPEG, MOST_BYTES, MOST_PIXELS
+from tarn.sharding.pillow import MOST_PIXELS, decoding
+from tarn.sharding.pillow import upright as turned_upright
+from tarn.training.pixels.formats.baseline import BaselineJpegs
+from tarn.training.pixels.formats.opened import Opened
+from tarn.training.pixels.formats.pillow_picture import PillowPicture
+from tarn.training.pixels.formats.ways import ways
 from tarn.training.pixels.geometry import (
     Augmentation,
-    Box,
     centre_start,
     is_flipped,
     resized_crop_box,
     resized_sides,
 )
-from tarn.training.pixels.jpeg.region import Region, RegionDecoder
-from tarn.training.pixels.pictures import Pixels, decode_eval, decode_train
+from tarn.training.pixels.pictures import (
+    BrokenPictureError,
+    Pixels,
+    decode_eval,
+    decode_train,
+    evaluated,
+    padded_crop,
+    too_narrow,
+)
 from tarn.training.pixels.preprocessing import Preprocessing, check_interpolation
 from tarn.training.pixels.resize.resize import Filter, Resizer, exact_filter
 from tarn.training.pixels.resize.stretch import LARGEST_SIDE, window_stretch
@@ -58,9 +71,8 @@ class PictureDecoder:
 
     def __init__(self, fidelity: str = "default", interpolation: str = "bilinear") -> None:
         self.exact, self.filter, self.interpolation = fidelity == "exact", FIDELITIES[fidelity], interpolation
-        self.pixels = np.empty(1 << 20, np.uint8)
         try:
-            self.regions, self.resizer = RegionDecoder(), Resizer()
+            self.baseline, self.resizer = BaselineJpegs(), Resizer()
             self.native = True
         except NoCompilerError:
             self.native = False
@@ -70,67 +82,79 @@ class PictureDecoder:
 
         Raises BrokenPictureError.
         """
-        if augmentation.crop == "resized" and self.native and self.crop(data, out, augmentation, uniforms):
-            return
-        out[...] = decode_train(data, len(out), augmentation, uniforms, self.exact, self.interpolation)
+        if not self.native:
+            out[...] = decode_train(data, len(out), augmentation, uniforms, self.exact, self.interpolation)
+        elif augmentation.crop == "resized":
+            next(filter(None, (self.crop(it, out, augmentation, uniforms) for it in self.opened(data))))
+        else:
+            self.evaluate(data, out, Preprocessing(resize=len(out), crop=len(out), interpolation=self.interpolation))
+            if augmentation.crop == "padded":
+                out[...] = padded_crop(out, augmentation.padding, uniforms)
+            if is_flipped(augmentation, uniforms):
+                out[...] = out[:, ::-1].copy()
 
     def evaluate(self, data: memoryview, out: Pixels, preprocessing: Preprocessing, upright: bool = False) -> None:
         """Writes crop x crop x 3 pixels, those of decode_eval. Raises BrokenPictureError."""
         turn = turn_of(data) if upright else AS_IT_IS
-        if self.native and self.centre(data, out, preprocessing, turn):
+        if not self.native:
+            how = preprocessing
+            out[...] = decode_eval(data, how.resize, how.crop, how.interpolation, upright=turn is not AS_IT_IS)
             return
-        how = preprocessing
-        out[...] = decode_eval(data, how.resize, how.crop, how.interpolation, upright=turn is not AS_IT_IS)
+        for picture in self.opened(data, whole=True):
+            if isinstance(picture, PillowPicture):
+                self.evaluate_image(picture.image, out, preprocessing, upright=turn is not AS_IT_IS)
+                return
+            if self.centre(picture, out, preprocessing, turn):
+                return
 
-    def crop(self, data: memoryview, out: Pixels, augmentation: Augmentation, uniforms: NDArray[np.float64]) -> bool:
-        """Whether this picture could be cropped without decoding all of it."""
-        width, height = picture_size(data)
-        if not 0 < width * height <= MOST_PIXELS:
-            return False
-        left, top, right, bottom = box = resized_crop_box(width, height, augmentation, uniforms)
+    def evaluate_image(self, image: Image.Image, out: Pixels, preprocessing: Preprocessing, upright: bool) -> None:
+        """The same of a picture that Pillow has opened or made."""
+        if not self.native:
+            how = preprocessing
+            out[...] = evaluated(image, how.resize, how.crop, how.interpolation, upright)
+            return
+        if upright:
+            with decoding("damaged pixels"):
+                image = turned_upright(image)
+        self.centre(PillowPicture(image), out, preprocessing)
+
+    def opened(self, data: memoryview, whole: bool = False) -> Iterator[Opened]:
+        """The picture by one way after the other, fastest first; the last one, Pillow, takes all or raises.
+
+        whole: also what no box shows is to be there, as far as the end of the data tells.
+        """
+        return (it for it in ways(data, self.baseline, whole) if 0 < it.size[0] * it.size[1] <= MOST_PIXELS)
+
+    def crop(self, picture: Opened, out: Pixels, augmentation: Augmentation, uniforms: NDArray[np.float64]) -> bool:
+        """Whether this way could crop the picture."""
+        left, top, right, bottom = box = resized_crop_box(*picture.size, augmentation, uniforms)
         scale = 8 if self.exact else dct_scale(min(right - left, bottom - top), len(out))
-        region = self.region(data, box, scale)
+        region = picture.region(box, scale)
         if region is None:
             return False
-        part = scale / 8
+        part = region.scale / 8
         inside = (left * part - region.left, top * part - region.top, (right - left) * part, (bottom - top) * part)
-        rows, columns = region.pixels.shape[:2]
         chosen = self.filter
         if self.exact or self.interpolation == "bicubic":
+            rows, columns = region.pixels.shape[:2]
             chosen = exact_filter(columns, rows, len(out), len(out), self.interpolation)
         self.resizer.resize(region.pixels, inside, out, chosen, is_flipped(augmentation, uniforms))
         return True
 
-    def centre(self, data: memoryview, out: Pixels, preprocessing: Preprocessing, turn: Turn = AS_IT_IS) -> bool:
-        """Whether this picture's centre could be resized as part of the whole without decoding all of it."""
-        stored = picture_size(data)
-        width, height = turn.size(stored)
-        if not 0 < width * height <= MOST_PIXELS or data[-2:] != END_OF_JPEG:
-            return False  # it may be cut off where the crop does not show: that is for Pillow to judge
+    def centre(self, picture: Opened, out: Pixels, preprocessing: Preprocessing, turn: Turn = AS_IT_IS) -> bool:
+        """Whether this way could resize the picture's centre as part of the whole. Raises BrokenPictureError."""
+        width, height = turn.size(picture.size)
         sides, crop = resized_sides(width, height, preprocessing.resize), preprocessing.crop
         how = preprocessing.interpolation
         if max(sides) > LARGEST_SIDE:
-            return False
+            raise BrokenPictureError(too_narrow((width, height), sides))
         across, right = window_stretch(width, sides[0], centre_start(sides[0], crop), crop, how)
         down, bottom = window_stretch(height, sides[1], centre_start(sides[1], crop), crop, how)
-        region = self.region(data, turn.box((across.origin, down.origin, right, bottom), stored), 8)
+        region = picture.region(turn.box((across.origin, down.origin, right, bottom), picture.size), 8)
         if region is None:
             return False
         self.resizer.resample(turn.pixels(region.pixels), across, down, out, exact_filter(width, height, *sides, how))
         return True
-
-    def region(self, data: memoryview, box: Box, scale: int) -> Region | None:
-        """The box at scale / 8, valid until the next one; None where the region decoder leaves it to others."""
-        left, top, right, bottom = box
-        room = 3 * (-(-(right - left) * scale // 8) + 1) * (-(-(bottom - top) * scale // 8) + 1)
-        if len(data) > MOST_BYTES:
-            return None
-        if room > len(self.pixels):
-            self.pixels = np.empty(2 * room, np.uint8)
-        reason, (x, y, columns, rows) = self.regions.decode_into(np.frombuffer(data, np.uint8), box, scale, self.pixels)
-        if reason != Reason.OK:
-            return None
-        return Region(self.pixels[: rows * columns * 3].reshape(rows, columns, 3), x, y)
 
 
 def dct_scale(side: int, target: int) -> int:

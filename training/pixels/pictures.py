@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tarn.sharding.pillow import MOST_PIXELS, Bytes, decoding, open_picture
 from tarn.sharding.pillow import BrokenPictureError as BrokenPictureError
+from tarn.sharding.pillow import Bytes, decoding, open_picture
 from tarn.sharding.pillow import upright as turned_upright
 from tarn.training.pixels.geometry import (
     ATTEMPTS,
@@ -21,10 +21,12 @@ from tarn.training.pixels.geometry import (
     resized_crop_box,
     resized_sides,
 )
+from tarn.training.pixels.resize.stretch import LARGEST_SIDE, window_stretch
 
 Pixels = NDArray[np.uint8]
 
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}  # Pillow antialiases both
+MOST_RESIZED = 2**25  # px: what a picture may grow to for the sake of its middle
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -46,16 +48,44 @@ def evaluated(image: Image.Image, resize: int, crop: int, interpolation: str, up
     if upright:
         with decoding("damaged pixels"):
             image = turned_upright(image)
-    return np.asarray(centre_crop(resize_shorter(to_rgb(image), resize, interpolation), crop))
+    return np.asarray(middle(to_rgb(image), resize, crop, interpolation))
+
+
+def too_narrow(size: tuple[int, int], sides: tuple[int, int]) -> str:
+    """What is wrong with a picture of one narrow side that would grow to such sides."""
+    return f"too long and narrow ({size[0]} x {size[1]} px: {sides[0]} x {sides[1]} at the size asked for)"
+
+
+def middle(image: Image.Image, resize: int, crop: int, interpolation: str) -> Image.Image:
+    """The centre crop of the resized picture, where that is of moderate size; else of a part of it, resized by itself,
+    which may differ by a level. Raises BrokenPictureError where a picture of one narrow side would grow beyond reason.
+    """
+    sides = resized_sides(*image.size, resize)
+    if max(sides) > LARGEST_SIDE:
+        raise BrokenPictureError(too_narrow(image.size, sides))
+    if sides[0] * sides[1] > max(MOST_RESIZED, image.width * image.height):
+        image = resize_part(image, sides, crop, interpolation)
+    else:
+        image = resize_shorter(image, resize, interpolation)
+    return centre_crop(image, crop)
+
+
+def resize_part(image: Image.Image, sides: tuple[int, int], crop: int, interpolation: str) -> Image.Image:
+    """Of the picture at these sides, the middle `crop` px along the longer one."""
+    along = int(sides[1] > sides[0])
+    length, size = image.size[along], sides[along]
+    first = centre_start(size, crop)
+    stretch, end = window_stretch(length, size, first, crop, interpolation)
+    cut, window = [0, 0, *image.size], list(sides)
+    cut[along], cut[along + 2], window[along] = stretch.origin, end, crop
+    box = [0.0, 0.0, *image.size]
+    box[along], box[along + 2] = ((at * length / size) - stretch.origin for at in (first, first + crop))
+    part = image.crop((cut[0], cut[1], cut[2], cut[3]))
+    return part.resize((window[0], window[1]), RESAMPLING[interpolation], box=(box[0], box[1], box[2], box[3]))
 
 
 def resize_shorter(image: Image.Image, size: int, interpolation: str) -> Image.Image:
-    """Raises BrokenPictureError where a picture of one narrow side would grow beyond the limit."""
     sides = resized_sides(*image.size, size)
-    if sides[0] * sides[1] > max(MOST_PIXELS, image.width * image.height):
-        raise BrokenPictureError(
-            f"too long and narrow ({image.width} x {image.height} px: {sides[0]} x {sides[1]} at the size asked for)"
-        )
     return image if image.size == sides else image.resize(sides, RESAMPLING[interpolation])
 
 
@@ -81,9 +111,9 @@ def decode_train(
         box = resized_crop_box(image.width, image.height, augmentation, uniforms)
         pixels = np.asarray(cut_and_resize(image, box, size, exact, interpolation))
     elif augmentation.crop == "padded":
-        pixels = padded_crop(resize_shorter(to_rgb(image), size, interpolation), size, augmentation.padding, uniforms)
+        pixels = padded_crop(evaluated(image, size, size, interpolation, False), augmentation.padding, uniforms)
     else:
-        pixels = np.asarray(centre_crop(resize_shorter(to_rgb(image), size, interpolation), size))
+        pixels = evaluated(image, size, size, interpolation, False)
     return pixels[:, ::-1] if is_flipped(augmentation, uniforms) else pixels
 
 
@@ -102,9 +132,9 @@ def cut_and_resize(image: Image.Image, box: Box, size: int, exact: bool, interpo
     return part.resize((size, size), RESAMPLING[interpolation], box=inner)
 
 
-def padded_crop(image: Image.Image, size: int, padding: int, uniforms: NDArray[np.float64]) -> Pixels:
-    """A size x size window of the picture, moved by up to `padding` px over black borders."""
-    centred = np.asarray(centre_crop(image, size))
+def padded_crop(centred: Pixels, padding: int, uniforms: NDArray[np.float64]) -> Pixels:
+    """A window of size x size x 3 pixels, moved by up to `padding` px over black borders."""
+    size = len(centred)
     bordered = np.pad(centred, ((padding, padding), (padding, padding), (0, 0)))
     left, top = (int(uniform * (2 * padding + 1)) for uniform in uniforms[2 * ATTEMPTS : 2 * ATTEMPTS + 2])
     return bordered[top : top + size, left : left + size]

@@ -13,6 +13,7 @@ from support.checkout import REAL_PICTURES
 from support.jpegs import SAMPLINGS, by_pillow, jpeg
 from tarn.sharding.jpeg.structure import tile
 from tarn.training.pixels.decode import FIDELITIES, PictureDecoder
+from tarn.training.pixels.formats.baseline import BaselineJpeg
 from tarn.training.pixels.jpeg.region import RegionDecoder
 from tarn.training.pixels.pictures import BrokenPictureError, decode_eval
 from tarn.training.pixels.preprocessing import Preprocessing
@@ -28,7 +29,7 @@ def decoder(*, portable: bool = False) -> PictureDecoder:
     """Kept from test to test, so that pictures of all sizes meet in one memory."""
     made = PictureDecoder()
     if portable:
-        made.regions, made.resizer = RegionDecoder("REGION_PORTABLE"), Resizer("RESIZE_PORTABLE")
+        made.baseline.regions, made.resizer = RegionDecoder("REGION_PORTABLE"), Resizer("RESIZE_PORTABLE")
     return made
 
 
@@ -36,7 +37,10 @@ def centre(data: bytes, pair: tuple[int, int], *, portable: bool = False) -> Pix
     """By the fast path; None where it leaves the picture to Pillow."""
     resize, crop = pair
     out = np.full((crop, crop, 3), 77, np.uint8)
-    taken = decoder(portable=portable).centre(memoryview(data), out, Preprocessing(resize=resize, crop=crop))
+    picture = next(decoder(portable=portable).opened(memoryview(data), whole=True))
+    if not isinstance(picture, BaselineJpeg):
+        return None
+    taken = decoder(portable=portable).centre(picture, out, Preprocessing(resize=resize, crop=crop))
     return out if taken else None
 
 
