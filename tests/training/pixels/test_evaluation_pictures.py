@@ -124,8 +124,9 @@ def test_a_picture_that_is_cut_off_is_broken_even_where_the_centre_is_there(left
         decoder().evaluate(memoryview(cut), np.empty((224, 224, 3), np.uint8), Preprocessing())
 
 
-def test_a_picture_that_would_grow_beyond_all_measure_is_left_to_pillow() -> None:
-    assert centre(jpeg(1, 5000), (256, 224)) is None
+def test_a_picture_that_would_grow_beyond_all_measure_is_broken() -> None:
+    with pytest.raises(BrokenPictureError, match="too long and narrow"):
+        centre(jpeg(1, 60_000), (300, 224))
 
 
 @pytest.mark.skipif(not REAL_PICTURES.is_dir(), reason="the real photographs are not beside the checkout")

@@ -14,7 +14,7 @@ from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageFile
+from PIL import Image, ImageFile
 
 from tarn.sharding.kernel import load_kernel
 from tarn.training.pixels.geometry import Box
@@ -106,11 +106,10 @@ class Png:
 
 
 def filled(palette: bytes) -> NDArray[np.uint8]:
-    """256 x 3: colours that it does not tell are grey, as Pillow has them."""
-    table = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
-    told = np.frombuffer(palette, np.uint8)[:768]
-    table.reshape(-1)[: len(told)] = told
-    return table
+    """256 x 3. What a colour is that it does not tell is Pillow's to say."""
+    every = Image.frombytes("P", (256, 1), bytes(range(256)))
+    every.putpalette(palette)
+    return np.asarray(every.convert("RGB")).reshape(256, 3)
 
 
 def open_png(data: memoryview, image: ImageFile.ImageFile) -> Png | None:
