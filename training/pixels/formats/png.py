@@ -51,7 +51,7 @@ def rows_kernel() -> ctypes.CDLL:
     kernel = load_kernel(Path(__file__).with_name("png_rows.c"))
     pointer, whole = ctypes.c_void_p, ctypes.c_int
     kernel.png_rows.argtypes = [
-        *(ctypes.c_char_p, ctypes.c_size_t, whole),  # rows, the bytes of one, their number
+        *(pointer, ctypes.c_size_t, whole),  # rows, the bytes of one, their number
         *(whole, whole, pointer),  # bytes of one that are needed, a pixel's, the row before
         *(whole, whole, whole),  # rows to skip, px to skip, from colour to colour
         *(pointer, pointer),  # palette, out
@@ -69,25 +69,37 @@ class Png:
 
     def region(self, box: Box, scale: int) -> Region | None:
         left, top, right, bottom = box
-        stride, needed = self.size[0] * self.pixel, right * self.pixel
+        needed = right * self.pixel
         out = np.empty((bottom - top, right - left, 3), np.uint8)
-        last = np.zeros(needed, np.uint8)
-        kernel, begun, rest = rows_kernel(), 0, b""
-        for inflated in self.inflated():
-            rows = rest + inflated if rest else inflated
-            count = min(len(rows) // (stride + 1), bottom - begun)
-            made = out[max(begun - top, 0) :]
+        above = np.zeros(needed, np.uint8)
+        kernel, row = rows_kernel(), 0
+        for count, rows in self.rows(bottom):
             status = kernel.png_rows(
-                *(rows, stride, count, needed, self.pixel, last.ctypes.data, max(top - begun, 0), left, self.step),
-                *(None if self.palette is None else self.palette.ctypes.data, made.ctypes.data),
+                *(rows, self.size[0] * self.pixel, count, needed, self.pixel, above.ctypes.data),
+                *(max(top - row, 0), left, self.step),
+                *(None if self.palette is None else self.palette.ctypes.data, out[max(row - top, 0) :].ctypes.data),
             )
             if status:
                 return None
-            begun += count
-            if begun == bottom:
-                return Region(out, left, top)
-            rest = rows[count * (stride + 1) :]
-        return None
+            row += count
+        return Region(out, left, top) if row == bottom else None
+
+    def rows(self, bottom: int) -> Iterator[tuple[int, bytes]]:
+        """The first rows, as many as are asked for and there: so many at a time, and their bytes with others behind."""
+        length, pieces, held = self.size[0] * self.pixel + 1, list[bytes](), 0
+        for piece in self.inflated():
+            pieces.append(piece)
+            held += len(piece)
+            if held < length:
+                continue
+            rows = b"".join(pieces)
+            count = min(held // length, bottom)
+            yield count, rows
+            bottom -= count
+            if not bottom:
+                return
+            pieces = [rows[count * length :]]
+            held -= count * length
 
     def inflated(self) -> Iterator[bytes]:
         """What the chunks hold, piece by piece, as far as it is sound."""
