@@ -85,6 +85,7 @@ KINDS = {
     "GIF": Kind(lambda it: saved(it, "GIF"), TILED, NORMALISED),
     "WebP, lossy": Kind(lambda it: saved(it, "WEBP", quality=90), TILED, NORMALISED),
     "WebP, lossless": Kind(lambda it: saved(it, "WEBP", lossless=True), TILED, NORMALISED),
+    "AVIF": Kind(lambda it: saved(it, "AVIF", speed=8), TILED, NORMALISED),
     "TIFF, LZW": Kind(lambda it: saved(it, "TIFF", compression="tiff_lzw"), TILED, NORMALISED),
     "TIFF, as it is": Kind(lambda it: saved(it, "TIFF"), TILED, NORMALISED),
     "BMP": Kind(lambda it: saved(it, "BMP"), TILED, NORMALISED),
