@@ -94,6 +94,7 @@ def test_a_new_model_takes_over_without_a_request_lost(photographs: list[Path], 
         asked = len(answers)
         while len(answers) < asked + 20:
             time.sleep(0.01)
+        assert "the model was read again" in running.said.read_text()
         enough.set()
         for client in clients:
             client.join()
@@ -150,6 +151,8 @@ def test_what_cannot_be_served_is_told_in_a_sentence(
             ([str(model), f"--port={port}"], "cannot be had (Address already in use): choose another"),
             ([str(model), "--port=70000"], "--port=70000 is none"),
             ([str(model), "--room=0"], "--room=0 must be above 0"),
+            ([str(model), "--max-bytes=much"], "--max-bytes='much' is not a size"),
+            ([str(model), "--max-bytes=20GB"], "is more than all requests may hold"),
             ([str(model), f"--api-key-file={tmp_path / 'none'}"], "the API key is empty"),
             ([str(model), f"--api-key-file={tmp_path / 'gone'}"], "cannot be read"),
             ([str(model), f"--samples={tmp_path}"], "holds no pictures"),
@@ -158,6 +161,13 @@ def test_what_cannot_be_served_is_told_in_a_sentence(
             assert error in capsys.readouterr().err
     assert main(["serve", str(tmp_path / "none.pt")]) == 1
     assert "none.pt" in capsys.readouterr().err
+
+
+def test_sizes_are_told_as_people_write_them(model: Path, photographs: list[Path], tmp_path: Path) -> None:
+    data = photographs[0].read_bytes()
+    with served(model, tmp_path, "--max-bytes=1KB") as running:
+        status, answer = fetch(running.url, "/predict", "POST", body=data, headers=JPEG)
+        assert (status, json.loads(answer)["error"][:40]) == (413, "the request is larger than 1,000 bytes: ")
 
 
 def test_help_comes_without_torch_or_a_web_server() -> None:
