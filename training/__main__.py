@@ -79,7 +79,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--averaged", action="store_true", help="the moving average of a checkpoint's weights")
     export.add_argument("--out", type=expanded, required=True, help="folder that receives them")
-    export.add_argument("--formats", default="pt,pkl", metavar="NAMES", help=f"of {', '.join(FORMATS)} (%(default)s)")
+    names = f"any of {', '.join(FORMATS)}, with commas between (%(default)s)"
+    export.add_argument("--formats", default="pt,pkl", metavar="NAMES", help=names)
     export.add_argument(
         "--shards", help="folder or URL of a packed dataset to compare and score on, and calibrate int8"
     )

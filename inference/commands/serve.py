@@ -24,7 +24,7 @@ def add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     command = commands.add_parser("serve", help="answer over HTTP, with a page to try it")
     command.set_defaults(run=serve)
     command.add_argument("model", metavar="MODEL", help="an exported model: a path, or a URL of a store")
-    command.add_argument("--host", default=USUAL.host, help="address to listen at; 0.0.0.0 for all of this machine (%(default)s)")
+    command.add_argument("--host", default=USUAL.host, help="to listen at; 0.0.0.0: all of this machine (%(default)s)")
     command.add_argument("--port", type=int, default=USUAL.port, help="0 for a free one (%(default)s)")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
     command.add_argument(
@@ -38,7 +38,11 @@ def add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         help="pictures scored together, at most (%(default)s)",
     )
     command.add_argument(
-        "--room", type=int, default=USUAL.room, metavar="N", help="pictures in service at a time; who comes then is answered 503 (%(default)s)"
+        "--room",
+        type=int,
+        default=USUAL.room,
+        metavar="N",
+        help="pictures at a time; beyond it, 503 (%(default)s)",
     )
     command.add_argument(
         "--orientation",
@@ -47,8 +51,8 @@ def add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         help="exif turns pictures as cameras meant them, ignore sees them as training does (%(default)s)",
     )
     command.add_argument("--samples", type=Path, metavar="FOLDER", help="pictures to try, for the page (its first 12)")
-    command.add_argument("--urls", action="store_true", help="fetch pictures that are given by URL, from public addresses")
-    command.add_argument("--api-key-file", type=Path, metavar="FILE", help="holds the key that every request must bring")
+    command.add_argument("--urls", action="store_true", help="fetch pictures by URL, from public addresses")
+    command.add_argument("--api-key-file", type=Path, metavar="FILE", help="has the key that every request must bring")
     command.add_argument(
         "--max-bytes", default="20MB", metavar="SIZE", help="of a request, such as 500KB or 20MB (%(default)s)"
     )

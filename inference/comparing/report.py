@@ -18,7 +18,8 @@ body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; background: var(--pape
   font: 1rem/1.5 system-ui, sans-serif }
 h1 { font-size: 1.5rem; overflow-wrap: anywhere } h2 { font-size: 1.2rem; margin-top: 2rem }
 table { border-collapse: collapse } th, td { padding: .3rem 1rem .3rem 0; text-align: right;
-  border-bottom: 1px solid var(--line) } th:first-child, td:first-child { text-align: left; min-width: 9rem; overflow-wrap: anywhere }
+  border-bottom: 1px solid var(--line) }
+th:first-child, td:first-child { text-align: left; min-width: 9rem; overflow-wrap: anywhere }
 .wide { overflow-x: auto }
 ul { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); list-style: none;
   margin: 0; padding: 0 }
