@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tarn.inference.comparing.figures import figures
 from tarn.inference.comparing.report import Weight, lines, page
-from tarn.inference.comparing.run import Comparison, Timed
+from tarn.inference.comparing.run import Comparison, Timed, name_alike
 from tarn.inference.predictor import BATCH, Predictor
 from tarn.inference.sources.words import Sources
 from tarn.inference.urls import EVERYWHERE
@@ -47,6 +47,8 @@ def compare(args: argparse.Namespace, words: list[str]) -> int:
     units = Sources(words=args.sources, split=args.split).units()
     models = [loaded(name, args) for name in (args.first, args.second)]
     (first, one), (second, other) = models
+    for sentence in name_alike(one, other):
+        print(f"note: {sentence}", file=sys.stderr)
     comparison = Comparison(first, second, args.sheet if args.out is not None else 0)
     with progress_bar(sum(unit.count or 0 for unit in units), "comparing", "img") as bar:
         for count in comparison.see(units):
