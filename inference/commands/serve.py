@@ -20,8 +20,20 @@ SAMPLES = 12
 PIXELS = 50_000_000  # of a picture that anybody may send: more than cameras make
 
 
+EXAMPLES = """examples:
+  python -m tarn.inference serve model.pt
+  python -m tarn.inference serve model.pt --host 0.0.0.0 --api-key-file key --samples pictures
+  curl -F file=@cat.jpg http://127.0.0.1:8000/predict"""
+
+
 def add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = commands.add_parser("serve", help="answer over HTTP, with a page to try it")
+    command = commands.add_parser(
+        "serve",
+        help="answer over HTTP, with a page to try it",
+        description="Answers over HTTP, with a page to try it at /. SIGHUP reads the model again, SIGTERM ends it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     command.set_defaults(run=serve)
     command.add_argument("model", metavar="MODEL", help="an exported model: a path, or a URL of a store")
     command.add_argument("--host", default=USUAL.host, help="to listen at; 0.0.0.0: all of this machine (%(default)s)")
