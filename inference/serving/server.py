@@ -5,7 +5,7 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import uvicorn
@@ -29,13 +29,12 @@ def serve(service: Service, tell: Callable[[str], Any]) -> None:
     config = service.config
     with contextlib.closing(bound(config.host, config.port)) as at:
         host, port = at.getsockname()[:2]
-        before = signal.signal(
-            signal.SIGTERM, lambda *_: None
-        )  # uvicorn's own takes over, and raises it again at its end
+        early: list[int] = []  # uvicorn's own handler takes over, and raises the signal again at its end
+        before = signal.signal(signal.SIGTERM, lambda number, _: early.append(number))
         tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(Server(settings_of(service), service).serve(sockets=[at]))
+                runner.run(Server(settings_of(service), service, early).serve(sockets=[at]))
         finally:
             signal.signal(signal.SIGTERM, before)
 
@@ -76,14 +75,18 @@ def settings_of(service: Service) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    """early: signals that came before its own handlers stood."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, early: Sequence[int]) -> None:
         super().__init__(config)
-        self.service = service
+        self.service, self.early = service, early
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.on_hangup)
+        if self.early:
+            self.should_exit = True
 
     def on_hangup(self) -> None:
         self.reading = asyncio.ensure_future(self.read_again())

@@ -130,6 +130,21 @@ def test_who_is_being_served_when_it_is_told_to_end_has_his_answer(
         assert "Traceback" not in running.said.read_text()
 
 
+def test_who_ends_it_as_soon_as_it_says_where_it_is_does_not_wait(model: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\nfrom tarn.inference.__main__ import main\nfrom tarn.inference.serving import server\n"
+        "run = server.Server.serve\n"
+        "def late(*words, **more):\n    os.kill(os.getpid(), signal.SIGTERM)\n    return run(*words, **more)\n"
+        "server.Server.serve = late\nsys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "serve", str(model), "--port=0"],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "at http://127.0.0.1:" in done.stderr
+
+
 def accepts(url: str) -> bool:
     host, _, port = url.removeprefix("http://").partition(":")
     try:
