@@ -6,6 +6,7 @@ import random
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -212,6 +213,27 @@ def test_a_subset_is_what_its_words_say(three: list[str], tmp_path: Path) -> Non
     assert evaluated(Part(three[0], keys=str(listed), samples=(0, 10))) == whole[5:10:4]
     with served(Path(three[0])) as web:
         assert evaluated(Part(web.url, keys=str(listed))) == whole[5:25:4]
+
+
+def test_keys_that_the_dataset_does_not_have_are_told(three: list[str], tmp_path: Path) -> None:
+    whole = evaluated(Part(three[0]))
+    (tmp_path / "keys.txt").write_text("\n".join([*(key for key, _ in whole[:5]), "n1/one", "n1/other"]))
+    told = loader(Part(three[0], keys=str(tmp_path / "keys.txt")), global_batch=5).take_warnings()
+    assert [warning for warning in told if "keys" in warning] == [
+        f"2 of the 7 keys in {tmp_path}/keys.txt are no samples of {three[0]}."
+    ]
+
+
+def test_each_part_is_reached_by_options_of_its_own(three: list[str]) -> None:
+    with served(Path(three[0]), key="one") as first, served(Path(three[1]), key="other") as second:
+        options: list[dict[str, Any]] = [{"client_kwargs": {"headers": {"X-Key": key}}} for key in ("one", "other")]
+        parts = [Part(web.url, storage_options=told) for web, told in zip((first, second), options, strict=True)]
+        there = loader(parts, 1, global_batch=9)
+        seen = rows(there)
+        there.close()
+        with pytest.raises(TarnError, match=second.url):
+            loader([parts[0], Part(second.url, storage_options=options[0])])
+    assert seen == rows(loader([Part(url) for url in three[:2]], global_batch=9))
 
 
 def test_subsets_that_are_none_are_refused_by_name(three: list[str], tmp_path: Path) -> None:
