@@ -250,6 +250,17 @@ def test_a_bad_picture_of_a_part_is_replaced_by_one_of_its_shard_on_any_ranks(th
     assert len(seen) == 24
 
 
+def test_a_part_is_taken_as_programs_write_it(three: list[str], tmp_path: Path) -> None:
+    listed = tmp_path / "keys.txt"
+    listed.write_text("a\n")
+    given: dict[str, Any] = {"fraction": [0.1, 1], "samples": [0, 9], "keys": listed, "labels": listed, "classes": 1}
+    told = Part(Path(three[0]), **given)  # type: ignore[arg-type]
+    assert told == Part(
+        three[0], fraction=(0.1, 1), samples=(0, 9), keys=str(listed), labels=str(listed), classes=("1",)
+    )
+    assert Part(three[0], classes="dog").classes == ("dog",)  # type: ignore[arg-type]
+
+
 def test_keys_that_the_dataset_does_not_have_are_told(three: list[str], tmp_path: Path) -> None:
     whole = evaluated(Part(three[0]))
     (tmp_path / "keys.txt").write_text("\n".join([*(key for key, _ in whole[:5]), "n1/one", "n1/other"]))
