@@ -166,6 +166,18 @@ def test_needs_of_a_blend_cover_every_sample_until_its_batch_is_done() -> None:
                 assert any(begin <= position < end for begin, end in spans[shard])
 
 
+def test_a_part_of_many_passes_is_needed_as_a_whole_and_no_pass_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = blend([[7, 8, 9, 3], [2, 1]], [1, 10], 11, 40, "s3://bucket/x")
+    looked: list[int] = []
+    plain = Blend.pass_order
+    monkeypatch.setattr(Blend, "pass_order", lambda self, part, at: looked.append(part) or plain(self, part, at))
+    found = list(epoch_needs(plan_of(told), 1, 55, 440))
+    assert set(looked) == {0}
+    assert [(need.first, need.last, need.shard) for need in found if need.shard > 3] == [
+        (495, 880, 4), (495, 880, 5),
+    ]  # fmt: skip
+
+
 def test_ranks_of_whole_lanes_read_few_shards_of_others_and_have_their_share_of_each_part() -> None:
     told = blend([[20] * 60, [20] * 30], [2, 1], 96, 12, "s3://bucket/x", lanes=4)
     within = stray = 0

@@ -9,6 +9,8 @@ from tarn.training.streaming.blend import Blend
 from tarn.training.streaming.order import EpochOrder
 from tarn.training.streaming.plan import StreamPlan
 
+MANY_PASSES = 16  # of a part in an epoch: all of it is then needed at any time, and no pass is looked at
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -54,6 +56,10 @@ def part_needs(blend: Blend, part: int, lanes: range, epoch: int, step: int, shi
     begins, division = blend.epoch(epoch)
     at, begin, end = (begins[part] + division.before_of(part, turn) for turn in (0, step, blend.steps))
     size, first_shard = blend.origins.each[part].samples, int(blend.origins.firsts[part])
+    if end - begin > MANY_PASSES * size:
+        moments = step * blend.global_batch + shift, blend.epoch_samples + shift
+        yield from (Need(*moments, first_shard + shard) for shard in range(len(blend.origins.each[part].shards)))
+        return
     for number in range(begin // size, -(-end // size)) if begin < end else ():
         order, before = blend.pass_order(part, number), number * size
         each = (lane_needs(order, lane, begin - before, end - before, 0, 1) for lane in lanes)
