@@ -69,6 +69,7 @@ FAILURES: dict[int | str, dict[str, Any]] = {
     413: {"model": Failure, "description": "the request is too large"},
     415: {"model": Failure, "description": "another content type"},
     422: {"model": Failure, "description": "no picture in it can be read, or a field is wrong"},
+    500: {"model": Failure, "description": "the model cannot answer"},
     503: {"model": Failure, "description": "busy: come again after Retry-After seconds"},
 }
 

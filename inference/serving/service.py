@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,12 +19,16 @@ from tarn.sharding.errors import TarnError
 from tarn.training.pixels.pictures import BrokenPictureError, Pixels
 
 
+FETCHES = 32  # URLs that are read at a time
+
+
 class Service:
     """One model behind one address. samples: pictures for the page, by name. To be used in one event loop."""
 
     def __init__(self, served: Served, config: ServeConfig, samples: Mapping[str, Path] = {}) -> None:
         self.served, self.config, self.samples, self.metrics = served, config, samples, Metrics()
         self.batcher = Batcher(config.batch_size, self.metrics.saw_batch)
+        self.fetching = ThreadPoolExecutor(FETCHES, "tarn-fetching")
         self.busy = 0
         self.ending = False
 
@@ -48,26 +53,31 @@ class Service:
 
     async def one(self, predictor: Predictor, picture: bytes | str) -> tuple[Guess, ...] | str:
         try:
-            pixels = await asyncio.to_thread(self.prepared, predictor, picture)
+            pixels = await self.prepared(predictor, picture)
         except (TarnError, BrokenPictureError) as error:
             self.metrics.pictures.labels("refused").inc()
             return str(error)
-        found = await self.batcher.score(predictor.score, pixels)
+        try:
+            found = await self.batcher.score(predictor.score, pixels)
+        except TarnError as error:  # of the model, not of the picture
+            raise HTTPException(500, str(error)) from error
         self.metrics.pictures.labels("scored").inc()
         return found
 
-    def prepared(self, predictor: Predictor, picture: bytes | str) -> Pixels:
+    async def prepared(self, predictor: Predictor, picture: bytes | str) -> Pixels:
         """A URL is fetched here: the predictor would take a text that is none for a path on this machine's disk, and
-        open stores by this process's credentials."""
+        open stores by this process's credentials. Threads of their own wait for other people's servers, so that those
+        that decode never do."""
         if isinstance(picture, str):
-            picture = fetch(picture, self.config.max_bytes, PUBLIC)
-        return predictor.prepare(picture)
+            loop = asyncio.get_running_loop()
+            picture = await loop.run_in_executor(self.fetching, fetch, picture, self.config.max_bytes, PUBLIC)
+        return await asyncio.to_thread(predictor.prepare, picture)
 
     async def reload(self) -> None:
         """Raises HTTPException 409 where the old model stays."""
         try:
             await self.served.reload()
-        except TarnError as error:
+        except Exception as error:  # whatever it is, the old one is in use
             self.metrics.loads.labels("failed").inc()
             raise HTTPException(409, f"the model stays as it was: {error}") from error
         self.metrics.loads.labels("done").inc()

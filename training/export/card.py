@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.training.pixels.preprocessing import Preprocessing
@@ -70,6 +73,17 @@ class Card:
         if not found.classes:
             raise TarnError(f"{where} has no classes: export the model again.")
         return found
+
+
+def checked(found: NDArray[np.float32], pictures: int, classes: int) -> NDArray[np.float32]:
+    """Logits of a graph, which may give what it likes. Raises TarnError for other than a row for each picture."""
+    if found.shape != (pictures, classes):
+        shape = " x ".join(map(str, found.shape))
+        raise TarnError(
+            f"the model answers {pictures} pictures by {shape} numbers in place of {pictures} x {classes}: export it "
+            "again."
+        )
+    return found
 
 
 def text(told: object) -> str:
