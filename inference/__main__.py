@@ -1,6 +1,7 @@
 """python -m tarn.inference predict MODEL SOURCE... | serve MODEL | compare A B SOURCE..."""
 
 import argparse
+import io
 import sys
 
 from tarn.inference.commands.compare import add_compare
@@ -16,6 +17,8 @@ from tarn.sharding.storage.words import store_of
 def main(words: list[str] | None = None) -> int:
     """The exit code: 0, 1 where a picture or the model could not be read, 2 for usage, 130 where it was stopped."""
     words = sys.argv[1:] if words is None else words
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # for names that it cannot say
     args = parse(words)
     try:
         with told(store_of(args)):

@@ -97,7 +97,7 @@ def table(comparison: Comparison) -> str:
 def write(out: Path, html: str, rows: str) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_whole(out / PAGE, html.encode())
+        write_whole(out / PAGE, html.encode("utf-8", "backslashreplace"))
         write_whole(out / TABLE, rows.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise TarnError(f"{out} cannot be written ({storage.reason(error)}): check space and permissions.") from error

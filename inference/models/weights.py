@@ -115,9 +115,7 @@ def read_safetensors(path: Path) -> Artifact:
 
     weights, text = safetensors_file.tensors_in(path)
     told = parsed(text, path)
-    return (
-        others(weights, path) if told is None else Artifact.from_payload({**told, "state_dict": weights}, str(path))
-    )
+    return others(weights, path) if told is None else Artifact.from_payload({**told, "state_dict": weights}, str(path))
 
 
 def parsed(text: str | None, path: Path) -> dict[str, Any] | None:

@@ -18,7 +18,6 @@ from tarn.inference.urls import PUBLIC, fetch
 from tarn.sharding.errors import TarnError
 from tarn.training.pixels.pictures import BrokenPictureError, Pixels
 
-
 FETCHES = 32  # URLs that are read at a time
 
 

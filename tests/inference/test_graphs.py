@@ -37,14 +37,18 @@ def written(path: Path, *steps: tuple[str, Sequence[str], dict[str, Any]]) -> Pa
         make.make_node("ReduceMean", ["floats"], ["means"], axes=[1, 2], keepdims=0),
     ]
     names = [f"step {number}" for number in range(1, len(steps))] + ["logits"]
-    nodes += [make.make_node(kind, taken, [name], **more) for (kind, taken, more), name in zip(steps, names, strict=True)]
+    nodes += [
+        make.make_node(kind, taken, [name], **more) for (kind, taken, more), name in zip(steps, names, strict=True)
+    ]
     graph = make.make_graph(
         nodes,
         "graph",
         [make.make_tensor_value_info("pixels", kinds.UINT8, ["batch", SIDE, SIDE, 3])],
         [make.make_tensor_value_info("logits", kinds.FLOAT, ["rows", 3])],
-        [onnx.numpy_helper.from_array(np.zeros((1, 3), np.float32), "zeros")]
-        + [onnx.numpy_helper.from_array(np.array([2**40, 2**20]), "gigantic")],
+        [
+            onnx.numpy_helper.from_array(np.zeros((1, 3), np.float32), "zeros"),
+            onnx.numpy_helper.from_array(np.array([2**40, 2**20]), "gigantic"),
+        ],
     )
     model = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
     onnx.helper.set_model_props(model, {"tarn": json.dumps(CARD)})
@@ -65,10 +69,14 @@ WRONG = {
     "one-row": ([("ReduceMean", ["means"], {"axes": [0], "keepdims": 1})], "answers 4 pictures by 1 x 3 numbers"),
     "two-rows": ([("Concat", ["means", "means"], {"axis": 0})], "answers 4 pictures by 8 x 3 numbers"),
     "no-memory": (
-        [("ConstantOfShape", ["gigantic"], {}), ("ReduceSum", ["step 1"], {"keepdims": 0}), ("Add", ["means", "step 2"], {})],
+        [
+            ("ConstantOfShape", ["gigantic"], {}),
+            ("ReduceSum", ["step 1"], {"keepdims": 0}),
+            ("Add", ["means", "step 2"], {}),
+        ],
         "cannot be computed by ONNX Runtime",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -92,7 +92,8 @@ def pickles(canary: Path) -> Iterator[Case]:
     yield "deep.pkl", deep, r"200 within each other"
     yield "in-itself.pkl", b"]\x94h\x00a.", r"within itself"
     yield "modules.pkl", modules(known), r"more than 2,000,000 things"
-    yield "parameters.pkl", known + b")\x81}(" + text("tarn") + b"}" + text("_parameters") + b"K\x05ub.", r"no whole file"
+    told = b"}(" + text("tarn") + b"}" + text("_parameters") + b"K\x05u"
+    yield "parameters.pkl", known + b")\x81" + told + b"b.", r"no whole file"
     yield "number.pkl", b"I7\n.", r"holds a int"
     legacy = io.BytesIO()
     torch.save({"a": torch.zeros(2)}, legacy, _use_new_zipfile_serialization=False)

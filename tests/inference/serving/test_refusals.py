@@ -203,7 +203,9 @@ def test_who_goes_away_while_he_sends_is_no_fault_of_the_service(service: Runnin
     said = len(service.said.read_text())
     address = urlsplit(service.url)
     with socket.create_connection((address.hostname or "", address.port or 0), 30) as client:
-        client.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 9999\r\n\r\nx")
+        client.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 9999\r\n\r\nx"
+        )
         while b"tarn_pictures_in_service 1.0" not in fetch(service.url, "/metrics")[1]:
             time.sleep(0.01)
     while b"tarn_pictures_in_service 0.0" not in fetch(service.url, "/metrics")[1]:

@@ -14,8 +14,8 @@ import uvicorn
 from support.checkout import ROOT
 from tarn.inference.__main__ import main
 from tarn.inference.predictor import Predictor
-from tarn.inference.serving.server import Server
 from tarn.inference.serving.served import Served
+from tarn.inference.serving.server import Server
 from tarn.inference.serving.service import Service
 from tarn.inference.serving.settings import ServeConfig
 from tarn.inference.serving.signals import Noted
