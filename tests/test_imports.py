@@ -65,11 +65,15 @@ MAY_USE = {
     "training/streaming/remote": DISK | STREAM,
     "training/streaming/workers": DISK | STREAM | PIXELS | {"training/streaming/remote"},
     "training/streaming/holdout": DISK | STREAM | {"training/streaming/remote"},
+    "training/streaming/parts": DISK
+    | STREAM
+    | {"sharding/sources", "sharding/foreign", "sharding/looking"}
+    | {"training/streaming/remote", "training/streaming/holdout"},
     "training/streaming/planned": DISK | STREAM | {"training/streaming/remote", "training/streaming/workers"},
     "training/streaming/loader": DISK
     | STREAM
     | PIXELS
-    | {"training/world", "training/streaming/remote", "training/streaming/planned"},
+    | {"training/world", "training/streaming/parts", "training/streaming/planned"},
     "training/streaming/sequential": DISK
     | STREAM
     | PIXELS
@@ -91,11 +95,11 @@ MAY_USE = {
     | STREAM
     | PIXELS
     | {"training", "training/world", "training/streaming/planned", "training/model", "training/recipe"}
-    | {"training/evaluation", "training/export", "training/streaming/holdout"},
+    | {"training/evaluation", "training/export", "training/streaming/holdout", "training/streaming/parts"},
     "training/forecast": DISK
     | STREAM
     | {"training", "training/world", "training/recipe", "training/run"}
-    | {"training/streaming/holdout", "training/streaming/remote"},
+    | {"training/streaming/holdout", "training/streaming/remote", "training/streaming/parts"},
     "training/__main__": GROUND
     | {
         "sharding/storage",
@@ -112,7 +116,7 @@ MAY_USE = {
     "inference/limits": GROUND | {"sharding/jpeg"},
     "inference/urls": GROUND,
     "inference/given": GROUND | PIXELS | {"sharding/storage", "inference/limits", "inference/urls"},
-    "inference/prediction": set(),
+    "inference/prediction": {"sharding"},
     "inference/downloading": DISK,
     "inference/pictures": DISK | {"sharding/sources", "sharding/foreign", "inference/given", "inference/limits"},
     "inference/sources": DISK | {"sharding/sources", "sharding/foreign", "inference/pictures", "inference/downloading"},
@@ -132,7 +136,8 @@ MAY_USE = {
     "inference/page": set(),
     "inference/serving": GROUND
     | PIXELS
-    | {"inference/explaining", "inference/urls", "inference/page", "inference/prediction", "inference"},
+    | {"inference/explaining", "inference/models", "inference/urls", "inference/page", "inference/prediction"}
+    | {"inference"},
     "inference/commands": GROUND
     | {
         "sharding/storage",

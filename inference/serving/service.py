@@ -8,6 +8,7 @@ from pathlib import Path
 
 from starlette.exceptions import HTTPException
 
+from tarn.inference.models.scorer import Scorer
 from tarn.inference.prediction import Guess
 from tarn.inference.predictor import Predictor
 from tarn.inference.serving.batching import Batcher
@@ -15,6 +16,7 @@ from tarn.inference.serving.metrics import Metrics
 from tarn.inference.serving.served import Served
 from tarn.inference.serving.settings import ServeConfig
 from tarn.inference.urls import PUBLIC, fetch
+from tarn.sharding.cores import available_cores
 from tarn.sharding.errors import TarnError
 from tarn.training.pixels.pictures import BrokenPictureError, Pixels
 
@@ -26,7 +28,10 @@ class Service:
 
     def __init__(self, served: Served, config: ServeConfig, samples: Mapping[str, Path] = {}) -> None:
         self.served, self.config, self.samples, self.metrics = served, config, samples, Metrics()
-        self.batcher = Batcher(config.batch_size, self.metrics.saw_batch)
+        self.batcher = Batcher(config.batch_size, self.metrics.saw_batch, shares_cores(served.predictor.scorer))
+        self.preparers = ThreadPoolExecutor(
+            available_cores() + 1, "tarn-picture"
+        )  # more would only wait for each other
         self.fetching = ThreadPoolExecutor(FETCHES, "tarn-fetching")
         self.busy = 0
         self.ending = False
@@ -66,11 +71,12 @@ class Service:
     async def prepared(self, predictor: Predictor, picture: bytes | str) -> Pixels:
         """A URL is fetched here: the predictor would take a text that is none for a path on this machine's disk, and
         open stores by this process's credentials. Threads of their own wait for other people's servers, so that those
-        that decode never do."""
+        that decode, and read samples and the model, never do."""
+        loop = asyncio.get_running_loop()
         if isinstance(picture, str):
-            loop = asyncio.get_running_loop()
             picture = await loop.run_in_executor(self.fetching, fetch, picture, self.config.max_bytes, PUBLIC)
-        return await asyncio.to_thread(predictor.prepare, picture)
+        with self.batcher.expecting():
+            return await loop.run_in_executor(self.preparers, predictor.prepare, picture)
 
     async def reload(self) -> None:
         """Raises HTTPException 409 where the old model stays."""
@@ -80,3 +86,9 @@ class Service:
             self.metrics.loads.labels("failed").inc()
             raise HTTPException(409, f"the model stays as it was: {error}") from error
         self.metrics.loads.labels("done").inc()
+
+
+def shares_cores(scorer: Scorer) -> bool:
+    """Whether the network works where pictures are prepared: graphs do, and those of PyTorch without a device."""
+    device = getattr(scorer, "device", None)
+    return device is None or device.type == "cpu"

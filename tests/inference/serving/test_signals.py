@@ -87,7 +87,7 @@ def test_of_many_hangups_while_the_model_is_read_one_more_reading_comes(
     assert readings == [0, 1, 2]
 
 
-def test_servers_that_never_answer_keep_nobody_elses_pictures_from_being_decoded(
+def test_servers_that_never_answer_keep_neither_pictures_nor_a_new_model_from_being_read(
     idle: Service, photographs: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered = threading.Event()
@@ -102,6 +102,7 @@ def test_servers_that_never_answer_keep_nobody_elses_pictures_from_being_decoded
         try:
             await asyncio.sleep(0)
             await asyncio.wait_for(idle.prepared(predictor, photographs[0].read_bytes()), 30)
+            await asyncio.wait_for(idle.reload(), 30)
         finally:
             answered.set()
             assert {await it for it in slow} == {f"http://slow/{number} cannot be read." for number in range(100)}
