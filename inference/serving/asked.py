@@ -16,10 +16,12 @@ from tarn.inference.serving.settings import MOST_GUESSES, ServeConfig
 MOST_PICTURES = 64  # of one request
 TOP = 5
 FORM, JSON = "multipart/form-data", "application/json"
+LONGEST = 4096  # of a URL
+MOST_MARKS = (MOST_PICTURES + 1) * LONGEST  # of JSON's own: what has more takes seconds to be read, all others waiting
 RAW = ("image/", "application/octet-stream")
 
 Top = Annotated[int, Field(ge=1, le=MOST_GUESSES, description="classes of each picture")]
-URL = Annotated[str, Field(min_length=1, max_length=4096)]
+URL = Annotated[str, Field(min_length=1, max_length=LONGEST)]
 Encoded = Annotated[str, Field(min_length=1, json_schema_extra={"format": "byte"})]
 
 
@@ -78,6 +80,8 @@ async def of_form(request: Request) -> Asked:
 
 
 def of_json(body: bytes, config: ServeConfig) -> Asked:
+    if sum(map(body.count, (b"[", b"{", b","))) > MOST_MARKS:
+        raise HTTPException(422, "the JSON is not what is asked for: it holds far too many things.")
     try:
         raw = json.loads(body)
         check_few(raw)

@@ -68,6 +68,7 @@ def png_of(width: int, height: int) -> bytes:
         (b'{"urls": ["http://127.0.0.1/x"]}', JSON, 403, "fetches no URLs"),
         (json.dumps({"images": ["eA=="] * 65}).encode(), JSON, 422, "images: "),
         (json.dumps({"images": ["eA=="] * 65}).encode(), JSON, 422, "images: there are 65, at most 64"),
+        (b'{"images": [' + b"[]," * 300_000 + b"[]]}", JSON, 422, "far too many things"),
         (form(file="text")[0], form()[1], 422, "as a file"),
         (form(file=b"x", other="1")[0], form()[1], 422, "a field 'other'"),
         (form(file=b"x", top="many")[0], form()[1], 422, "top='many'"),
