@@ -7,6 +7,7 @@ import sys
 from tarn.inference.commands.compare import add_compare
 from tarn.inference.commands.predict import add_predict
 from tarn.inference.commands.serve import add_serve
+from tarn.inference.report import shown
 from tarn.sharding.errors import TarnError
 from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.storage.told import told
@@ -24,7 +25,7 @@ def main(words: list[str] | None = None) -> int:
         with told(store_of(args)):
             return int(args.run(args, words))
     except TarnError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(*map(shown, f"error: {error}".split("\n")), sep="\n", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130

@@ -155,7 +155,7 @@ MAY_USE = {
         "inference/comparing",
         "inference/serving",
     },
-    "inference/__main__": GROUND | {"sharding/storage", "inference/commands"},
+    "inference/__main__": GROUND | {"inference", "sharding/storage", "inference/commands"},
 }
 PACKAGES = ("tarn", "sharding", "training", "inference")
 TASK = re.compile(r"(tarn(?:\.\w+)+)(?::\w+)?")  # a module that is named in a text, to be run in another process

@@ -14,6 +14,7 @@ from support.services import exported
 from tarn.inference.__main__ import main
 from tarn.inference.models.load import load
 from tarn.sharding.errors import TarnError
+from tarn.sharding.format.manifest import ClassInfo
 
 SIDE = 8
 CARD = {
@@ -115,3 +116,19 @@ def test_logits_that_are_not_finite_are_no_prediction(
         assert "numbers that are not finite" in told.err
         assert "nan" not in told.out.lower()
     assert not (tmp_path / "r.jsonl").exists()
+
+
+def test_what_a_class_or_a_file_is_called_does_nothing_to_a_terminal(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = "\x1b]0;title\x07\x1b[2J\n\u202ecat\r"
+    path = exported(tmp_path / "model", classes=(ClassInfo("n1\x1b[2J", hostile), ClassInfo("n2", "Bär, 猫")))
+    named = tmp_path / "\x1b[2J\n.jpg"
+    named.write_bytes(val(pictures, 1).read_bytes())
+    (tmp_path / "\x1b[2J.png").write_bytes(b"none")
+    assert main(["predict", str(path), str(named), str(tmp_path / "\x1b[2J.png"), "--device=cpu"]) == 1
+    told = capsys.readouterr()
+    assert all(each.isprintable() or each == "\n" for each in told.out + told.err)
+    assert len(told.out.splitlines()) == 5  # a picture and its two classes, a picture and its error
+    assert r"\x1b]0;title\x07" in told.out
+    assert "Bär, 猫" in told.out

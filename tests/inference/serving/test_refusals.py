@@ -200,6 +200,17 @@ def test_a_form_may_call_its_files_what_it_likes_in_whatever_charset(
     assert status in (200, 422), answer
 
 
+@pytest.mark.parametrize(
+    ("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)]
+)
+def test_a_page_of_another_site_may_lead_here_and_not_send(
+    site: str, status: int, service: Running, photographs: list[Path]
+) -> None:
+    told = {"Sec-Fetch-Site": site}
+    assert fetch(service.url, "/predict", "POST", body=photographs[0].read_bytes(), headers=JPEG | told)[0] == status
+    assert fetch(service.url, "/", headers=told)[0] == 200
+
+
 def test_who_goes_away_while_he_sends_is_no_fault_of_the_service(service: Running, photographs: list[Path]) -> None:
     said = len(service.said.read_text())
     address = urlsplit(service.url)
