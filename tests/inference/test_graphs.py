@@ -1,6 +1,7 @@
 """Models that answer what means nothing, or never: graphs written by hand, and weights that are not finite."""
 
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,29 @@ def test_a_graph_that_may_never_end_is_not_begun(tmp_path: Path) -> None:
     path = written(tmp_path / "loop.onnx", ("Loop", ["", ""], endless()), ("Identity", ["means"], {}))
     with pytest.raises(TarnError, match="it wants Loop, which may never end"):
         load(path)
+
+
+def test_a_graph_of_openvino_that_may_never_end_is_not_begun(tmp_path: Path) -> None:
+    openvino = pytest.importorskip("openvino", reason="needs the extra `export`: uv pip install --editable '.[export]'")
+    ops = openvino.opset13
+    pixels = ops.parameter([-1, SIDE, SIDE, 3], openvino.Type.u8, name="pixels")
+    means = ops.reduce_mean(ops.convert(pixels, "f32"), np.array([1, 2]), keep_dims=False)
+    still = ops.constant(np.array(True))
+    turned = ops.parameter([-1, 3], openvino.Type.f32)
+    loop = ops.loop(ops.constant(np.array(2**40)), still)
+    body = openvino.Model([ops.relu(turned), ops.constant(np.array(True))], [turned], "body")
+    loop.set_function(body)
+    loop.set_special_body_ports([-1, 1])
+    loop.set_merged_input(turned, means.output(0), body.get_results()[0].output(0))
+    model = openvino.Model([loop.get_iter_value(body.get_results()[0].output(0), -1)], [pixels], "graph")
+    model.set_rt_info(json.dumps(CARD), ["tarn", "card"])
+    model.set_rt_info("bf16", ["tarn", "precision"])
+    openvino.save_model(model, tmp_path / "model.xml")
+    with zipfile.ZipFile(tmp_path / "model.openvino", "w") as archive:
+        for name in ("model.xml", "model.bin"):
+            archive.write(tmp_path / name, name)
+    with pytest.raises(TarnError, match="it wants Loop, which may never end"):
+        load(tmp_path / "model.openvino")
 
 
 def test_logits_that_are_not_finite_are_no_prediction(
