@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.exactness import check_exactness
+from support.exactness import PATIENCE, Life, begin, check_exactness, check_notes, complaints
 
 
 def check(shards: Path, home: Path, trainer: str, library: str, seed: int) -> None:
@@ -28,3 +28,16 @@ def test_accelerate_trains_the_same_after_three_kills(shards: Path, tmp_path: Pa
 
 def test_transformers_trains_the_same_after_three_kills(shards: Path, tmp_path: Path) -> None:
     check(shards, tmp_path / "run", "in_transformers", "transformers", 4)
+
+
+@pytest.mark.servers  # of Ray's cluster, whose workers import all anew at each start
+def test_ray_train_trains_the_same_after_three_kills(shards: Path, tmp_path: Path) -> None:
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("the extra interop is not installed")
+    home = tmp_path / "run"
+    home.mkdir()
+    driver = begin(Life(str(shards), str(home), 0, 0, 1, 5, "support.trainers.in_ray"))
+    driver.join(5 * PATIENCE)
+    driver.kill()
+    assert driver.exitcode == 0, complaints(home, 0)
+    check_notes(shards, home)

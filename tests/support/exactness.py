@@ -13,9 +13,10 @@ import signal
 import sys
 import traceback
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -63,18 +64,17 @@ class Life:
             file.write(json.dumps(told) + "\n")
 
 
-def live(life: Life, port: int) -> None:
+def live(life: Life, environment: dict[str, str]) -> None:
     """The process of a rank: the trainer's module has a function `train`."""
     told = (Path(life.home) / f"told-{life.number}-{life.rank}.txt").open("w", buffering=1)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(told.fileno(), stream.fileno())
-    os.environ |= {
+    os.environ |= environment | {
         "RANK": str(life.rank),
         "LOCAL_RANK": str(life.rank),
         "WORLD_SIZE": str(life.ranks),
         "LOCAL_WORLD_SIZE": str(life.ranks),
         "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
         "TORCHELASTIC_RUN_ID": "exactness",
         "TORCHELASTIC_USE_AGENT_STORE": "True",  # the test has the store: no port is chosen that another may take
     }
@@ -87,18 +87,24 @@ def live(life: Life, port: int) -> None:
         raise
 
 
-def start(shards: Path, home: Path, trainer: str, number: int, ranks: int, kill: int | None, victim: int) -> list[int]:
-    """All ranks to their ends; their exit codes."""
+def begin(life: Life, **environment: object) -> ForkServerProcess:
+    """In a process that is forked from one which has imported the libraries."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(LIBRARIES))
+    told = {name: str(value) for name, value in environment.items()}
+    process = context.Process(target=live, args=(life, told), daemon=True)
+    process.start()
+    return process
+
+
+def start(shards: Path, home: Path, trainer: str, number: int, ranks: int, kill: int | None, victim: int) -> list[int]:
+    """All ranks to their ends; their exit codes."""
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     lives = [
         Life(str(shards), str(home), number, rank, ranks, kill if rank == victim else None, trainer)
         for rank in range(ranks)
     ]
-    processes = [context.Process(target=live, args=(life, store.port), daemon=True) for life in lives]
-    for process in processes:
-        process.start()
+    processes = [begin(life, MASTER_PORT=store.port) for life in lives]
     for process in processes:
         process.join(PATIENCE)
         process.kill()
@@ -106,22 +112,31 @@ def start(shards: Path, home: Path, trainer: str, number: int, ranks: int, kill:
     return [int(process.exitcode or 0) for process in processes]
 
 
-def check_exactness(shards: Path, home: Path, trainer: str, seed: int, ranks: Sequence[int] = RANKS) -> None:
+def chosen_kills(seed: int) -> Iterator[tuple[int, int | None, int]]:
+    """Of each start its ranks, the step before which one is killed, and which; the last one comes through."""
+    rng = random.Random(seed)
+    kills = [rng.randint(2, 5), rng.randint(6, 9), rng.randint(10, STEPS - 1), None]
+    for size, kill in zip(RANKS, kills, strict=True):
+        yield size, kill, rng.randrange(size)
+
+
+def check_exactness(shards: Path, home: Path, trainer: str, seed: int) -> None:
     """trainer: a module whose train(life) trains up to LAST steps with checkpoints of its library, goes on from the last
     one, and tells life of each step and evaluation."""
     home.mkdir(parents=True)
-    rng = random.Random(seed)
-    kills: list[int | None] = [rng.randint(2, 5), rng.randint(6, 9), rng.randint(10, STEPS - 1), None]
-    for number, (size, kill) in enumerate(zip(ranks, kills, strict=True)):
-        victim = rng.randrange(size)
+    for number, (size, kill, victim) in enumerate(chosen_kills(seed)):
         codes = start(shards, home, trainer, number, size, kill, victim)
         assert codes[victim] == (0 if kill is None else -signal.SIGKILL), complaints(home, number)
+    check_notes(shards, home)
+
+
+def check_notes(shards: Path, home: Path) -> None:
     expected = undisturbed(shards)
-    trained = surviving(home, ranks)
+    trained = surviving(home)
     assert sorted(trained) == list(range(LAST))
     for step, keys in trained.items():
         assert sorted(keys) == sorted(expected[step]), f"step {step}"
-    check_evaluations(shards, home, ranks)
+    check_evaluations(shards, home)
 
 
 def undisturbed(shards: Path) -> list[tuple[str, ...]]:
@@ -132,10 +147,10 @@ def undisturbed(shards: Path) -> list[tuple[str, ...]]:
     return keys
 
 
-def surviving(home: Path, ranks: Sequence[int]) -> dict[int, list[str]]:
+def surviving(home: Path) -> dict[int, list[str]]:
     """Of each step the keys of all ranks, of the start whose checkpoint the next ones went on from."""
     trained: dict[int, list[str]] = {}
-    for number, size in enumerate(ranks):
+    for number, size in enumerate(RANKS):
         notes = [read(home, "trained", number, rank) for rank in range(size)]
         first = {rank[0][0] for rank in notes}
         assert len(first) == 1, f"start {number}: ranks began at different steps"
@@ -149,18 +164,17 @@ def surviving(home: Path, ranks: Sequence[int]) -> dict[int, list[str]]:
     return trained
 
 
-def check_evaluations(shards: Path, home: Path, ranks: Sequence[int]) -> None:
-    """Each that all ranks came to the end of; at least one by an uneven number of ranks."""
+def check_evaluations(shards: Path, home: Path) -> None:
+    """Each that all ranks came to the end of; one at least by each number of ranks."""
     loader = Life(str(shards), "", 0, 0, 1, None, "").loader(train=False, rank=0, world_size=1)
     every = sorted(key for batch in loader for key in batch.keys)
     loader.close()
     sizes = []
-    for number, size in enumerate(ranks):
+    for number, size in enumerate(RANKS):
         for shares in zip(*(read(home, "evaluated", number, rank) for rank in range(size)), strict=False):
             assert sorted(key for share in shares for key in share) == every, f"start {number}"
             sizes.append(size)
-    assert not sizes or 3 in sizes or 3 not in ranks
-    assert sizes
+    assert set(sizes) == set(RANKS)
 
 
 def read(home: Path, what: str, number: int, rank: int) -> list[Any]:

@@ -1,0 +1,44 @@
+"""torchft's own lighthouse and managers: replicas die within a step and come back, and every batch is trained once."""
+
+import importlib.util
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from support.exactness import GLOBAL_BATCH, LAST, PATIENCE, Life, begin, complaints, read, undisturbed
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("torchft") is None, reason="the extra interop is not installed")
+
+
+def test_replicas_that_die_and_come_back_train_the_same_global_batches(shards: Path, tmp_path: Path) -> None:
+    from torchft.coordination import LighthouseServer
+
+    lighthouse = LighthouseServer(
+        bind="127.0.0.1:0", min_replicas=1, join_timeout_ms=200, quorum_tick_ms=20, heartbeat_timeout_ms=1000
+    )
+
+    def replica(rank: int, kill: int | None) -> object:
+        life = Life(str(shards), str(tmp_path), 0, rank, 1, kill, "support.trainers.in_torchft")
+        return begin(life, TORCHFT_LIGHTHOUSE=lighthouse.address())
+
+    first, second = replica(0, None), replica(1, 4)
+    second.join(PATIENCE)
+    third, fourth = replica(2, 10), replica(3, 10)
+    for process in (third, fourth, first):
+        process.join(PATIENCE)
+        process.kill()
+    print(complaints(tmp_path, 0))
+    assert [process.exitcode for process in (first, second, third, fourth)] == [0, -9, -9, -9]
+    trained = {}
+    for rank in range(4):
+        for step, keys in read(tmp_path, "trained", 0, rank):
+            trained.setdefault(step, []).extend(keys)
+    expected = undisturbed(shards)
+    assert sorted(trained) == list(range(LAST))
+    for step, keys in trained.items():
+        assert sorted(keys) == sorted(expected[step]), step
+    print(read(tmp_path, "sizes", 0, 0))
+    assert set(read(tmp_path, "sizes", 0, 0)) == {1, 2, 3}
+    lighthouse.shutdown()
