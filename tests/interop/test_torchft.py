@@ -1,15 +1,15 @@
 """torchft's own lighthouse and managers: replicas die within a step and come back, and every batch is trained once."""
 
 import importlib.util
-import time
 from pathlib import Path
 
 import pytest
-import torch
 
-from support.exactness import GLOBAL_BATCH, LAST, PATIENCE, Life, begin, complaints, read, undisturbed
+from support.exactness import LAST, PATIENCE, Life, begin, complaints, read, undisturbed
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("torchft") is None, reason="the extra interop is not installed")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("torchft") is None, reason="the extra interop is not installed"
+)
 
 
 def test_replicas_that_die_and_come_back_train_the_same_global_batches(shards: Path, tmp_path: Path) -> None:

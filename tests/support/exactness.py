@@ -1,8 +1,8 @@
-"""One check for every trainer: killed three times within an epoch, on other numbers of ranks each time, it trains what an
-undisturbed run trains, and evaluates every picture once.
+"""One check for every trainer: killed three times within an epoch, on other numbers of ranks each time, it trains what
+an undisturbed run trains, and evaluates every picture once.
 
-Ranks are processes, forked from one that has imported the libraries before. One of them kills itself by SIGKILL when it is
-about to train the step that was drawn; the others end as their trainer lets them.
+Ranks are processes, forked from one that has imported the libraries before. One of them kills itself by SIGKILL when it
+is about to train the step that was drawn; the others end as their trainer lets them.
 """
 
 import json
@@ -121,8 +121,8 @@ def chosen_kills(seed: int) -> Iterator[tuple[int, int | None, int]]:
 
 
 def check_exactness(shards: Path, home: Path, trainer: str, seed: int) -> None:
-    """trainer: a module whose train(life) trains up to LAST steps with checkpoints of its library, goes on from the last
-    one, and tells life of each step and evaluation."""
+    """trainer: a module whose train(life) trains up to LAST steps with checkpoints of its library, goes on from the
+    last one, and tells life of each step and evaluation."""
     home.mkdir(parents=True)
     for number, (size, kill, victim) in enumerate(chosen_kills(seed)):
         codes = start(shards, home, trainer, number, size, kill, victim)
@@ -184,4 +184,3 @@ def read(home: Path, what: str, number: int, rank: int) -> list[Any]:
 
 def complaints(home: Path, number: int) -> str:
     return "\n".join(path.read_text()[-3000:] for path in sorted(home.glob(f"told-{number}-*.txt")))
-

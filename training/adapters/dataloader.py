@@ -12,8 +12,8 @@ from tarn.training.streaming.planned import PlannedLoader
 class ShardDataLoader(DataLoader[Any]):
     """One rank's batches of a ShardLoader, as iterating it gives them: its epochs, its state.
 
-    form: what the trainer gets of a batch. Accelerate's prepare() leaves it as it is, and its skip_first_batches() begins
-    where it says, at once. Raises what the loader raises.
+    form: what the trainer gets of a batch. Accelerate's prepare() leaves it as it is, and its skip_first_batches()
+    begins where it says, at once. Raises what the loader raises.
     """
 
     _is_accelerate_prepared = True  # else every rank's batches would be divided among the ranks once more

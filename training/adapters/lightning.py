@@ -1,4 +1,4 @@
-"""PyTorch Lightning: trainer.fit(model, datamodule, ckpt_path="last") goes on behind the batch that was trained last."""
+"""PyTorch Lightning: trainer.fit(model, datamodule, ckpt_path="last") goes on behind the last trained batch."""
 
 from collections.abc import Callable, Mapping
 from functools import partialmethod
@@ -10,7 +10,7 @@ from tarn.training.adapters.iterable import ShardDataset
 from tarn.training.adapters.numbered import Form, as_it_is
 from tarn.training.streaming.planned import PlannedLoader
 
-Make = Callable[[], PlannedLoader]
+Make = Callable[[], PlannedLoader] | None
 
 
 class ShardDataModule(LightningDataModule):  # type: ignore[misc]
@@ -22,12 +22,7 @@ class ShardDataModule(LightningDataModule):  # type: ignore[misc]
     """
 
     def __init__(
-        self,
-        train: Make | None = None,
-        val: Make | None = None,
-        test: Make | None = None,
-        predict: Make | None = None,
-        form: Form = as_it_is,
+        self, train: Make = None, val: Make = None, test: Make = None, predict: Make = None, form: Form = as_it_is
     ) -> None:
         super().__init__()
         self.makers, self.form = {"train": train, "val": val, "test": test, "predict": predict}, form

@@ -14,7 +14,7 @@ NAME = "stream.json"  # in the checkpoint's folder, beside what the loop writes
 
 def go_on(loader: EpochIteration) -> train.Checkpoint | None:
     """Puts a loader behind the last batch of the checkpoint that this worker is to go on from, which it returns."""
-    checkpoint = train.get_checkpoint()
+    checkpoint: train.Checkpoint | None = train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
             loader.load_state_dict(json.loads((Path(folder) / NAME).read_text()))

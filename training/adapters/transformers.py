@@ -20,16 +20,16 @@ IGNORED = -100  # a label that losses leave out
 def pixel_values(loader: PlannedLoader) -> Form:
     """Batches to `pixel_values` (B x 3 x H x W float32, normalised) and `labels` (B int64).
 
-    In evaluation the Trainer gathers as many rows of each rank: a rank that has one fewer gets a row of zeros with label
-    -100, which the losses of transformers' models leave out, as compute_metrics has to.
+    In evaluation the Trainer gathers as many rows of each rank: a rank that has one fewer gets a row of zeros with
+    label -100, which the losses of transformers' models leave out, as compute_metrics has to.
     """
     plan = loader.plan
     normalisation = Normalisation(plan.preprocessing.mean, plan.preprocessing.std, channels_last=False)
 
     def form(batch: Batch) -> dict[str, Tensor]:
         images, labels = normalisation(batch.images), batch.labels
-        count = min(plan.global_batch, plan.samples - batch.step * plan.global_batch)
-        missing = 0 if plan.train else plan.ranks.largest_share(count) - len(labels)
+        count = 0 if plan.train else min(plan.global_batch, plan.samples - batch.step * plan.global_batch)
+        missing = max(0, plan.ranks.largest_share(count) - len(labels))
         return {
             "pixel_values": pad(images, (0, 0, 0, 0, 0, 0, 0, missing)),
             "labels": torch.cat([labels, labels.new_full((missing,), IGNORED)]),
@@ -39,10 +39,9 @@ def pixel_values(loader: PlannedLoader) -> Form:
 
 
 class ShardTrainer(Trainer):  # type: ignore[misc]
-    """train_dataset, eval_dataset: ShardLoaders, whose global_batch is that of a forward pass over all ranks; an optimizer
-    step takes gradient_accumulation_steps of them. eval_dataset may be a dict of them, too.
-
-    Override `form` for other batches. Raises UsageError for ignore_data_skip, which would begin the epoch again.
+    """train_dataset, eval_dataset: ShardLoaders, whose global_batch is that of a forward pass over all ranks; an
+    optimizer step takes gradient_accumulation_steps of them. eval_dataset may be a dict of them, too. Override `form` for
+    other batches. Raises UsageError for ignore_data_skip, which would begin the epoch again.
     """
 
     def form(self, loader: PlannedLoader) -> Form:
@@ -51,15 +50,12 @@ class ShardTrainer(Trainer):  # type: ignore[misc]
     def get_train_dataloader(self) -> ShardDataLoader:
         if self.args.ignore_data_skip:
             raise UsageError("ignore_data_skip=True begins the epoch again: leave it out, skipping takes no time here.")
-        return self.batches(self.train_dataset)
+        return ShardDataLoader(self.train_dataset, self.form(self.train_dataset))
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> ShardDataLoader:
         """eval_dataset: a loader, or the name of one of them; None for the one there is."""
         named = isinstance(eval_dataset, str)
-        return self.batches(self.eval_dataset[eval_dataset] if named else eval_dataset or self.eval_dataset)
-
-    def get_test_dataloader(self, test_dataset: Any) -> ShardDataLoader:
-        return self.batches(test_dataset)
-
-    def batches(self, loader: PlannedLoader) -> ShardDataLoader:
+        loader = self.eval_dataset[eval_dataset] if named else eval_dataset or self.eval_dataset
         return ShardDataLoader(loader, self.form(loader))
+
+    get_test_dataloader = get_eval_dataloader

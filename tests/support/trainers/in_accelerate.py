@@ -1,4 +1,4 @@
-"""A loop of Accelerate's with save_state and load_state, the loader registered; two batches to a step of the optimizer."""
+"""A loop of Accelerate's with save_state and load_state, the loader registered."""
 
 from pathlib import Path
 

@@ -46,7 +46,9 @@ def train(life: Life) -> None:
             continue
         batch, step = batches.batch(), manager.current_step()
         scale = manager.num_participants() / GLOBAL_BATCH
-        (cross_entropy(model(batch.images.float().mean((1, 2)) / 255), batch.labels, reduction="sum") * scale).backward()
+        (
+            cross_entropy(model(batch.images.float().mean((1, 2)) / 255), batch.labels, reduction="sum") * scale
+        ).backward()
         if step == life.kill:
             life.note("dead", step)
             os.kill(os.getpid(), signal.SIGKILL)

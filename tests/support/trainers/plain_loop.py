@@ -1,4 +1,4 @@
-"""A loop of PyTorch's own, over torch's DataLoader face and torchdata's StatefulDataLoader, with DistributedDataParallel."""
+"""A loop of one's own over torch's DataLoader, with DistributedDataParallel."""
 
 from pathlib import Path
 
