@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from transformers import Trainer
@@ -32,7 +31,7 @@ def pixel_values(loader: PlannedLoader) -> Form:
         missing = max(0, plan.ranks.largest_share(count) - len(labels))
         return {
             "pixel_values": pad(images, (0, 0, 0, 0, 0, 0, 0, missing)),
-            "labels": torch.cat([labels, labels.new_full((missing,), IGNORED)]),
+            "labels": pad(labels, (0, missing), value=IGNORED),
         }
 
     return form
@@ -40,7 +39,7 @@ def pixel_values(loader: PlannedLoader) -> Form:
 
 class ShardTrainer(Trainer):  # type: ignore[misc]
     """train_dataset, eval_dataset: ShardLoaders, whose global_batch is that of a forward pass over all ranks; an
-    optimizer step takes gradient_accumulation_steps of them. eval_dataset may be a dict of them, too. Override `form` for
+    optimizer step takes gradient_accumulation_steps of them. eval_dataset may be a dict of them. Override `form` for
     other batches. Raises UsageError for ignore_data_skip, which would begin the epoch again.
     """
 
@@ -54,8 +53,8 @@ class ShardTrainer(Trainer):  # type: ignore[misc]
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> ShardDataLoader:
         """eval_dataset: a loader, or the name of one of them; None for the one there is."""
-        named = isinstance(eval_dataset, str)
-        loader = self.eval_dataset[eval_dataset] if named else eval_dataset or self.eval_dataset
+        told = self.eval_dataset if eval_dataset is None else eval_dataset
+        loader = self.eval_dataset[told] if isinstance(told, str) else told
         return ShardDataLoader(loader, self.form(loader))
 
     get_test_dataloader = get_eval_dataloader
