@@ -70,4 +70,4 @@ def train(life: Life) -> None:
         Model(), arguments, train_dataset=life.loader(), eval_dataset=life.loader(train=False), callbacks=[Told()],
         compute_metrics=lambda told: {"pictures": int((told.label_ids >= 0).sum())},
     )  # fmt: skip
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(arguments.output_dir))
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(arguments.output_dir) if life.number else None)
