@@ -86,6 +86,14 @@ def test_what_is_next_is_told_after_a_training_and_not_after_a_dry_run() -> None
     assert ["Next: make eval" in each for each in told] == [True, False]
 
 
+def test_every_guarantee_names_tests_that_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "guarantees.md").read_text())
+    assert named
+    for path, name in named:
+        functions = [node for node in ast.parse((ROOT / path).read_text()).body if isinstance(node, ast.FunctionDef)]
+        assert name in [function.name for function in functions], f"{path}::{name}"
+
+
 @pytest.mark.parametrize("folder", CODE)
 def test_every_path_in_docstrings_and_comments_exists(folder: str) -> None:
     wrong = [

@@ -26,10 +26,7 @@ from torch.distributed import TCPStore
 from tarn.training.streaming import ShardLoader
 
 LIBRARIES = ("lightning", "accelerate", "transformers.trainer", "torchdata.stateful_dataloader", "torchft")
-LIBRARIES += (
-    "torch._dynamo",
-    "torch.distributed.fsdp",
-)  # which optimizers and DistributedDataParallel import when used
+LIBRARIES += ("torch._dynamo", "torch.distributed.fsdp")  # which torch imports when they are first needed
 GLOBAL_BATCH = 8
 STEPS = 15  # of an epoch of 120 pictures
 LAST = STEPS + 4  # the run ends in its second epoch
@@ -119,12 +116,7 @@ def start(shards: Path, home: Path, trainer: str, number: int, ranks: int, kill:
 def chosen_kills(seed: int) -> Iterator[tuple[int, int | None, int]]:
     """Of each start its ranks, the step before which one is killed, and which; the last one comes through."""
     rng = random.Random(seed)
-    kills = [
-        rng.randint(2, 3),
-        rng.randint(6, 9),
-        rng.randint(12, STEPS - 1),
-        None,
-    ]  # all but the first come to step 4k
+    kills = [rng.randint(2, 3), rng.randint(6, 9), rng.randint(12, STEPS - 1), None]  # the later ones evaluate before
     for size, kill in zip(RANKS, kills, strict=True):
         yield size, kill, rng.randrange(size)
 
