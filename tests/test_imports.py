@@ -65,11 +65,15 @@ MAY_USE = {
     "training/streaming/remote": DISK | STREAM,
     "training/streaming/workers": DISK | STREAM | PIXELS | {"training/streaming/remote"},
     "training/streaming/holdout": DISK | STREAM | {"training/streaming/remote"},
+    "training/streaming/parts": DISK
+    | STREAM
+    | {"sharding/sources", "sharding/foreign", "sharding/looking"}
+    | {"training/streaming/remote", "training/streaming/holdout"},
     "training/streaming/planned": DISK | STREAM | {"training/streaming/remote", "training/streaming/workers"},
     "training/streaming/loader": DISK
     | STREAM
     | PIXELS
-    | {"training/world", "training/streaming/remote", "training/streaming/planned"},
+    | {"training/world", "training/streaming/parts", "training/streaming/planned"},
     "training/streaming/sequential": DISK
     | STREAM
     | PIXELS
@@ -94,11 +98,11 @@ MAY_USE = {
     | STREAM
     | PIXELS
     | {"training", "training/world", "training/streaming/planned", "training/model", "training/recipe"}
-    | {"training/evaluation", "training/export", "training/streaming/holdout"},
+    | {"training/evaluation", "training/export", "training/streaming/holdout", "training/streaming/parts"},
     "training/forecast": DISK
     | STREAM
     | {"training", "training/world", "training/recipe", "training/run"}
-    | {"training/streaming/holdout", "training/streaming/remote"},
+    | {"training/streaming/holdout", "training/streaming/remote", "training/streaming/parts"},
     "training/__main__": GROUND
     | {
         "sharding/storage",

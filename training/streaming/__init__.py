@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig
     from tarn.training.streaming.iteration import Batch
     from tarn.training.streaming.loader import ShardLoader
+    from tarn.training.streaming.part import Part
     from tarn.training.streaming.sequential.loader import SequentialLoader
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Batch",
     "DeliveryConfig",
     "OrderConfig",
+    "Part",
     "PictureConfig",
     "SequentialLoader",
     "ShardLoader",
@@ -28,6 +30,7 @@ WHERE = {
     "BadSamplesConfig": "tarn.training.streaming.bad_samples",
     "DeliveryConfig": "tarn.training.streaming.config",
     "OrderConfig": "tarn.training.streaming.config",
+    "Part": "tarn.training.streaming.part",
     "PictureConfig": "tarn.training.streaming.config",
     "Batch": "tarn.training.streaming.iteration",
     "ShardLoader": "tarn.training.streaming.loader",

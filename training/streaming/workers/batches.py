@@ -13,7 +13,7 @@ from tarn.training.pixels.jpeg_rows import JPEG_ROW, JpegRow, RegionWriter, no_j
 from tarn.training.pixels.pictures import BrokenPictureError, Pixels
 from tarn.training.streaming.bad_samples import BadSample, substitute
 from tarn.training.streaming.plan import StreamPlan
-from tarn.training.streaming.remote.source import source_of
+from tarn.training.streaming.remote.joined import joined_source
 from tarn.training.streaming.remote.traffic import Traffic
 from tarn.training.streaming.showings import Showings
 from tarn.training.streaming.sources import Sample, Source
@@ -65,7 +65,7 @@ def joined(parts: Sequence[Made]) -> Made:
 
 def build_source(plan: StreamPlan, traffic: Traffic | None, number: int, reader: Reader | None = None) -> Source:
     """reader: one of the tars' root that has its connections open, if there is one."""
-    return source_of(plan.root, plan.tars, plan.shards, plan.access, traffic, number, reader)
+    return joined_source(plan.sources, traffic, number, reader)
 
 
 class BatchMaker:
