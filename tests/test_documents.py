@@ -20,10 +20,12 @@ DOCUMENTS = [
 SUFFIXES = ("py", "c", "h", "sh", "md", "yaml", "toml")
 TOP = "sharding|training|inference|tests|benchmarks|configs|docs"
 PATH = re.compile(rf"(?<![\w/.*<{{-])/?\w[\w.-]*(?:/[\w.-]+)*\.(?:{'|'.join(SUFFIXES)})\b(?!\w)")
-FOLDER = re.compile(rf"(?<![\w/.<-])(?:{TOP})(?:/[\w-]+)+/?(?![\w/*<]|\.\w)")
+FOLDER = re.compile(rf"(?<![\w/.<-])(?:{TOP})(?:/[\w-]+)+/?(?![\w/*<-]|\.\w)")
 MODULE = re.compile(r"(?<![\w./-])(?:tarn\.)?(?:sharding|training|inference)(?:\.[a-z_]\w*)+")
 # what a run writes, and what other people's projects hold
 THEIRS = {"config.yaml", "/config.yaml", "run.yaml", "training.py", "inference.py", "split.yaml"}
+# what readers of the guide save
+THEIRS |= set(re.findall(r"^    # (\w+\.py)$", (ROOT / "docs/loader-guide.md").read_text(), re.MULTILINE))
 # sources that ours are measured by: libjpeg-turbo's, Pillow's, FFCV's
 THEIRS |= {"jidctred.c", "jdmaster.c", "jdsample.c", "Resample.c", "write_imagenet.py"}
 
