@@ -15,7 +15,7 @@ class AcceleratedLoader(DataLoaderShard):  # type: ignore[misc]
 
     form: what the loop gets of a batch. It may be given to prepare(), which leaves it as it is. To resume, either
     register_for_checkpointing() it, so that load_state() puts it behind the last batch that the loop got; or count
-    batches and call skip_first_batches(), which decodes nothing, after set_epoch().
+    batches, call set_epoch() in every epoch, and skip_first_batches(), which decodes nothing.
     """
 
     def __init__(self, accelerator: Accelerator, loader: PlannedLoader, form: Form = as_it_is) -> None:
