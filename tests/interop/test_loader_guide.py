@@ -107,7 +107,7 @@ def test_ray_goes_on_under_the_same_name(home: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
     for number in range(2):
         done = subprocess.run(
-            [sys.executable, "train_ray.py"], cwd=home, env=environment, capture_output=True, text=True, timeout=300
+            [sys.executable, "train_ray.py"], cwd=home, env=environment, capture_output=True, text=True, timeout=190
         )
         told = done.stdout + done.stderr
         assert done.returncode == 0, told
