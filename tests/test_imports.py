@@ -78,6 +78,7 @@ MAY_USE = {
     | STREAM
     | PIXELS
     | {"training/world", "training/streaming/loader", "sharding/foreign"},
+    "training/adapters": GROUND | STREAM | {"sharding/storage", "training/pixels", "training/streaming/planned"},
     "training/streaming/__init__": STREAM | PIXELS | {"training/streaming/loader", "training/streaming/sequential"},
     "training/model": GROUND | {"sharding/storage"},
     "training/recipe": GROUND | {"training/pixels", "training/streaming/randomness"},
