@@ -203,6 +203,15 @@ def eval_plan(
     )
 
 
+def check_classes(data: DataConfig, manifest: Manifest) -> None:
+    """Raises UsageError where samples have none, for `fit` trains classifiers."""
+    if not manifest.classes:
+        raise UsageError(
+            f"data.shards={data.shards} has no classes (indexed with --label none), and this trains classifiers: "
+            "read it by ShardLoader(..., fields=...), in a trainer of your own."
+        )
+
+
 def plain(ranks: Ranks) -> Ranks:
     """The numbers alone: a world's process groups do not travel to workers."""
     return Ranks(ranks.rank, ranks.size, ranks.local_rank, ranks.local_size)
