@@ -12,9 +12,11 @@ from tarn.sharding.format.manifest import Manifest, ShardInfo
 from tarn.sharding.sizes import parse_size
 from tarn.training.pixels.geometry import Augmentation
 from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.pixels.view import Size
 from tarn.training.streaming.access import Access
 from tarn.training.streaming.bad_samples import BadSamplesConfig
 from tarn.training.streaming.config import PREFETCH, DataConfig
+from tarn.training.streaming.fields.content import Content
 from tarn.training.streaming.growth import Growth
 from tarn.training.streaming.order import EpochOrder
 from tarn.training.streaming.state import StreamState
@@ -29,7 +31,8 @@ class StreamPlan:
     root: where the manifest and the indexes lie; tars: where the shards do, mostly the same.
     part_size: the most samples of a part (micro-batch). drop_last: leave out the samples behind the last whole global
     batch; otherwise they make a smaller one, of which every rank gets a part, an empty one where there are too few.
-    image_size: px, the largest where pictures grow. repeats: showings of a picture in a row (repeats.py).
+    image_size: px, the largest where pictures grow, and the height of those that are no squares (content, what a sample
+    becomes). repeats: showings of a picture in a row (repeats.py).
     subset: the samples of the shards that belong to it; None: all.
     Raises UsageError where data or ranks cannot fill a global batch.
     """
@@ -56,6 +59,7 @@ class StreamPlan:
     growth: Growth | None = None
     repeats: int = 1
     subset: Subset | None = None
+    content: Content = field(default_factory=Content)
 
     def __post_init__(self) -> None:
         most = int(self.sizes.sum()) if self.drop_last else self.global_batch
@@ -89,9 +93,15 @@ class StreamPlan:
         whole = manifest.fingerprint(split)
         return whole if self.subset is None else self.subset.fingerprint(whole)
 
-    def size_of(self, epoch: int) -> int:
-        """px of a picture's side in an epoch."""
-        return self.growth.size(epoch) if self.growth is not None else self.image_size
+    def size_of(self, epoch: int) -> Size:
+        """Height and width in px of an epoch's pictures."""
+        side = self.growth.size(epoch) if self.growth is not None else self.image_size
+        return side, self.content.width or side
+
+    @property
+    def largest(self) -> Size:
+        """Of all epochs."""
+        return self.image_size, self.content.width or self.image_size
 
     def order(self, epoch: int) -> EpochOrder:
         """That of the cycle (repeats.py) that the epoch is part of: mostly the epoch itself."""
