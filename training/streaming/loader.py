@@ -102,6 +102,7 @@ class ShardLoader(PlannedLoader):
         try:
             start = early_start(url, split, options, access.client, access.deadline)
             manifest = read_manifest(url, options, start.reader.client if start else None)
+            check_labels(content, manifest, url)
             tars = manifest.shards_root(url)
             plan = StreamPlan(
                 root=url,
@@ -127,7 +128,6 @@ class ShardLoader(PlannedLoader):
                 repeats=order.repeats if train else 1,
                 content=content,
             )
-            check_labels(content, manifest, url)
             device = torch.device(delivery.device) if delivery.device is not None else None
             ledger, pin = Path(bad_sample_ledger) if bad_sample_ledger else None, delivery.pin_memory
             super().__init__(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,13 @@ def joined(parts: Sequence[Made]) -> Made:
     )
 
 
+class RowColumns(NamedTuple):
+    """A row of a batch's columns, which are arrays by field."""
+
+    columns: Mapping[str, NDArray[Any]]
+    row: int
+
+
 def build_source(plan: StreamPlan, traffic: Traffic | None, number: int, reader: Reader | None = None) -> Source:
     """reader: one of the tars' root that has its connections open, if there is one."""
     whole = plan.content.reads_members
@@ -129,8 +136,8 @@ class BatchMaker:
             if jpeg is not None:
                 jpegs[first + at] = jpeg
             else:
-                row = {name: column[first + at] for name, column in columns.items()} if columns else NOTHING
                 place_in_order = (epoch, int(positions[at]))
+                row = RowColumns(columns, first + at)
                 sample, told = self.write(out, row, shard, sample, uniforms[at], place_in_order, bad)
                 for name, value in told.items():
                     values.setdefault(name, []).append(value)
@@ -160,7 +167,7 @@ class BatchMaker:
     def write(
         self,
         out: Pixels,
-        columns: Mapping[str, NDArray[Any]],
+        columns: RowColumns,
         shard: int,
         sample: Sample,
         uniforms: NDArray[np.float64],

@@ -1,6 +1,5 @@
 """A sample of several members as rows of a batch: its picture, its fields, and what a hook makes of both."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from tarn.training.streaming.fields.path import FieldError
 from tarn.training.streaming.fields.reading import size_of
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.sources import Sample
+from tarn.training.streaming.workers.batches import RowColumns
 from tarn.training.streaming.workers.hooks import PictureHook, picture_key
 
 SIZES = "sizes"  # of whole pictures, among what a batch has lists of
@@ -33,7 +33,7 @@ class SampleMaker:
         self,
         sample: Sample,
         room: Pixels,
-        columns: Mapping[str, NDArray[Any]],
+        columns: RowColumns,
         uniforms: NDArray[np.float64],
         at: tuple[int, int],
         where: str,
@@ -51,8 +51,8 @@ class SampleMaker:
         values = self.values(sample, shown)
         if self.hook is not None:
             pixels = self.hooked(self.hook, pixels, values, room, at, f"{where}: {sample.key}")
-        for name, column in columns.items():
-            column[...] = values.pop(name)
+        for name, column in columns.columns.items():
+            column[columns.row] = values.pop(name)
         return {**values, SIZES: pixels.shape[:2]} if self.content.whole else values
 
     def pixels(self, sample: Sample, out: Pixels, uniforms: NDArray[np.float64]) -> Pixels:
