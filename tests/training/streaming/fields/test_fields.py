@@ -13,6 +13,7 @@ from PIL import Image
 from support.foreign_tars import write
 from support.loaders import shard_loader
 from support.membered import encoded, mask_of, membered, parts_of, picture_of, saved
+from support.web import served
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.index import IndexConfig, index
 from tarn.sharding.packing.pack import PackConfig, pack
@@ -118,6 +119,16 @@ def test_worker_processes_give_the_same(root: Path) -> None:
     by_one = batches(root)
     for batch, other in zip(by_one, batches(root, num_workers=2), strict=True):
         assert plain(list(batch)) == plain(list(other))
+
+
+@pytest.mark.parametrize("cache", ["none", "here"])
+def test_a_store_gives_the_same_by_ranges_and_from_the_cache(root: Path, tmp_path: Path, cache: str) -> None:
+    with served(root) as web:
+        told = batches(web.url, num_workers=1, cache=cache if cache == "none" else str(tmp_path / cache))
+        for batch, other in zip(batches(root), told, strict=True):
+            assert plain(list(batch)) == plain(list(other))
+        asked = [span for path, span in web.asked if path.endswith(".tar") and span]
+    assert asked
 
 
 def test_boxes_out_of_sight_are_left_out_with_their_labels_or_kept_where_that_is_said(tmp_path: Path) -> None:
