@@ -119,7 +119,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def add_index(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url", metavar="URL", help="folder or store of tars, or a pattern: x-{0000..0012}.tar, x-*.tar")
+    parser.add_argument("url", metavar="URL", help="of tars: folder, pattern (x-{00..12}.tar, x-*.tar) or list of wids")
     parser.add_argument("--out", metavar="FOLDER", help="of manifest and indexes (beside the tars)")
     parser.add_argument("--split", action="append", default=[], metavar="NAME=PATTERN", help="the tars of a split")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="lines `wnid name`, `id<TAB>name`, or names alone")

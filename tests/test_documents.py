@@ -23,7 +23,7 @@ PATH = re.compile(rf"(?<![\w/.*<{{-])/?\w[\w.-]*(?:/[\w.-]+)*\.(?:{'|'.join(SUFF
 FOLDER = re.compile(rf"(?<![\w/.<-])(?:{TOP})(?:/[\w-]+)+/?(?![\w/*<]|\.\w)")
 MODULE = re.compile(r"(?<![\w./-])(?:tarn\.)?(?:sharding|training|inference)(?:\.[a-z_]\w*)+")
 # what a run writes, and what other people's projects hold
-THEIRS = {"config.yaml", "/config.yaml", "run.yaml", "training.py", "inference.py"}
+THEIRS = {"config.yaml", "/config.yaml", "run.yaml", "training.py", "inference.py", "split.yaml"}
 # sources that ours are measured by: libjpeg-turbo's, Pillow's, FFCV's
 THEIRS |= {"jidctred.c", "jdmaster.c", "jdsample.c", "Resample.c", "write_imagenet.py"}
 

@@ -67,12 +67,16 @@ MAY_USE = {
     "training/streaming/remote": DISK | STREAM,
     "training/streaming/workers": DISK | STREAM | PIXELS | FIELDS | {"training/streaming/remote"},
     "training/streaming/holdout": DISK | STREAM | {"training/streaming/remote"},
+    "training/streaming/parts": DISK
+    | STREAM
+    | {"sharding/sources", "sharding/foreign", "sharding/looking"}
+    | {"training/streaming/remote", "training/streaming/holdout"},
     "training/streaming/planned": DISK | STREAM | {"training/streaming/remote", "training/streaming/workers"},
     "training/streaming/loader": DISK
     | STREAM
     | PIXELS
     | FIELDS
-    | {"training/world", "training/streaming/remote", "training/streaming/planned"},
+    | {"training/world", "training/streaming/parts", "training/streaming/planned"},
     "training/streaming/testing": GROUND | {"training/streaming", "training/streaming/loader"},
     "training/streaming/sequential": DISK
     | STREAM
@@ -98,11 +102,11 @@ MAY_USE = {
     | STREAM
     | PIXELS
     | {"training", "training/world", "training/streaming/planned", "training/model", "training/recipe"}
-    | {"training/evaluation", "training/export", "training/streaming/holdout"},
+    | {"training/evaluation", "training/export", "training/streaming/holdout", "training/streaming/parts"},
     "training/forecast": DISK
     | STREAM
     | {"training", "training/world", "training/recipe", "training/run"}
-    | {"training/streaming/holdout", "training/streaming/remote"},
+    | {"training/streaming/holdout", "training/streaming/remote", "training/streaming/parts"},
     "training/__main__": GROUND
     | {
         "sharding/storage",

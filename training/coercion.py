@@ -83,7 +83,14 @@ def build(kind: type[T], tree: Mapping[str, Any], prefix: str, where: str) -> T:
         if name not in names:
             raise UnknownKeyError(key, f"{where}: the key {key!r} is unknown, known here are {', '.join(names)}.")
         values[name] = coerce(hints[name], value, key, where)
+    missing = [field.name for field in dataclasses.fields(kind) if is_needed(field) and field.name not in values]  # type: ignore[arg-type]
+    if missing:
+        raise UsageError(f"{where}: {prefix}{missing[0]} is not told, and has no default.")
     return kind(**values)
+
+
+def is_needed(field: "dataclasses.Field[Any]") -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def coerce(hint: Any, value: Any, key: str, where: str) -> Any:
@@ -100,7 +107,7 @@ def coerce(hint: Any, value: Any, key: str, where: str) -> Any:
         if value in words:
             return value
         try:
-            return coerce(arms[0], value, key, where)
+            return coerce(arm_for(arms, value), value, key, where)
         except UsageError as error:
             *most, last = ("null" if word is None else word for word in words)
             raise UsageError(f"{', '.join([str(error).removesuffix('.'), *most])} or {last}.") from None
@@ -111,6 +118,12 @@ def coerce(hint: Any, value: Any, key: str, where: str) -> Any:
     if origin is tuple:
         return coerce_tuple(typing.get_args(hint), value, key, where)
     return coerce_scalar(hint, value, key, where)
+
+
+def arm_for(arms: tuple[Any, ...], value: Any) -> Any:
+    """Of a union: that of several values for a list, where there is one, else the first."""
+    tuples = [arm for arm in arms if typing.get_origin(arm) is tuple]
+    return tuples[0] if tuples and isinstance(value, list | tuple) else arms[0]
 
 
 def coerce_scalar(hint: Any, value: Any, key: str, where: str) -> Any:

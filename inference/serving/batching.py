@@ -1,12 +1,17 @@
 """Pictures of many requests, scored together: as many as wait when the network is free, so that nobody waits for a
-batch to fill, and the busier the service, the larger its batches."""
+batch to fill, and the busier the service, the larger its batches.
+
+A network on a processor also waits for pictures that are being prepared: it would only take the cores from them, and
+have two small batches in place of a large one. It never waits for longer than those that are there will take it.
+"""
 
 import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -33,15 +38,31 @@ class Waiting:
 
 
 class Batcher:
-    """most: pictures scored at a time. seen: told of each batch, its size and seconds. To be used in one event loop,
-    where run() runs beside all else."""
+    """most: pictures scored at a time. seen: told of each batch, its size and seconds. gathers: whether it waits for
+    pictures that are being prepared. To be used in one event loop, where run() runs beside all else."""
 
-    def __init__(self, most: int, seen: Callable[[int, float], object] = lambda size, seconds: None) -> None:
-        self.most, self.seen = most, seen
+    def __init__(
+        self,
+        most: int,
+        seen: Callable[[int, float], object] = lambda size, seconds: None,
+        gathers: bool = False,
+    ) -> None:
+        self.most, self.seen, self.gathers = most, seen, gathers
         self.waiting: deque[Waiting] = deque()
+        self.preparing = 0
         self.come = asyncio.Event()
         self.network = ThreadPoolExecutor(1, "tarn-network")
         self.rate: float | None = None  # pictures a second while the network works
+
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """A picture that is being prepared, and will ask to be scored."""
+        self.preparing += 1
+        try:
+            yield
+        finally:
+            self.preparing -= 1
+            self.come.set()
 
     async def score(self, score: Score, pixels: NDArray[np.uint8]) -> Guesses:
         """H x W x 3, by the network that they were made for: what it raises is raised to all of the batch."""
@@ -59,13 +80,28 @@ class Batcher:
         """Until it is cancelled."""
         try:
             while True:
-                await self.come.wait()
+                await self.somebody()
+                await self.those_at_hand()
                 if batch := self.take():
                     await self.finish(batch)
-                else:
-                    self.come.clear()
         finally:
             self.network.shutdown()
+
+    async def somebody(self) -> None:
+        while not self.waiting:
+            self.come.clear()
+            await self.come.wait()
+
+    async def those_at_hand(self) -> None:
+        """Those being prepared, as long as that is worth it."""
+        started = time.monotonic()
+        while self.gathers and self.rate and self.preparing and len(self.waiting) < self.most:
+            self.come.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(started + len(self.waiting) / self.rate - time.monotonic()):
+                    await self.come.wait()
+                continue
+            return
 
     async def finish(self, batch: list[Waiting]) -> None:
         started = time.perf_counter()

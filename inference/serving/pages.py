@@ -66,7 +66,7 @@ async def explained(service: Service, picture: bytes | str, told: str) -> bytes:
     if told and not (told.isascii() and told.isdecimal() and int(told[:9]) < most):
         raise HTTPException(422, f"class={told[:20]!r} must be a number from 0 to {most - 1}.")
     try:
-        pixels = await asyncio.to_thread(service.prepared, predictor, picture)
+        pixels = await service.prepared(predictor, picture)
         index = int(told) if told else (await service.batcher.score(predictor.score, pixels))[0].index
         found = await service.batcher.alone(heat, predictor.scorer, pixels, index)
     except (TarnError, BrokenPictureError) as error:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
 
+from tarn.inference.models.scorer import Scorer
 from tarn.inference.prediction import Guess
 from tarn.inference.predictor import Predictor
 from tarn.inference.serving.batching import Batcher
@@ -14,6 +16,7 @@ from tarn.inference.serving.metrics import Metrics
 from tarn.inference.serving.served import Served
 from tarn.inference.serving.settings import ServeConfig
 from tarn.inference.urls import PUBLIC, fetch
+from tarn.sharding.cores import available_cores
 from tarn.sharding.errors import TarnError
 from tarn.training.pixels.pictures import BrokenPictureError, Pixels
 
@@ -23,7 +26,10 @@ class Service:
 
     def __init__(self, served: Served, config: ServeConfig, samples: Mapping[str, Path] = {}) -> None:
         self.served, self.config, self.samples, self.metrics = served, config, samples, Metrics()
-        self.batcher = Batcher(config.batch_size, self.metrics.saw_batch)
+        self.batcher = Batcher(config.batch_size, self.metrics.saw_batch, shares_cores(served.predictor.scorer))
+        self.preparers = ThreadPoolExecutor(
+            available_cores() + 1, "tarn-picture"
+        )  # more would only wait for each other
         self.busy = 0
         self.ending = False
 
@@ -48,7 +54,7 @@ class Service:
 
     async def one(self, predictor: Predictor, picture: bytes | str) -> tuple[Guess, ...] | str:
         try:
-            pixels = await asyncio.to_thread(self.prepared, predictor, picture)
+            pixels = await self.prepared(predictor, picture)
         except (TarnError, BrokenPictureError) as error:
             self.metrics.pictures.labels("refused").inc()
             return str(error)
@@ -56,12 +62,13 @@ class Service:
         self.metrics.pictures.labels("scored").inc()
         return found
 
-    def prepared(self, predictor: Predictor, picture: bytes | str) -> Pixels:
+    async def prepared(self, predictor: Predictor, picture: bytes | str) -> Pixels:
         """A URL is fetched here: the predictor would take a text that is none for a path on this machine's disk, and
         open stores by this process's credentials."""
         if isinstance(picture, str):
-            picture = fetch(picture, self.config.max_bytes, PUBLIC)
-        return predictor.prepare(picture)
+            picture = await asyncio.to_thread(fetch, picture, self.config.max_bytes, PUBLIC)
+        with self.batcher.expecting():
+            return await asyncio.get_running_loop().run_in_executor(self.preparers, predictor.prepare, picture)
 
     async def reload(self) -> None:
         """Raises HTTPException 409 where the old model stays."""
@@ -71,3 +78,9 @@ class Service:
             self.metrics.loads.labels("failed").inc()
             raise HTTPException(409, f"the model stays as it was: {error}") from error
         self.metrics.loads.labels("done").inc()
+
+
+def shares_cores(scorer: Scorer) -> bool:
+    """Whether the network works where pictures are prepared: graphs do, and those of PyTorch without a device."""
+    device = getattr(scorer, "device", None)
+    return device is None or device.type == "cpu"

@@ -51,7 +51,7 @@ def add_problems(scans: Mapping[str, Scan], problems: Problems) -> None:
         if not seen:
             problems.add("tars without a sample", name)
         if scan.tar.told is not None and scan.tar.told != seen:
-            problems.add("tars that _info.json counts otherwise", f"{name}: {scan.tar.told} there, {seen} found")
+            problems.add("tars that their list counts otherwise", f"{name}: {scan.tar.told} there, {seen} found")
     problems.advise(advice(single))
     if any(problem.kind == AGAIN for problem in single):
         problems.advise("sort the members by name, for those of a sample must follow each other")

@@ -18,7 +18,14 @@ from tarn.sharding.foreign.publishing import index_names, mend, publish, tidy
 from tarn.sharding.foreign.reading import Reading
 from tarn.sharding.foreign.samples import Samples
 from tarn.sharding.foreign.scan import Scan, scan_all
-from tarn.sharding.foreign.target import find_target, is_current, read_earlier, refuse_unfinished, refuse_unwritable
+from tarn.sharding.foreign.target import (
+    find_target,
+    is_current,
+    other_indexes,
+    read_earlier,
+    refuse_unfinished,
+    refuse_unwritable,
+)
 from tarn.sharding.format.leftovers import refuse_changed
 from tarn.sharding.format.lock import only_writer
 from tarn.sharding.format.manifest import INDEXED, Manifest, ShardInfo, Split, index_bytes
@@ -78,7 +85,7 @@ def index(url: str | os.PathLike[str], config: IndexConfig) -> Indexed:
     with only_writer(root):
         refuse_changed(root, before)
         tidy(root)
-        shards = shards_of(root, scans, indexes, before)
+        shards = shards_of(root, scans, indexes, before, other_indexes(root, layout))
         splits = {
             split: Split(tuple(shards[tar.name] for tar in tars), packed) for split, tars in layout.splits.items()
         }
@@ -88,11 +95,15 @@ def index(url: str | os.PathLike[str], config: IndexConfig) -> Indexed:
 
 
 def shards_of(
-    root: str, scans: Mapping[str, Scan], indexes: Mapping[str, bytes], before: Manifest | None
+    root: str,
+    scans: Mapping[str, Scan],
+    indexes: Mapping[str, bytes],
+    before: Manifest | None,
+    others: frozenset[str],
 ) -> dict[str, ShardInfo]:
-    """By the tar's name."""
+    """By the tar's name. others: names that are another program's."""
     digests = {name: hashlib.sha256(raw).hexdigest() for name, raw in indexes.items()}
-    names = index_names(root, digests, before)
+    names = index_names(root, digests, before, others)
     shards = {}
     for name, scan in scans.items():
         samples = samples_of(scan)

@@ -15,11 +15,13 @@ SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """url: of the file; splits: names of tars by split; counts: samples by name of tar, where they are told."""
+    """url: of the file; splits: names of tars by split; counts: samples by name of tar, where they are told; left_out:
+    names of tars that may lie there and are not meant."""
 
     url: str
     splits: Mapping[str, Sequence[str]]
     counts: Mapping[str, int]
+    left_out: frozenset[str] = frozenset()
 
     def split_by_name(self) -> dict[str, str]:
         return {name: split for split, names in self.splits.items() for name in names}
@@ -27,7 +29,7 @@ class Info:
     def compare(self, names: Sequence[str], root: str) -> None:
         """Raises TarnError where the tars that lie there are not those listed."""
         listed = {name for split in self.splits.values() for name in split}
-        missing, more = sorted(listed - set(names)), sorted(set(names) - listed)
+        missing, more = sorted(listed - set(names)), sorted(set(names) - listed - self.left_out)
         if missing or more:
             raise TarnError(
                 f"{self.url} lists {len(listed)} tars, {root} holds {len(names)}: {len(missing)} are missing"
@@ -64,7 +66,11 @@ def read_info(root: str) -> Info | None:
 
 
 def filenames(told: Mapping[str, Any]) -> list[str]:
-    names = list(told["filenames"])
+    return listed_names(list(told["filenames"]))
+
+
+def listed_names(names: list[str]) -> list[str]:
+    """Raises ValueError for one that leads out of its folder."""
     for name in names:
         if not isinstance(name, str) or name.startswith("/") or "://" in name or ".." in name.split("/"):
             raise ValueError(f"{name!r} is no name below its folder")

@@ -19,7 +19,7 @@ BY_PATTERN = "say it by --split train='<pattern>' --split val='<pattern>'"
 
 @dataclass(frozen=True, slots=True)
 class Tar:
-    """name: below the root; size in bytes; told: its samples as _info.json says, None where it says nothing."""
+    """name: below the root; size in bytes; told: its samples as a list of tars says, None where none does."""
 
     name: str
     size: int

@@ -14,8 +14,11 @@ from tarn.sharding.format.publication import mend_gathered, newest_retired, repl
 WRITING = 16  # index files written at a time
 
 
-def index_names(root: str, digests: Mapping[str, str], before: Manifest | None) -> dict[str, str | None]:
+def index_names(
+    root: str, digests: Mapping[str, str], before: Manifest | None, others: frozenset[str] = frozenset()
+) -> dict[str, str | None]:
     """Where the index of each tar goes, by the tar's name; None for beside it. digests: of the indexes, by tar.
+    others: names that another program's indexes have, which stay.
 
     An index that changes gets a name of its own (x.idx2, x.idx3), for the earlier one is read until the new manifest is
     there, and by who has it open even longer.
@@ -23,7 +26,7 @@ def index_names(root: str, digests: Mapping[str, str], before: Manifest | None) 
     shards = [shard for split in before.splits.values() for shard in split.shards] if before is not None else []
     earlier = {shard.name: shard for shard in shards}
     left = (manifest_of(root, name) for name in left_manifests(root))
-    taken = files_of(before).union(*map(files_of, left))
+    taken = files_of(before).union(others, *map(files_of, left))
     return {tar: name_of(tar, digest, earlier.get(tar), taken) for tar, digest in digests.items()}
 
 

@@ -108,12 +108,16 @@ def refuse_unwritable(root: str, layout: Layout) -> None:
             path = path.absolute().parent
         if path is not None and not (path.is_dir() and os.access(path, os.W_OK | os.X_OK)):
             raise UsageError(f"{path} cannot be written: {advice}.")
-        refuse_other_indexes(folder, {tar.index_name.rpartition("/")[2] for tar in layout.tars}, advice)
 
 
-def refuse_other_indexes(folder: str, ours: set[str], advice: str) -> None:
-    """Raises UsageError where another program (DALI's wds2idx) has put indexes of the names that are needed."""
-    for name in storage.names(folder, ".idx"):
-        url = storage.join(folder, name)
-        if name in ours and storage.read_range(url, 0, len(MAGIC)) != MAGIC:
-            raise UsageError(f"{url} is the index of another program and is left as it is: {advice}.")
+def other_indexes(root: str, layout: Layout) -> frozenset[str]:
+    """Names below the root of indexes that another program (DALI's wds2idx) has put where ours would lie."""
+    ours = {tar.index_name for tar in layout.tars}
+    found = set()
+    for folder in sorted({name.rpartition("/")[0] for name in ours}):
+        where = storage.join(root, folder) if folder else root
+        for base in storage.names(where, ".idx"):
+            name = f"{folder}/{base}" if folder else base
+            if name in ours and storage.read_range(storage.join(root, name), 0, len(MAGIC)) != MAGIC:
+                found.add(name)
+    return frozenset(found)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tarn.sharding.foreign.energon import read_energon
 from tarn.sharding.foreign.info import Info, read_info
 from tarn.sharding.foreign.names import (
     COMPRESSED,
@@ -13,6 +14,7 @@ from tarn.sharding.foreign.names import (
     is_web,
     listing,
 )
+from tarn.sharding.foreign.wids import is_shard_list, read_shard_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,10 @@ class Tars:
 
 
 def find_tars(url: str) -> Tars:
-    """Of a folder, or a pattern with braces and wildcards. Raises TarnError."""
+    """Of a folder, a pattern with braces and wildcards, or a list of wids. Raises TarnError."""
+    if is_shard_list(url):
+        told = read_shard_list(url)
+        return Tars(told.root, told.names, told.sizes, told.info, complete=False)
     names: list[str] | None = None
     sizes: dict[str, int] = {}
     if is_pattern(url):
@@ -43,7 +48,8 @@ def find_tars(url: str) -> Tars:
         if not is_web(root):
             sizes = listing(root)
             names = tars_among(sizes)
-    return Tars(root, names, sizes, read_info(root), names is not None and not is_pattern(url))
+    info = read_info(root) or read_energon(root)
+    return Tars(root, names, sizes, info, names is not None and not is_pattern(url))
 
 
 def tars_among(names: Iterable[str]) -> list[str]:

@@ -6,8 +6,8 @@ from tarn.training.streaming import ShardLoader
 from tarn.training.streaming.loader import PARTS
 
 
-def shard_loader(url: str, **settings: Any) -> ShardLoader:
-    """settings: of the call, or of one of its parts."""
+def shard_loader(url: Any, **settings: Any) -> ShardLoader:
+    """url: or parts. settings: of the call, or of one of the parts of its settings."""
     parts = {
         name: part(**{key: settings.pop(key) for key in part.__dataclass_fields__ if key in settings})
         for name, part in PARTS.items()

@@ -13,6 +13,7 @@ from tarn.training.forecast.pace import pace_of
 from tarn.training.run.building import buildable
 from tarn.training.run.config import RunConfig
 from tarn.training.streaming.holdout import hold_out
+from tarn.training.streaming.parts.gathering import blended_run
 from tarn.training.streaming.plan import StreamPlan, train_plan
 from tarn.training.world.ranks import Ranks
 
@@ -40,25 +41,33 @@ def plan_of(config: RunConfig, ranks: int) -> tuple[Manifest, StreamPlan]:
     """The manifest, and the first rank's stream."""
     manifest, optim = read_manifest(config.data.shards, config.data.storage_options), config.optim
     part = None if optim.micro_batch == "auto" else optim.micro_batch
-    plan = train_plan(config.data, manifest, Ranks(0, ranks), config.seed, optim.global_batch, part)
+    parts = blended_run(config.data, manifest.classes, config.seed, optim.global_batch)
+    told = parts[0] if parts else None
+    plan = train_plan(config.data, manifest, Ranks(0, ranks), config.seed, optim.global_batch, part, blended=told)
     if config.data.holdout is not None:
         plan = replace(plan, subset=hold_out(plan.root, manifest, config.data.holdout, plan.access)[0])
     return manifest, plan
 
 
 def head(config: RunConfig, manifest: Manifest, plan: StreamPlan, told: Assumptions) -> list[str]:
-    split = manifest.split(config.data.train_split)
+    pictures, length = sum(shard.samples for shard in plan.shards), sum(shard.bytes for shard in plan.shards)
     whole = Ranks(0, told.ranks).has_whole_lanes(plan.global_batch, plan.lanes)
     lanes = "the shards of its own lanes" if whole else "every shard (lanes or batch do not divide by the ranks)"
-    held = split.samples - int(plan.sizes.sum())
+    held = pictures - int(plan.sizes.sum())
+    where = plan.tars if plan.blend is None else counted(len(plan.blend.weights), "dataset")
     return [
-        f"{plan.tars}: {counted(split.samples, 'picture')}, {counted(len(split.shards), 'shard')}, "
-        f"{size(split.bytes)}; "
+        f"{where}: {counted(pictures, 'picture')}, {counted(len(plan.shards), 'shard')}, {size(length)}; "
         f"{plan.samples:,} served in an epoch of {counted(plan.steps, 'step')} of {plan.global_batch}"
         f"{f', {plan.repeats} samples of a picture' if plan.repeats > 1 else ''}"
-        f"{f'; {held:,} are held out for validation' if held else ''}",
+        f"{held_out(held, plan)}",
         f"{counted(told.ranks, 'rank')} on {counted(told.hosts, 'host')}; a rank reads {lanes}",
     ]
+
+
+def held_out(held: int, plan: StreamPlan) -> str:
+    """What is said of the pictures that are not trained on."""
+    why = "held out for validation" if plan.blend is None else "not chosen by the parts"
+    return f"; {held:,} are {why}" if held else ""
 
 
 def sizes(config: RunConfig) -> list[str]:

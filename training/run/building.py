@@ -17,6 +17,7 @@ from tarn.training.run.saving import main_finds
 from tarn.training.run.trainer import Trainer
 from tarn.training.streaming.config import DataConfig
 from tarn.training.streaming.holdout import hold_out
+from tarn.training.streaming.parts.gathering import blended_run
 from tarn.training.streaming.plan import StreamPlan, eval_plan, train_plan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
 from tarn.training.world.world import World
@@ -26,6 +27,9 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest, model: nn
     data, optim = config.data, config.optim
     access = data.access(manifest.shards_root(data.shards))
     left, held = hold_out(data.shards, manifest, data.holdout, access) if data.holdout else (None, None)
+    if optim.class_weights == "balanced" and data.blend:
+        raise UsageError("optim.class_weights='balanced' counts one dataset, data.blend names others: set it to null.")
+    blended = blended_run(data, manifest.classes, config.seed, optim.global_batch)
     is_weighted = optim.class_weights == "balanced"
     counts = main_finds(world, lambda: class_counts(data, manifest, left)) if is_weighted else None
     learner = Learner(config, world, model, len(manifest.classes), counts)
@@ -34,17 +38,22 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest, model: nn
     known = main_finds(world, lambda: known_room(Path(config.out, "checkpoints")))  # for all ranks alike
     with told_of_memory(optim.micro_batch):
         part = learner.part_size(share, data.image_size, known)
-        train = train_plan(data, manifest, world, config.seed, optim.global_batch, part, config.journal.keys, left)
+        parts = blended[0] if blended else None
+        train = train_plan(
+            data, manifest, world, config.seed, optim.global_batch, part, config.journal.keys, left, parts
+        )
         learner.prepare(part, data.image_size, -(-share // part))
     val = None
     if is_validated:
         split, crop = validated_split(data), data.preprocessing
         val = eval_plan(data.shards, manifest, split, crop, world, config.eval_batch, access, held)
+    train_loader = loader_of(train, manifest, data.train_split, config, world, ledger_path(config, world))
+    train_loader.manifests = blended[1] if blended else ()
     return Trainer(
         config,
         world,
         learner,
-        loader_of(train, manifest, data.train_split, config, world, ledger_path(config, world)),
+        train_loader,
         loader_of(val, manifest, validated_split(data), config, world) if val else None,
         len(manifest.classes),
     )

@@ -21,6 +21,8 @@ def introduce(
     growth = config.data.growth
     size = growth.in_words(config.optim.epochs) if growth else f"{config.data.image_size} px"
     shown = f"{plan.samples} of {plan.sizes.sum()} training pictures an epoch"
+    if plan.blend is not None:
+        shown = f"{plan.samples} pictures an epoch of {len(plan.blend.weights)} parts that have {plan.sizes.sum()}"
     if plan.repeats > 1:
         shown = f"{plan.samples} crops an epoch ({plan.repeats} of a picture) from {plan.sizes.sum()} training pictures"
     journal.say(f"{config.model.arch}, {len(manifest.classes)} classes, {shown} at {size}, {val} for validation.")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tarn.training.streaming.fields.texts import Json, Raw, Text
     from tarn.training.streaming.iteration import Batch
     from tarn.training.streaming.loader import ShardLoader
+    from tarn.training.streaming.part import Part
     from tarn.training.streaming.sequential.loader import SequentialLoader
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "MultiLabel",
     "Number",
     "OrderConfig",
+    "Part",
     "Picture",
     "PictureConfig",
     "Raw",
@@ -44,6 +46,7 @@ WHERE = {
     "BadSamplesConfig": "tarn.training.streaming.bad_samples",
     "DeliveryConfig": "tarn.training.streaming.config",
     "OrderConfig": "tarn.training.streaming.config",
+    "Part": "tarn.training.streaming.part",
     "PictureConfig": "tarn.training.streaming.config",
     "Batch": "tarn.training.streaming.iteration",
     "ShardLoader": "tarn.training.streaming.loader",

@@ -52,14 +52,19 @@ class AccessConfig:
         if self.deadline <= 0:
             raise UsageError(f"data.deadline={self.deadline} must be above 0 seconds.")
 
+    def folder(self) -> Path | None:
+        """Of the cache, whether data lie in a store or not; None where there is to be none."""
+        if self.cache == "none":
+            return None
+        return expanded(self.cache) if self.cache != "auto" else default_cache()
+
     def resolve(self, root: str) -> Access:
         """Made definite for this host. Raises UsageError for a limit that is none, TarnError for an unusable cache."""
         known = Access(
             options=dict(self.storage_options), client=self.client, patience=Patience(deadline=self.deadline)
         )
-        if storage.local_path(root) is not None or self.cache == "none":
+        if storage.local_path(root) is not None or (folder := self.folder()) is None:
             return known
-        folder = expanded(self.cache) if self.cache != "auto" else default_cache()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             return replace(known, cache=folder, cache_limit=limit_of(folder, self.cache_limit))

@@ -13,6 +13,7 @@ from tarn.training.pixels.preprocessing import Preprocessing, Triple, resize_for
 from tarn.training.streaming.access import CACHE_LIMIT, Access, AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
 from tarn.training.streaming.growth import Growth, growth_of
+from tarn.training.streaming.part import Part
 from tarn.training.streaming.subset import Holdout
 
 if TYPE_CHECKING:
@@ -25,13 +26,17 @@ PREFETCH = "1GB"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderConfig:
     """What the order depends on besides the seed and the global batch. lanes, active_shards: see order.py;
-    repeats: showings of a picture in a row, repeats.py; none in evaluation."""
+    repeats: showings of a picture in a row, repeats.py; none in evaluation. epoch_samples: an epoch's length, in place
+    of that of the data: then passes over the data are independent of epochs (blend.py)."""
 
     lanes: int = LANES
     active_shards: int = ACTIVE_SHARDS
     repeats: int = 1
+    epoch_samples: int | None = None
 
     def __post_init__(self) -> None:
+        if self.epoch_samples is not None:
+            check_number(self.epoch_samples, "epoch_samples", 1)
         if min(self.lanes, self.active_shards, self.repeats) < 1:
             raise UsageError(
                 f"lanes={self.lanes}, active_shards={self.active_shards} and repeats={self.repeats} must each be at "
@@ -87,6 +92,11 @@ class DataConfig:
 
     shards: str = "build/sample"
     """Folder or URL of a packed dataset."""
+    blend: tuple[Part, ...] = ()
+    """Datasets that are trained on, in place of data.shards, which then is what is validated on and whose classes the
+    network has: a list of parts, such as [{url: s3://a, weight: 5}, {url: b, weight: 2}] (docs/blending.md)."""
+    epoch_samples: int | None = None
+    """Pictures of an epoch of a blend; null: one pass of the first part, or the passes that its parts tell."""
     train_split: str = "train"
     """Name of the split that is trained on."""
     val_split: str = "val"
@@ -149,6 +159,17 @@ class DataConfig:
         for name in ("image_size", "lanes", "active_shards", "repeats"):
             if getattr(self, name) < 1:
                 raise UsageError(f"data.{name}={getattr(self, name)} must be at least 1.")
+        if self.blend and (self.repeats > 1 or self.val_fraction is not None):
+            key = "repeats" if self.repeats > 1 else "val_fraction"
+            raise UsageError(
+                f"data.{key}={getattr(self, key)} is of data.shards, and data.blend is trained on: leave one of them "
+                "out; a part's own fraction holds pictures out of it."
+            )
+        if self.epoch_samples is not None and (self.epoch_samples < 1 or not self.blend):
+            raise UsageError(
+                f"data.epoch_samples={self.epoch_samples} must be at least 1, and is the length of an epoch of "
+                "data.blend: name its parts."
+            )
         if self.workers is not None and self.workers < 0:
             raise UsageError(f"data.workers={self.workers} must be at least 0, or null for all cores.")
         if not all(0 <= value <= 1 for value in self.mean):
@@ -174,15 +195,18 @@ class DataConfig:
     def growth(self) -> Growth | None:
         return growth_of(self.image_size, self.first_size, self.ramp, "data.")
 
-    def access(self, tars: str) -> Access:
-        told = AccessConfig(
+    @property
+    def access_config(self) -> AccessConfig:
+        return AccessConfig(
             storage_options=self.storage_options,
             client=self.client,
             cache=self.cache,
             cache_limit=self.cache_limit,
             deadline=self.deadline,
         )
-        return told.resolve(tars)
+
+    def access(self, tars: str) -> Access:
+        return self.access_config.resolve(tars)
 
 
 def check_kind(value: object, kind: type, name: str) -> None:

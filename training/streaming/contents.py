@@ -1,10 +1,10 @@
 """The settings of ShardLoader that say what samples become, made definite and held against each other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tarn.sharding.errors import UsageError
-from tarn.sharding.format.manifest import Manifest
+from tarn.sharding.format.manifest import ClassInfo
 from tarn.training.pixels.view import Size
 from tarn.training.streaming.config import DeliveryConfig, PictureConfig, check_number
 from tarn.training.streaming.fields.content import Content
@@ -59,10 +59,10 @@ def check_together(content: Content, pictures: PictureConfig, delivery: Delivery
         )
 
 
-def check_labels(content: Content, manifest: Manifest, url: str) -> None:
+def check_labels(content: Content, classes: Sequence[ClassInfo], url: str) -> None:
     """Raises UsageError where labels are wanted of samples that have none."""
     wanted = content.fields is None or any(field.source == "label" for _, field in content.fields)
-    if wanted and not manifest.classes:
+    if wanted and not classes:
         raise UsageError(
             f"{url} has no classes (indexed with --label none): say by fields= what batches hold, such as "
             "fields={'caption': 'txt'}."

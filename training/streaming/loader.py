@@ -8,15 +8,14 @@ for epoch in range(loader.epoch, 90):
         state = loader.state_dict()          # a few plain values, for the checkpoint
 """
 
-from collections.abc import Iterator, Mapping
-from os import PathLike, fspath
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from tarn.sharding.errors import UsageError
-from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.sizes import parse_size
 from tarn.training.pixels.decode import check_decode
 from tarn.training.streaming.access import AccessConfig
@@ -25,9 +24,10 @@ from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureC
 from tarn.training.streaming.contents import check_labels, check_together, checked_size, content_of
 from tarn.training.streaming.import_paths import check_written
 from tarn.training.streaming.iteration import Batch
+from tarn.training.streaming.part import Part, parts_of
+from tarn.training.streaming.parts.opened import open_parts
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
-from tarn.training.streaming.remote.opening import early_start
 from tarn.training.world.group import check_against_group, ranks_of
 from tarn.training.world.ranks import Ranks
 
@@ -46,7 +46,8 @@ PARTS: dict[str, type] = {
 class ShardLoader(PlannedLoader):
     """One rank's batches of a packed dataset, made ahead of time by worker processes that outlive epochs.
 
-    url: a folder, file://, s3://, gs://, az://, http(s)://. global_batch: over all ranks; this rank's batches hold its
+    url: a folder, file://, s3://, gs://, az://, http(s)://; a Part of it; or a list of several (part.py, blend.py), of
+    which an evaluation shows one behind the other. global_batch: over all ranks; this rank's batches hold its
     share. train: shuffled, cropped and flipped at random, the last partial global batch left out (drop_last); else
     in the manifest's order, resized and centre-cropped, nothing left out. rank, world_size: by default those of the
     process group, or of the launcher (torchrun, Slurm, MPI). num_workers: auto (this rank's part of the host's cores),
@@ -64,7 +65,7 @@ class ShardLoader(PlannedLoader):
 
     def __init__(
         self,
-        url: str | PathLike[str],
+        url: str | PathLike[str] | Part | Sequence[Part | str | PathLike[str]],
         split: str = "train",
         global_batch: int = 256,
         seed: int = 0,
@@ -87,7 +88,7 @@ class ShardLoader(PlannedLoader):
         bad_sample_ledger: str | Path | None = None,
         delivery: DeliveryConfig = DeliveryConfig(),
     ) -> None:
-        url = fspath(url)
+        parts = parts_of(url)
         check_numbers(seed, global_batch, micro_batch)
         size = checked_size(image_size)
         check_parts(order=order, pictures=pictures, access=access, bad_samples=bad_samples, delivery=delivery)
@@ -97,17 +98,13 @@ class ShardLoader(PlannedLoader):
             check_written(batch_hook, "batch_hook")
         check_together(content, pictures, delivery, size)
         self.ranks_told = rank is not None
-        ranks, options = ranks_of(rank, world_size), dict(access.storage_options)
+        ranks = ranks_of(rank, world_size)
         crew = start_crew(worker_count(num_workers, ranks))
         try:
-            start = early_start(url, split, options, access.client, access.deadline)
-            manifest = read_manifest(url, options, start.reader.client if start else None)
-            check_labels(content, manifest, url)
-            tars = manifest.shards_root(url)
+            found = open_parts(parts, split, access, order, train, int(seed), int(global_batch))
+            check_labels(content, found.classes, parts[0].url)
             plan = StreamPlan(
-                root=url,
-                tars=tars,
-                shards=manifest.split(split).shards,
+                **found.data,
                 seed=int(seed),
                 global_batch=int(global_batch),
                 lanes=order.lanes,
@@ -117,8 +114,7 @@ class ShardLoader(PlannedLoader):
                 image_size=size[0],
                 preprocessing=pictures.preprocessing(size[0]),
                 augmentation=pictures.augment if train else None,
-                drop_last=train if drop_last is None else drop_last,
-                access=access.resolve(tars),
+                drop_last=found.blended or (train if drop_last is None else drop_last),
                 bad_samples=bad_samples,
                 keys=keys,
                 fidelity=pictures.fidelity,
@@ -129,16 +125,19 @@ class ShardLoader(PlannedLoader):
                 content=content,
             )
             device = torch.device(delivery.device) if delivery.device is not None else None
-            ledger, pin = Path(bad_sample_ledger) if bad_sample_ledger else None, delivery.pin_memory
             super().__init__(
-                *(plan, manifest, split, crew),
-                pin_memory=pin,
+                plan,
+                found.manifests[0],
+                found.split,
+                crew,
+                pin_memory=delivery.pin_memory,
                 device=device,
-                ledger=ledger,
-                start=start,
+                ledger=Path(bad_sample_ledger) if bad_sample_ledger else None,
+                start=found.start,
                 batch_hook=batch_hook,
                 pad_to=pictures.pad_to,
             )
+            self.classes, self.manifests = found.classes, found.manifests
         except BaseException:
             crew.close()
             raise

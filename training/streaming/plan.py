@@ -1,12 +1,14 @@
 """What decides the content of every batch: the dataset, the order's parameters, the geometry of a picture."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tarn.sharding import storage
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.manifest import Manifest, ShardInfo
 from tarn.sharding.sizes import parse_size
@@ -15,11 +17,14 @@ from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.pixels.view import Size
 from tarn.training.streaming.access import Access
 from tarn.training.streaming.bad_samples import BadSamplesConfig
+from tarn.training.streaming.blend import Blend, BlendOrder
 from tarn.training.streaming.config import PREFETCH, DataConfig
 from tarn.training.streaming.fields.content import Content
 from tarn.training.streaming.growth import Growth
 from tarn.training.streaming.order import EpochOrder
-from tarn.training.streaming.state import StreamState
+from tarn.training.streaming.origin import Origin, Origins
+from tarn.training.streaming.relabelling import Relabelling
+from tarn.training.streaming.state import PartsState, StreamState
 from tarn.training.streaming.subset import Subset
 from tarn.training.world.ranks import Ranks
 
@@ -33,7 +38,9 @@ class StreamPlan:
     batch; otherwise they make a smaller one, of which every rank gets a part, an empty one where there are too few.
     image_size: px, the largest where pictures grow, and the height of those that are no squares (content, what a sample
     becomes). repeats: showings of a picture in a row (repeats.py).
-    subset: the samples of the shards that belong to it; None: all.
+    subset: the samples of the shards that belong to it; None: all. relabelling: what their labels become.
+    origins: of several datasets, whose shards are those of the plan one behind the other; blend: how they are mixed in
+    training. Then root, tars and subset are not those of all, and access only tells of the cache.
     Raises UsageError where data or ranks cannot fill a global batch.
     """
 
@@ -60,18 +67,36 @@ class StreamPlan:
     repeats: int = 1
     subset: Subset | None = None
     content: Content = field(default_factory=Content)
+    relabelling: Relabelling | None = None
+    origins: Origins | None = None
+    blend: Blend | None = None
 
     def __post_init__(self) -> None:
-        most = int(self.sizes.sum()) if self.drop_last else self.global_batch
+        most = self.offered if self.drop_last else self.global_batch
         if not self.ranks.size <= self.global_batch <= most:
             raise UsageError(
                 f"global_batch={self.global_batch} must be between the number of ranks ({self.ranks.size}) and the "
-                f"pictures of the split ({int(self.sizes.sum())})."
+                f"{'samples of an epoch' if self.blend else 'pictures of the split'} ({self.offered})."
             )
+
+    @cached_property
+    def sources(self) -> Origins:
+        """All that samples come from, mostly one dataset."""
+        if self.origins is not None:
+            return self.origins
+        one = Origin(
+            root=self.root,
+            tars=self.tars,
+            shards=self.shards,
+            access=self.access,
+            subset=self.subset,
+            relabelling=self.relabelling,
+        )
+        return Origins((one,))
 
     @property
     def is_local(self) -> bool:
-        return storage.local_path(self.tars) is not None
+        return all(origin.is_local for origin in self.sources.each)
 
     @property
     def train(self) -> bool:
@@ -80,18 +105,22 @@ class StreamPlan:
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
         """Samples of each shard."""
-        if self.subset is not None:
-            return self.subset.sizes
-        return np.array([shard.samples for shard in self.shards], np.int64)
+        return self.sources.sizes
+
+    @property
+    def offered(self) -> int:
+        """Samples of an epoch, of which training leaves out what fills no global batch."""
+        return self.blend.epoch_samples if self.blend is not None else int(self.sizes.sum())
 
     def places(self, shards: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where in their shards samples stand, of their numbers among those that belong to the plan."""
-        return numbers if self.subset is None else self.subset.places(shards, numbers)
+        return self.sources.places(shards, numbers)
 
     def fingerprint(self, manifest: Manifest, split: str) -> str:
-        """That of the split, or of what of it belongs to the plan."""
-        whole = manifest.fingerprint(split)
-        return whole if self.subset is None else self.subset.fingerprint(whole)
+        """That of the split, or of what of it belongs to the plan; of several datasets that of all."""
+        if self.origins is not None:
+            return hashlib.sha256(" ".join(self.origins.fingerprints).encode()).hexdigest()[:16]
+        return self.sources.each[0].fingerprint(manifest.fingerprint(split))
 
     def size_of(self, epoch: int) -> Size:
         """Height and width in px of an epoch's pictures."""
@@ -103,8 +132,12 @@ class StreamPlan:
         """Of all epochs."""
         return self.image_size, self.content.width or self.image_size
 
-    def order(self, epoch: int) -> EpochOrder:
-        """That of the cycle (repeats.py) that the epoch is part of: mostly the epoch itself."""
+    def order(self, epoch: int) -> EpochOrder | BlendOrder:
+        """Of an epoch."""
+        return BlendOrder(self.blend, epoch) if self.blend is not None else self.own_order(epoch)
+
+    def own_order(self, epoch: int) -> EpochOrder:
+        """Where nothing is blended: that of the cycle (repeats.py) that the epoch is part of, mostly itself."""
         return EpochOrder(
             self.sizes, self.seed, epoch // self.repeats, self.lanes, self.active_shards, shuffle=self.train
         )
@@ -112,7 +145,7 @@ class StreamPlan:
     @cached_property
     def samples(self) -> int:
         """Samples that an epoch serves over all ranks."""
-        count = int(self.sizes.sum())
+        count = self.offered
         return count - count % self.global_batch if self.drop_last else count
 
     @property
@@ -155,12 +188,12 @@ def train_plan(
     micro_batch: int | None,
     keys: bool = False,
     subset: Subset | None = None,
+    blended: Mapping[str, Any] | None = None,
 ) -> StreamPlan:
-    """The training stream of this rank."""
+    """The training stream of this rank. blended: what the plan is told of parts (parts/gathering.py), in place of the
+    dataset."""
     return StreamPlan(
-        root=data.shards,
-        tars=manifest.shards_root(data.shards),
-        shards=manifest.split(data.train_split).shards,
+        **(blended if blended is not None else of_dataset(data, manifest, subset)),
         seed=seed,
         global_batch=global_batch,
         lanes=data.lanes,
@@ -171,7 +204,6 @@ def train_plan(
         preprocessing=data.preprocessing,
         augmentation=data.augment,
         drop_last=True,
-        access=data.access(manifest.shards_root(data.shards)),
         bad_samples=data.bad_samples,
         keys=keys,
         fidelity=data.fidelity,
@@ -179,8 +211,14 @@ def train_plan(
         decode=data.decode,
         growth=data.growth,
         repeats=data.repeats,
-        subset=subset,
     )
+
+
+def of_dataset(data: DataConfig, manifest: Manifest, subset: Subset | None) -> dict[str, Any]:
+    """The training split of data.shards."""
+    tars = manifest.shards_root(data.shards)
+    shards, access = manifest.split(data.train_split).shards, data.access(tars)
+    return {"root": data.shards, "tars": tars, "shards": shards, "access": access, "subset": subset}
 
 
 def eval_plan(
@@ -227,6 +265,18 @@ def plain(ranks: Ranks) -> Ranks:
     return Ranks(ranks.rank, ranks.size, ranks.local_rank, ranks.local_size)
 
 
+def parts_state(plan: StreamPlan) -> PartsState | None:
+    """Of several datasets; in evaluation, one behind the other, they have no weights."""
+    if plan.origins is None:
+        return None
+    return PartsState(
+        fingerprints=plan.origins.fingerprints,
+        weights=plan.blend.weights if plan.blend is not None else (),
+        epoch_samples=plan.samples,
+        names=plan.origins.names,
+    )
+
+
 def start_state(plan: StreamPlan, fingerprint: str) -> StreamState:
     """The beginning of a run over this stream."""
     return StreamState(
@@ -236,4 +286,5 @@ def start_state(plan: StreamPlan, fingerprint: str) -> StreamState:
         lanes=plan.lanes,
         active_shards=plan.active_shards,
         repeats=plan.repeats,
+        parts=parts_state(plan),
     )

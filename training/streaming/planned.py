@@ -57,8 +57,9 @@ class PlannedLoader(EpochIteration):
         batch_hook: str | None = None,
         pad_to: int | None = None,
     ) -> None:
-        if not plan.is_local:
-            build_client(plan.tars, plan.access.options, plan.access.client)  # a mistake is told here, in one sentence
+        for origin in plan.sources.each:
+            if not origin.is_local:  # a mistake is told here, in one sentence
+                build_client(origin.tars, origin.access.options, origin.access.client)
         plan, self.decoder, self.warnings = chosen_decoder(plan, device)
         registrar, complaints = build_registrar(device) if pin_memory else (None, [])
         self.warnings += complaints
@@ -66,6 +67,7 @@ class PlannedLoader(EpochIteration):
         self.manifest: Manifest | None = (
             manifest  # held: its files stay while they are read (sharding/format/holding.py)
         )
+        self.manifests: tuple[Manifest, ...] = ()  # of several datasets: held as well
         self.classes = manifest.classes
         self.state = start_state(plan, plan.fingerprint(manifest, split))
         self.ledger = Ledger(ledger, plan.bad_samples.budget)
@@ -73,7 +75,7 @@ class PlannedLoader(EpochIteration):
         self.fetching = Fetching(plan, crew) if plan.access.cache is not None else None
         self.batch_hook = BatchHook(batch_hook) if batch_hook is not None else None
         self.pad_to = pad_to
-        self.start, self.is_open = start, plan.is_local or not crew.workers
+        self.start, self.is_open = start, plan.is_local or not crew.workers or plan.origins is not None
         traffic = self.fetching.traffic if self.fetching else None
         note = partial(count_done, self.counters)  # no method of this: in a circle, slots would outlive the loader
         self.pool = WorkerPool(plan, crew, traffic, note, registrar) if crew.workers else None
@@ -194,7 +196,7 @@ class PlannedLoader(EpochIteration):
     def close(self) -> None:
         """Ends the processes; so does the end of the program, or of the loader's last user."""
         self.crew.close()
-        self.manifest = None
+        self.manifest, self.manifests = None, ()
 
 
 def count_done(counters: Counter[str], done: Done) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarn.training.pixels.geometry import UNIFORMS
+from tarn.training.streaming.blend import BlendOrder
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.randomness import alternating_uniforms, sample_uniforms
 from tarn.training.streaming.repeats import unrepeated
@@ -32,7 +33,10 @@ class Showings:
         """
         drawn = sample_uniforms(self.plan.seed, self.epoch, positions, UNIFORMS)
         if self.plan.augmentation is not None and self.plan.augmentation.flip_mode == "alternate":
-            before = self.cycle * self.plan.repeats + self.in_cycle(positions)[1]
+            if isinstance(self.order, BlendOrder):
+                before = self.order.passes(positions)
+            else:
+                before = self.cycle * self.plan.repeats + self.in_cycle(positions)[1]
             drawn[:, -1] = alternating_uniforms(self.plan.seed, shards, places, before)
         return drawn
 

@@ -1,7 +1,7 @@
 """Where a run stands in its stream: a few integers, counted where batches are consumed."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from tarn.sharding.errors import TarnError
 
@@ -27,6 +27,7 @@ class StreamState:
     epoch: int = 0
     samples: int = 0
     format: int = FORMAT
+    parts: "PartsState | None" = None  # of a stream of several datasets
 
     def advanced(self, samples: int) -> "StreamState":
         return replace(self, samples=self.samples + samples)
@@ -35,7 +36,8 @@ class StreamState:
         return replace(self, epoch=self.epoch + 1, samples=0)
 
     def to_dict(self) -> dict[str, object]:
-        return asdict(self)
+        told = {name: value for name, value in asdict(self).items() if name != "parts"}
+        return told if self.parts is None else {**told, "parts": self.parts.to_dict()}
 
     def restored(
         self, told: dict[str, object], settings: Mapping[str, str] = NO_OTHERS, otherwise: str = "start anew"
@@ -46,6 +48,7 @@ class StreamState:
         Raises TarnError that names both values where data, seed, batch or order differ.
         """
         mine, told = self.to_dict(), {**SINCE, **told}
+        self.compare_parts(told.get("parts"), otherwise)
         for name in ("format", "fingerprint", "seed", "global_batch", "lanes", "active_shards", "repeats"):
             if told.get(name) != mine[name]:
                 key = settings.get(name, name)
@@ -54,3 +57,50 @@ class StreamState:
                     f"{REMEDY.get(name, f'give {key}={told.get(name)!r}')} to go on with it, or {otherwise}."
                 )
         return replace(self, epoch=int(str(told["epoch"])), samples=int(str(told["samples"])))
+
+    def compare_parts(self, told: object, otherwise: str) -> None:
+        """Raises TarnError, naming the part, where a checkpoint's stream was put together otherwise."""
+        theirs = list(told["fingerprints"]) if isinstance(told, Mapping) else []
+        mine = list(self.parts.fingerprints) if self.parts is not None else []
+        if len(theirs) != len(mine):
+            raise TarnError(
+                f"the checkpoint's stream has {parts_in_words(len(theirs))}, this run has "
+                f"{parts_in_words(len(mine))}: give those that it was trained on to go on with it, or {otherwise}."
+            )
+        if self.parts is None or not isinstance(told, Mapping):
+            return
+        for number, (name, was, now) in enumerate(zip(self.parts.names, theirs, mine, strict=True), 1):
+            if was != now:
+                raise TarnError(
+                    f"part {number} ({name}) has fingerprint={now!r}, the checkpoint's stream has {was!r} there: give "
+                    f"the dataset, split and choice of samples that it was trained on to go on with it, or {otherwise}."
+                )
+        ours = self.parts.to_dict()
+        for key in ("weights", "epoch_samples"):
+            if told.get(key) != ours[key]:
+                raise TarnError(
+                    f"the checkpoint's stream has {key}={told.get(key)!r}, this run has {ours[key]!r}: give the parts "
+                    f"their earlier shares, and epoch_samples as it was, to go on with it, or {otherwise}."
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartsState:
+    """Of a stream of several datasets, in their order. weights: whole numbers without a shared divisor. epoch_samples:
+    samples of an epoch. names: for whom an error is told to; a dataset may be moved."""
+
+    fingerprints: tuple[str, ...]
+    weights: tuple[int, ...]
+    epoch_samples: int
+    names: tuple[str, ...] = field(compare=False)
+
+    def to_dict(self) -> dict[str, object]:
+        return {
+            "fingerprints": list(self.fingerprints),
+            "weights": list(self.weights),
+            "epoch_samples": self.epoch_samples,
+        }
+
+
+def parts_in_words(count: int) -> str:
+    return f"{count} parts" if count else "a single dataset"

@@ -25,9 +25,13 @@ REMEMBERED = 256  # shards
 
 def is_held_out(records: NDArray[np.void], fraction: float) -> NDArray[np.bool_]:
     """Of an index's records (sharding/format/manifest.py). What a fraction holds out, a larger one does too."""
+    return drawn_by_picture(records) < fraction
+
+
+def drawn_by_picture(records: NDArray[np.void]) -> NDArray[np.float64]:
+    """A number in [0, 1) for each record, from its picture's bytes alone."""
     told = records["crc32"].astype(np.uint64) << np.uint64(32) | records["size"].astype(np.uint64)
-    drawn = (mix(key_of(HELD_OUT) ^ mix(told)) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    return drawn < fraction
+    return (mix(key_of(HELD_OUT) ^ mix(told)) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 @dataclass(frozen=True, slots=True)

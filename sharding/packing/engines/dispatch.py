@@ -17,6 +17,7 @@ from typing import Any
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
+from tarn.sharding.packing.engines.bell import bell
 from tarn.sharding.packing.engines.engine import Advance, Keep
 from tarn.sharding.packing.engines.fingerprint import FINGERPRINT
 from tarn.sharding.packing.engines.node import TOKEN, Host, Order
@@ -48,6 +49,7 @@ class Dispatch:
         self.ray, self.target, self.workers = ray, target, workers
         self.host = host_of(target, tasks[0])
         self.run_there = ray.remote(num_cpus=1, max_retries=0, scheduling_strategy="SPREAD")(by_value())
+        self.bell = ray.remote(num_cpus=0)(bell()).remote()
         self.running: dict[Any, Attempt] = {}
         self.lost = False
 
@@ -77,7 +79,7 @@ class Dispatch:
     def send(self, attempt: Attempt) -> None:
         task = attempt.task
         order = Order(self.host, task, attempt.name, where(task.pictures[0]))
-        self.running[self.run_there.remote(pickle.dumps(order), FINGERPRINT)] = attempt
+        self.running[self.run_there.remote(pickle.dumps(order), FINGERPRINT, self.bell)] = attempt
 
     def send_again(self, attempt: Attempt) -> None:
         self.lost = True
@@ -109,29 +111,37 @@ class Dispatch:
     def stop(self, keep: Keep) -> None:
         """Nobody writes to the target when this is over. What is done all the same is kept."""
         left = list(self.running)
-        for by_force in (False, True):
-            with contextlib.suppress(self.ray.exceptions.RayError):
-                for task in left:
-                    self.ray.cancel(task, force=by_force)
-                left = self.ray.wait(left, num_returns=len(left), timeout=PATIENCE)[1] if left else []
+        with contextlib.suppress(self.ray.exceptions.RayError):
+            self.bell.ring.remote()
+            left = self.wait(left)
+            for task in left:
+                self.ray.cancel(task, force=True)
+            left = self.wait(left)
         for task, attempt in self.running.items():
             with contextlib.suppress(TarnError, self.ray.exceptions.RayError):  # what stopped it is told
                 if task not in left and (written := self.outcome(task, replace(attempt, number=0))) is not None:
                     keep(attempt.task, written)
 
+    def wait(self, tasks: list[Any]) -> list[Any]:
+        """Those that have not ended in time."""
+        return list(self.ray.wait(tasks, num_returns=len(tasks), timeout=PATIENCE)[1]) if tasks else []
 
-def by_value() -> Callable[[bytes, str], Any]:
+
+def by_value() -> Callable[[bytes, str, Any], Any]:
     """What runs on a node. A function within another goes there as its code, and not by its name, so that a node that
     has no Tarn, or another one, can say so."""
 
-    def run(order: bytes, code: str) -> Any:
+    def run(order: bytes, code: str, bell: Any) -> Any:
         import platform
 
+        import ray
+
         try:
+            from tarn.sharding.packing.engines.bell import Ear
             from tarn.sharding.packing.engines.node import carry_out
         except ImportError as error:
             return f"node {platform.node()} lacks Tarn, or has another one ({error}): install {code} on every node."
-        return carry_out(order, code)
+        return carry_out(order, code, Ear(ray, bell).listen)
 
     return run
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.lock import is_alive
+from tarn.sharding.packing.engines.engine import Advance
 from tarn.sharding.packing.engines.fingerprint import FINGERPRINT
 from tarn.sharding.packing.journal import settle
 from tarn.sharding.packing.publishing import Target, make_shard
@@ -55,16 +56,17 @@ class Order:
     seen: str | None
 
 
-def carry_out(order: bytes, code: str) -> Outcome:
-    """order: an Order, pickled, for only the same code understands it. Credentials in it are in no log by that, too."""
+def carry_out(order: bytes, code: str, advance: Advance = lambda pictures, data: None) -> Outcome:
+    """order: an Order, pickled, for only the same code understands it. Credentials in it are in no log by that, too.
+    advance: told of pictures; what it raises stops the shard."""
     if code != FINGERPRINT:
         return TarnError(
             f"{here()} has another Tarn, {FINGERPRINT}, than this host, {code}: install the same on every node."
         )
-    return fulfil(pickle.loads(order))
+    return fulfil(pickle.loads(order), advance)
 
 
-def fulfil(order: Order) -> Outcome:
+def fulfil(order: Order, advance: Advance) -> Outcome:
     host, task = order.host, order.task
     TOLD.store = host.store
     os.environ.update(host.environment)
@@ -73,7 +75,7 @@ def fulfil(order: Order) -> Outcome:
     try:
         refuse_unfit(order)
         with aside(order) as folder:
-            written = make_shard(replace(task, folder=folder), host.target, lambda pictures, data: None)
+            written = make_shard(replace(task, folder=folder), host.target, advance)
             if written.info is not None:
                 settle(host.target.root, [written.info.name, written.info.index_name])
             return written

@@ -101,6 +101,54 @@ def test_pictures_of_two_models_are_never_in_one_batch() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("gathers", [True, False])
+def test_on_a_processor_a_batch_waits_for_pictures_that_are_being_prepared(gathers: bool) -> None:
+    async def run() -> None:
+        batcher, network = Batcher(8, gathers=gathers), Network()
+        batcher.rate = 1e-3  # those at hand take an hour, and so long it may wait
+        network.let.set()
+        work, ready = asyncio.create_task(batcher.run()), asyncio.Event()
+
+        async def later() -> Guesses:
+            with batcher.expecting():
+                await ready.wait()
+            return await batcher.score(network.score, picture(1))
+
+        second = asyncio.create_task(later())
+        await asyncio.sleep(0)
+        first = asyncio.create_task(batcher.score(network.score, picture(0)))
+        if gathers:
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert not network.at_work.is_set()
+        else:
+            await first
+        ready.set()
+        await asyncio.gather(first, second)
+        assert network.batches == ([[0, 1]] if gathers else [[0], [1]])
+        work.cancel()
+
+    asyncio.run(run())
+
+
+def test_it_waits_no_longer_than_those_at_hand_will_take_and_not_for_one_that_cannot_be_read() -> None:
+    async def run() -> None:
+        batcher, network = Batcher(8, gathers=True), Network()
+        batcher.rate = 1000.0
+        network.let.set()
+        work = asyncio.create_task(batcher.run())
+        with batcher.expecting():  # for ever
+            await asyncio.wait_for(batcher.score(network.score, picture(0)), 60)
+        batcher.rate = 1e-3
+        with batcher.expecting():
+            waits = asyncio.create_task(batcher.score(network.score, picture(1)))
+            await asyncio.sleep(0)
+        assert (await asyncio.wait_for(waits, 60))[0].index == 1
+        work.cancel()
+
+    asyncio.run(run())
+
+
 def test_beyond_its_room_a_service_says_when_to_come_again(model: Path) -> None:
     service = Service(Served(lambda: Predictor.load(model, "cpu")), ServeConfig(room=3))
     service.batcher.rate = 0.5

@@ -23,7 +23,7 @@ def test_the_public_imagenet_layout_is_read_by_its_info(tmp_path: Path) -> None:
 INFO_MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
     "count": (
         lambda root: info_json(root, train={"shard_lengths": [10, 9, 6]}),
-        r"2 tars that _info.json counts otherwise \(imagenet1k-train-0001.tar: 9 there, 10 found, .*: 6 there, 5 found",
+        r"2 tars that their list counts otherwise \(imagenet1k-train-0001.tar: 9 there, 10 found, .*: 6 there, 5 found",
     ),
     "sum": (lambda root: info_json(root, train={"num_samples": 26}), r"of 25 samples, and num_samples 26"),
     "missing tar": (

@@ -87,14 +87,23 @@ def test_a_failed_indexing_leaves_the_earlier_one_as_it_was(tmp_path: Path) -> N
     refused(root, r"1 damaged tar \(my-val-0000.tar", overwrite=True)
 
 
-@pytest.mark.parametrize("name", ["my-train-0000.idx", "manifest.json"])
-def test_a_file_of_another_program_is_not_replaced(name: str, tmp_path: Path) -> None:
+def test_a_manifest_of_another_program_is_not_replaced(tmp_path: Path) -> None:
     root = dataset(tmp_path / "in")
-    (root / name).write_text("v1.2 10\njpg 1536 100 0\n")
-    told = "is the index of another program" if name.endswith(".idx") else "is in the way"
+    (root / "manifest.json").write_text("{}")
     for overwrite in (False, True):
-        refused(root, rf"{name} {told}.*--out FOLDER", overwrite=overwrite)
+        refused(root, r"manifest.json is in the way.*--out FOLDER", overwrite=overwrite)
     index(str(root), IndexConfig(out=str(tmp_path / "out")))
+
+
+def test_an_index_of_another_program_stays_beside_ours(tmp_path: Path) -> None:
+    root, other = dataset(tmp_path / "in"), "v1.2 10\njpg 1536 100 0\n"
+    (root / "my-train-0000.idx").write_text(other)
+    for overwrite in (False, False, True):
+        done = index(str(root), IndexConfig(overwrite=overwrite))
+        names = [shard.index_name for shard in done.manifest.split("train").shards]
+        assert names == ["my-train-0000.idx2", "my-train-0001.idx", "my-train-0002.idx"]
+        assert len(pictures_by_index(done)["train"]) == 25
+    assert (root / "my-train-0000.idx").read_text() == other
 
 
 def test_a_manifest_without_a_data_root_is_written_as_before_and_a_wrong_one_is_refused(shards: Path) -> None:

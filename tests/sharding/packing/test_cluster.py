@@ -1,5 +1,6 @@
 """Packing on a Ray cluster: three nodes of this machine, one of them really killed."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from servers.s3 import S3Server
 from support.clusters import LocalCluster, local_cluster
 from support.datasets import contents, picture_tree
 from tarn.sharding.errors import TarnError
+from tarn.sharding.packing.engines.bell import Ear, bell
 from tarn.sharding.packing.engines.cluster import Cluster
 from tarn.sharding.packing.engines.dispatch import Attempt, Dispatch
 from tarn.sharding.packing.pack import PackConfig, pack
@@ -157,6 +159,27 @@ def test_what_is_missing_is_repaired_by_a_cluster(source: Path, alone: dict[str,
         "train/train-000003.tar",
     )
     assert contents(root) == alone
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("lost", [False, True], ids=["rung", "lost"])
+def test_a_task_ends_when_the_bell_has_rung_and_not_when_it_is_lost(lost: bool) -> None:
+    import ray
+
+    actor = ray.remote(num_cpus=0)(bell()).remote()  # type: ignore[attr-defined]
+    ear = Ear(ray, actor)
+    for answered in range(2):
+        ray.wait([ear.asked], timeout=60)
+        ear.listen()
+        assert ear.asked is None, answered
+        while ear.asked is None:
+            ear.listen()
+    ray.get(ear.asked)
+    ray.kill(actor) if lost else ray.get(actor.ring.remote())
+    ear.asked = actor.is_rung.remote()
+    ray.wait([ear.asked], timeout=60)
+    with contextlib.nullcontext() if lost else pytest.raises(TarnError, match="stopped"):
+        ear.listen()
 
 
 def test_ctrl_c_leaves_at_once_and_the_same_command_goes_on_without_a_cluster(

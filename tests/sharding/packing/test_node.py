@@ -110,7 +110,8 @@ def test_a_node_without_tarn_is_told() -> None:
     from tarn.sharding.packing.engines.dispatch import by_value
 
     packages = str(Path(cloudpickle.__file__).parents[2])
-    code = f"import sys, pickle; sys.path.insert(0, {packages!r}); print(pickle.load(sys.stdin.buffer)(b'', '0.2.0'))"
+    call = "pickle.load(sys.stdin.buffer)(b'', '0.2.0', None)"
+    code = f"import sys, pickle; sys.path.insert(0, {packages!r}); print({call})"
     done = subprocess.run(  # without site, nobody reads the .pth by which an editable Tarn is found
         [sys.executable, "-S", "-c", code], input=cloudpickle.dumps(by_value()), capture_output=True, cwd="/"
     )

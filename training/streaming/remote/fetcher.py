@@ -17,6 +17,7 @@ from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
 from tarn.sharding.storage.clients import build_client
 from tarn.sharding.storage.persistence import Reader, RemoteError
+from tarn.training.streaming.origin import Origin
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.remote.cache import NoRoomError, ShardCache, WrongBytesError
 from tarn.training.streaming.remote.claims import Claims
@@ -39,8 +40,7 @@ class Fetcher:
         self.cache = ShardCache(plan.access.cache, plan.access.cache_limit)
         self.claims = Claims(plan.access.cache)
         self.counters: Counter[str] = Counter()
-        client = build_client(plan.tars, plan.access.options, plan.access.client, plan.access.patience.silence)
-        self.reader = Reader(plan.tars, client, plan.access.patience, counters=self.counters)
+        self.readers = [None if origin.is_local else self.reader_of(origin) for origin in plan.sources.each]
         self.changed = threading.Condition()
         self.horizon: Horizon | None = None
         self.position = (0, 0)
@@ -50,6 +50,11 @@ class Fetcher:
         self.warnings: list[str] = []
         self.paused_until = 0.0
         self.error: TarnError | None = None
+
+    def reader_of(self, origin: Origin) -> Reader:
+        access = origin.access
+        client = build_client(origin.tars, access.options, access.client, access.patience.silence)
+        return Reader(origin.tars, client, access.patience, counters=self.counters)
 
     def stand_at(self, epoch: int, step: int) -> None:
         """The rank is about to read a step; an earlier one than before means a new start."""
@@ -114,10 +119,11 @@ class Fetcher:
                 self.changed.wait(PAUSE)
 
     def bring(self, shard: int) -> bool:
-        info = self.plan.shards[shard]
+        info, reader = self.plan.shards[shard], self.readers[self.plan.sources.at(shard)[0]]
+        assert reader is not None  # nobody needs what lies on this host to be brought (needs.py)
 
         def stream(at: int) -> Any:
-            for piece in self.reader.stream(info.name, at, info.bytes):
+            for piece in reader.stream(info.name, at, info.bytes):
                 self.traffic.moved[0] += len(piece)
                 yield piece
 
@@ -134,7 +140,8 @@ class Fetcher:
         self.counters["wrong_bytes"] += 1
         self.wrong[shard] += 1
         if self.wrong[shard] >= WRONG_BYTES_ATTEMPTS:
-            url = storage.join(self.plan.tars, self.plan.shards[shard].name)
+            tars = self.plan.sources.each[self.plan.sources.at(shard)[0]].tars
+            url = storage.join(tars, self.plan.shards[shard].name)
             self.error = TarnError(
                 f"{url} does not hold what the manifest says, after {self.wrong[shard]} attempts ({error}): "
                 "copy or pack it again."

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tarn.training.streaming.blend import Blend
 from tarn.training.streaming.order import EpochOrder
 from tarn.training.streaming.plan import StreamPlan
 
@@ -27,13 +28,42 @@ def needs(plan: StreamPlan, epoch: int, step: int) -> Iterator[Need]:
 
 def epoch_needs(plan: StreamPlan, epoch: int, begin: int, shift: int) -> Iterator[Need]:
     """Of one epoch, from its position `begin` on; moments are positions and `shift`."""
-    order, cycle_begin = plan.order(epoch), epoch % plan.repeats * plan.samples
+    if plan.blend is not None:
+        yield from blend_needs(plan.blend, epoch, begin, shift)
+        return
+    order, cycle_begin = plan.own_order(epoch), epoch % plan.repeats * plan.samples
     begin, end, shift = cycle_begin + begin, cycle_begin + plan.samples, shift - cycle_begin
     lanes = plan.ranks.lanes(plan.global_batch, order.lane_count) if plan.train else range(1)
     if cycle_begin % order.lane_count:
         lanes = range(order.lane_count)  # an epoch without whole rows shifts the next one's lanes among ranks
     each = (lane_needs(order, lane, begin, end, shift, plan.repeats) for lane in lanes)
+    yield from heapq.merge(*each, key=lambda need: need.first)
+
+
+def blend_needs(blend: Blend, epoch: int, begin: int, shift: int) -> Iterator[Need]:
+    """Of the parts that lie in stores: what a rank is served of them, batches decide, so it needs all of their lanes.
+    Moments are those of whole batches."""
+    remote = [part for part, origin in enumerate(blend.origins.each) if not origin.is_local]
+    each = (part_needs(blend, part, epoch, begin // blend.global_batch, shift) for part in remote)
     return heapq.merge(*each, key=lambda need: need.first)
+
+
+def part_needs(blend: Blend, part: int, epoch: int, step: int, shift: int) -> Iterator[Need]:
+    """Of one part, from that step of an epoch on."""
+    begins, division = blend.epoch(epoch)
+    at, begin, end = (begins[part] + division.before_of(part, turn) for turn in (0, step, blend.steps))
+    size, first_shard = blend.origins.each[part].samples, int(blend.origins.firsts[part])
+    for number in range(begin // size, -(-end // size)) if begin < end else ():
+        order, before = blend.pass_order(part, number), number * size
+        each = (lane_needs(order, lane, begin - before, end - before, 0, 1) for lane in range(order.lane_count))
+        for need in heapq.merge(*each, key=lambda need: need.first):
+            first = max(need.first + before, begin)
+            last = max(first, min(need.last + before, end) - 1)
+            yield Need(
+                division.turn_of(part, first - at) * blend.global_batch + shift,
+                (division.turn_of(part, last - at) + 1) * blend.global_batch + shift,
+                need.shard + first_shard,
+            )
 
 
 def lane_needs(order: EpochOrder, lane: int, begin: int, end: int, shift: int, repeats: int) -> Iterator[Need]:

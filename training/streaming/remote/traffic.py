@@ -1,6 +1,7 @@
 """What the fetching and the decoding processes of a rank tell each other, in shared memory."""
 
 import os
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,12 @@ class Traffic:
         self.file, self.most = file, most_bytes(plan)
         self.moved: NDArray[np.int64] = np.frombuffer(memory, np.int64, processes)
         self.state: NDArray[np.uint8] = np.frombuffer(memory, np.uint8, shards, offset=at)
+
+    def of_shards(self, first: int, count: int) -> "Traffic":
+        """The same, for a process that numbers the plan's shards from `first` on."""
+        part = copy(self)
+        part.state = self.state[first : first + count]
+        return part
 
     def may_read_by_range(self) -> bool:
         """Whether reading a shard's samples singly, though the shard is coming, still wastes little."""

@@ -16,7 +16,7 @@ from tarn.training.pixels.view import Size
 from tarn.training.streaming.bad_samples import BadSample, substitute
 from tarn.training.streaming.fields.path import FieldError
 from tarn.training.streaming.plan import StreamPlan
-from tarn.training.streaming.remote.source import source_of
+from tarn.training.streaming.remote.joined import joined_source
 from tarn.training.streaming.remote.traffic import Traffic
 from tarn.training.streaming.showings import Showings
 from tarn.training.streaming.sources import Sample, Source
@@ -90,8 +90,7 @@ class RowColumns(NamedTuple):
 
 def build_source(plan: StreamPlan, traffic: Traffic | None, number: int, reader: Reader | None = None) -> Source:
     """reader: one of the tars' root that has its connections open, if there is one."""
-    whole = plan.content.reads_members
-    return source_of(plan.root, plan.tars, plan.shards, plan.access, traffic, number, reader, whole)
+    return joined_source(plan.sources, traffic, number, reader, plan.content.reads_members)
 
 
 class BatchMaker:

@@ -1,0 +1,314 @@
+"""Several datasets in one ShardLoader: shares, exactness over ranks, workers and restarts, classes, subsets, labels."""
+
+import csv
+import json
+import random
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from support.datasets import picture_tree
+from support.loaders import shard_loader
+from support.web import served
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.packing.pack import PackConfig, pack
+from tarn.training.streaming import OrderConfig, Part, ShardLoader
+
+Seen = list[tuple[str, int]]
+SMALL = {"image_size": 16, "lanes": 2, "active_shards": 2, "keys": True, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Datasets of the same three classes with 30, 24 and 9 training pictures, of keys that tell them apart."""
+    found = []
+    for number, each in enumerate((10, 8, 3)):
+        root = tmp_path_factory.mktemp("part")
+        tree = picture_tree(root / "pictures", train=each)
+        for path in sorted(tree.rglob("*.jpg")):
+            path.rename(path.with_name(f"part{number}-{path.name}"))
+        pack(tree, str(root / "shards"), PackConfig(shard_size=10_000))
+        found.append(str(root / "shards"))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TARN_CACHE", str(tmp_path / "own-cache"))
+
+
+def at_5_2_1(three: list[str]) -> list[Part]:
+    return [Part(url, weight=weight) for url, weight in zip(three, (5, 2, 1), strict=True)]
+
+
+def loader(parts: object, workers: int = 0, **more: object) -> ShardLoader:
+    return shard_loader(parts, num_workers=workers, **{"global_batch": 16, **SMALL, **more})  # type: ignore[arg-type]
+
+
+def rows(batches: object) -> Seen:
+    return [
+        (key, int(label))
+        for batch in batches  # type: ignore[attr-defined]
+        for key, label in zip(batch.keys, batch.labels, strict=True)
+    ]
+
+
+def part_of(key: str) -> int:
+    return int(key.rpartition("part")[2][0])
+
+
+def test_each_global_batch_has_the_parts_at_5_2_1_and_no_picture_comes_twice_in_a_pass(three: list[str]) -> None:
+    told = loader(at_5_2_1(three))
+    stream: list[str] = []
+    for _ in range(6):
+        for batch in told:
+            assert Counter(map(part_of, batch.keys)) == {0: 10, 1: 4, 2: 2}
+            stream += batch.keys
+    for number, size in enumerate((30, 24, 9)):
+        mine = [key for key in stream if part_of(key) == number]
+        begun = -(-len(mine) // size)
+        assert len(set(mine[:size])) >= size - 10  # of the first pass, but for the deal of the batch in which it ends
+        assert set(Counter(mine).values()) <= {begun - 1, begun}
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_any_ranks_and_workers_give_the_same_global_batches_resumed_at_random_places(
+    three: list[str], ranks: int
+) -> None:
+    whole = loader(at_5_2_1(three))
+    undisturbed = [sorted(zip(batch.keys, batch.labels.tolist(), strict=True)) for _ in range(3) for batch in whole]
+    draw, state, found = random.Random(ranks), None, list[list[tuple[str, int]]]()
+    while len(found) < len(undisturbed):  # each turn is another process's loaders
+        turn = draw.randint(1, 4)
+        group = [loader(at_5_2_1(three), rank == 0, rank=rank, world_size=ranks) for rank in range(ranks)]
+        for one in group:
+            if state is not None:
+                one.load_state_dict(json.loads(state))
+        for batches, _ in zip(zip(*group, strict=True), range(turn), strict=False):
+            found.append(sorted(pair for batch in batches for pair in rows([batch])))
+            state = json.dumps(group[0].state_dict())
+            if len(found) == len(undisturbed):
+                break
+        for one in group:
+            one.close()
+    assert found == undisturbed
+
+
+def test_without_shares_an_epoch_goes_through_each_part_once(three: list[str]) -> None:
+    told = loader(three, global_batch=9)
+    keys = [key for key, _ in rows(told)]
+    assert len(keys) == 63
+    assert len(set(keys)) == 63
+
+
+def test_passes_tell_how_often_an_epoch_goes_through_a_part(three: list[str]) -> None:
+    told = loader([Part(three[0]), Part(three[2], passes=3)], global_batch=19)
+    seen = Counter(key for key, _ in rows(told))
+    assert len(told) == 3
+    assert {number: {seen[key] for key in seen if part_of(key) == number} for number in (0, 2)} == {0: {1}, 2: {3}}
+
+
+def test_an_epoch_may_be_of_any_length_for_one_dataset_too(three: list[str]) -> None:
+    told = loader(three[0], epoch_samples=40)
+    assert len(told) == 2
+    stream = [key for _ in range(15) for key, _ in rows(told)]
+    assert set(Counter(stream).values()) == {16}  # 480 samples of 30
+
+
+def test_an_evaluation_shows_every_part_once_one_behind_the_other(three: list[str]) -> None:
+    told = shard_loader(at_5_2_1(three), num_workers=0, train=False, global_batch=16, **SMALL)  # type: ignore[arg-type]
+    keys = [key for key, _ in rows(told)]
+    assert len(set(keys)) == len(keys) == 63
+    assert [part_of(key) for key in keys] == sorted(part_of(key) for key in keys)
+
+
+def test_parts_of_a_store_and_of_a_disk_give_the_batches_of_disks_alone(three: list[str], tmp_path: Path) -> None:
+    here = rows(loader(at_5_2_1(three)))
+    with served(Path(three[1])) as web:
+        parts = [Part(three[0], weight=5), Part(web.url, weight=2), Part(three[2], weight=1)]
+        for cache in ("none", str(tmp_path / "cache")):
+            there = loader(parts, 1, cache=cache)
+            assert rows(there) == here
+            there.close()
+    assert any(path.suffix == ".bin" for path in (tmp_path / "cache").iterdir())
+
+
+def test_a_state_of_other_parts_names_the_part(three: list[str]) -> None:
+    state = loader(at_5_2_1(three)).state_dict()
+    first, second, third = three
+    for parts, told in (
+        ([first, second], "has 3 parts, this run has 2 parts"),
+        (first, "has 3 parts, this run has a single dataset"),
+        ([Part(first, weight=5), Part(third, weight=2), Part(third, weight=1)], rf"part 2 \({third}, train\)"),
+        ([Part(first, weight=5), Part(second, weight=2), Part(third, weight=1, fraction=0.9)], "part 3"),
+        ([Part(first, weight=5), Part(second, weight=3), Part(third, weight=1)], r"weights=\[5, 2, 1\]"),
+    ):
+        with pytest.raises(TarnError, match=told):
+            loader(parts).load_state_dict(state)
+    moved = loader(at_5_2_1(three))
+    moved.load_state_dict(json.loads(json.dumps(state)))
+    with pytest.raises(TarnError, match="a single dataset, this run has 3 parts"):
+        moved.load_state_dict(loader(first).state_dict())
+
+
+def other_classes(three: list[str], to: Path, rename: dict[str, tuple[str, str]]) -> str:
+    """A copy of the third dataset, whose classes are called otherwise: wnid and name."""
+    shutil.copytree(three[2], to)
+    told = json.loads((to / "manifest.json").read_text())
+    for info in told["classes"]:
+        info["wnid"], info["name"] = rename.get(info["wnid"], (info["wnid"], info["name"]))
+    if "reverse" in rename:
+        told["classes"].reverse()
+    (to / "manifest.json").write_text(json.dumps(told))
+    return str(to)
+
+
+def labels(seen: Seen) -> dict[str, int]:
+    return {key: label for key, label in seen if part_of(key) == 2}
+
+
+def test_classes_of_a_part_are_found_as_it_is_told_or_it_is_refused(three: list[str], tmp_path: Path) -> None:
+    plain = labels(rows(loader([three[0], three[2]], global_batch=13)))
+    other = other_classes(three, tmp_path / "other", {"reverse": ("", "")})  # label 0 means class2 there
+    with pytest.raises(UsageError, match="number 0 is class2, in the stream class0"):
+        loader([three[0], other])
+    found = labels(rows(loader([three[0], Part(other, class_map="wnid")], global_batch=13)))
+    assert found == {key: 2 - label for key, label in plain.items()}
+    named = other_classes(three, tmp_path / "named", {"class0": ("n1", "class1"), "class1": ("n2", "class0")})
+    found = labels(rows(loader([three[0], Part(named, class_map="name")], global_batch=13)))
+    assert found == {key: {0: 1, 1: 0, 2: 2}[label] for key, label in plain.items()}
+    with pytest.raises(UsageError, match="no class of the stream has the wnid of its class n1"):
+        loader([three[0], Part(named, class_map="wnid")])
+    loader([three[0], Part(named, class_map="wnid", classes=("class2",))])
+    more = loader([three[0], Part(named, label_offset=3)], global_batch=13)
+    assert labels(rows(more)) == {key: label + 3 for key, label in plain.items()}
+    assert [info.wnid for info in more.classes] == ["class0", "class1", "class2", "n1", "n2", "class2"]
+    with pytest.raises(UsageError, match="label_offset=4 leaves classes without a name"):
+        loader([three[0], Part(named, label_offset=4)])
+
+
+def evaluated(part: Part) -> Seen:
+    return rows(shard_loader(part, num_workers=0, train=False, global_batch=16, **SMALL))  # type: ignore[arg-type]
+
+
+def test_a_subset_is_what_its_words_say(three: list[str], tmp_path: Path) -> None:
+    whole = evaluated(Part(three[0]))
+    assert evaluated(Part(three[0], samples=(7, 19))) == whole[7:19]
+    assert evaluated(Part(three[0], classes=("class1", "2"))) == [row for row in whole if row[1] in (1, 2)]
+    tenth, rest = evaluated(Part(three[0], fraction=0.3)), evaluated(Part(three[0], fraction=(0.3, 1)))
+    assert sorted(tenth + rest) == sorted(whole)
+    assert 0 < len(tenth) < 20
+    listed = tmp_path / "keys.txt"
+    listed.write_text("\n".join(key for key, _ in whole[5:25:4]))
+    assert evaluated(Part(three[0], keys=str(listed))) == whole[5:25:4]
+    kept = sorted((tmp_path / "own-cache" / "keys").iterdir())
+    assert len(kept) > 1
+    assert sum(path.stat().st_size - 12 for path in kept) == 8 * 30
+    for damage in (b"", b"damaged"):  # as it was kept, and where that is not whole
+        kept[0].write_bytes(kept[0].read_bytes() + damage)
+        assert evaluated(Part(three[0], keys=str(listed))) == whole[5:25:4]
+    assert evaluated(Part(three[0], keys=str(listed), samples=(0, 10))) == whole[5:10:4]
+    with served(Path(three[0])) as web:
+        assert evaluated(Part(web.url, keys=str(listed))) == whole[5:25:4]
+
+
+def test_subsets_that_are_none_are_refused_by_name(three: list[str], tmp_path: Path) -> None:
+    strange = tmp_path / "strange.txt"
+    strange.write_text("n1/nowhere\n")
+    for more, told in (
+        ({"classes": ("dog",)}, "'dog' is no class of its 3"),
+        ({"keys": str(strange)}, "names no sample of .*such as class"),
+        ({"keys": str(tmp_path / "none.txt")}, "cannot be read"),
+        ({"samples": (100, 200)}, "nothing of 'train' is chosen"),
+        ({"fraction": (0.5, 0.5)}, r"fraction=\[0.5, 0.5\]"),
+        ({"weight": -1}, "weight=-1 must be above 0"),
+        ({"class_map": "sound"}, "class_map='sound' is unknown"),
+        ({"missing": "drop"}, "is about a table"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            loader(Part(three[0], **more))  # type: ignore[arg-type]
+    for parts in ([Part(three[0], weight=2), three[1]], [Part(three[0], weight=2), Part(three[1], passes=1)]):
+        with pytest.raises(UsageError, match="1 of 2 parts tell a weight"):
+            loader(parts)
+    with pytest.raises(UsageError, match="repeats=2"):
+        loader(three, repeats=2)
+    with pytest.raises(UsageError, match="names no dataset"):
+        loader([])
+
+
+def table(path: Path, pairs: list[tuple[str, object]]) -> str:
+    if path.suffix == ".csv":
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([("label", "key"), *((label, key) for key, label in pairs)])
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps({"key": key, "label": label}) + "\n" for key, label in pairs))
+    else:
+        pyarrow = pytest.importorskip("pyarrow")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        keys, told = zip(*pairs, strict=True)
+        parquet.write_table(pyarrow.table({"key": list(keys), "label": list(told)}), path)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.jsonl", "labels.parquet"])
+def test_labels_of_a_table_count_in_place_of_the_samples_own(three: list[str], tmp_path: Path, name: str) -> None:
+    whole = evaluated(Part(three[0]))
+    new = {key: (label + 1) % 3 for key, label in whole[::4]}
+    told = table(tmp_path / name, [*new.items(), ("elsewhere", 0)])
+    assert evaluated(Part(three[0], labels=told)) == [(key, new.get(key, label)) for key, label in whole]
+    assert evaluated(Part(three[0], labels=told, missing="drop")) == list(new.items())
+    trained = rows(loader(Part(three[0], labels=told), 1, global_batch=10))
+    assert dict(trained) == {key: new.get(key, label) for key, label in whole}
+    missing = next(key for key, _ in whole if key not in new)
+    with pytest.raises(TarnError, match=f"the sample {missing} has no row"):
+        evaluated(Part(three[0], labels=told, missing="refuse"))
+
+
+def test_another_table_is_another_stream(three: list[str], tmp_path: Path) -> None:
+    whole = evaluated(Part(three[0]))
+    one = loader(Part(three[0], labels=table(tmp_path / "a.csv", whole)))  # type: ignore[arg-type]
+    other = loader(Part(three[0], labels=table(tmp_path / "b.csv", whole[1:])))  # type: ignore[arg-type]
+    with pytest.raises(TarnError, match="fingerprint"):
+        other.load_state_dict(one.state_dict())
+
+
+def test_tables_that_tell_no_label_are_refused_by_row(three: list[str], tmp_path: Path) -> None:
+    key = evaluated(Part(three[0]))[0][0]
+    for pairs, told in (
+        ([(key, 3)], f"row 2 .{key}. has the label '3'"),
+        ([(key, "dog")], "the label 'dog'"),
+        ([(key, 1), (key, 2)], f"several rows of the key {key}"),
+        ([("elsewhere", 1)], "names no sample"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            loader(Part(three[0], labels=table(tmp_path / "bad.csv", pairs)))  # type: ignore[arg-type]
+    (tmp_path / "bad.csv").write_text("name,label\na,1\n")
+    with pytest.raises(UsageError, match="has no column key, but name, label"):
+        loader(Part(three[0], labels=str(tmp_path / "bad.csv")))
+
+
+def test_a_label_of_a_table_may_be_a_class_by_name(three: list[str], tmp_path: Path) -> None:
+    whole = evaluated(Part(three[0]))
+    told = table(tmp_path / "named.csv", [(key, f"class{2 - label}") for key, label in whole])
+    assert evaluated(Part(three[0], labels=told)) == [(key, 2 - label) for key, label in whole]
+
+
+def test_an_order_config_takes_an_epoch_length_that_is_one() -> None:
+    with pytest.raises(UsageError, match="epoch_samples=0"):
+        OrderConfig(epoch_samples=0)
+
+
+def test_keys_that_were_kept_are_not_read_again(three: list[str], tmp_path: Path) -> None:
+    whole = evaluated(Part(three[0]))
+    (tmp_path / "keys.txt").write_text("\n".join(key for key, _ in whole[:9]))
+    with served(Path(three[0])) as web:
+        for count in (30, 0):
+            before = len(web.asked)
+            ShardLoader(Part(web.url, keys=str(tmp_path / "keys.txt")), global_batch=4, num_workers=0, **FEW).close()
+            asked = web.asked[before:]
+            assert sum(".tar" in str(request) for request in asked) == count
+
+
+FEW = {"image_size": 16, "seed": 3}

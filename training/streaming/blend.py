@@ -1,0 +1,122 @@
+"""Several datasets in one stream, each by its share and by its own order.
+
+Every epoch has as many samples of each part as its weight asks for, right to one, and every global batch too
+(division.py), at places that a permutation drawn for the batch deals out. A part's samples are numbered as they come,
+through all epochs: number n is position n mod size of its pass n // size, whose order is that of a dataset alone
+(order.py), drawn for the part and the pass. So a part is gone through exactly once before its next pass begins, in the
+middle of a batch or an epoch where that is where it ends. Nothing here knows ranks or workers, and any position is
+found by itself.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tarn.training.streaming.division import Division, by_weight
+from tarn.training.streaming.order import EpochOrder
+from tarn.training.streaming.origin import Origins
+from tarn.training.streaming.randomness import mixed, permutation
+
+Ints = NDArray[np.int64]
+
+PART, DEALT = 6, 7  # what is drawn: the seed of a part, the places in a batch
+REMEMBERED = 2  # orders of each part: of a pass that ends and of the one that begins
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blend:
+    """weights: whole numbers that share no divisor, one for each origin. epoch_samples: a multiple of global_batch."""
+
+    origins: Origins
+    weights: tuple[int, ...]
+    seed: int
+    global_batch: int
+    epoch_samples: int
+    lanes: int
+    active_shards: int
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch."""
+        return self.epoch_samples // self.global_batch
+
+    @cached_property
+    def epochs(self) -> Division:
+        """Of the stream among epochs."""
+        return by_weight(self.weights, self.epoch_samples)
+
+    def epoch(self, epoch: int) -> tuple[tuple[int, ...], Division]:
+        """Samples of each part before an epoch, and the epoch's division among its steps."""
+        begins, ends = self.epochs.before(epoch), self.epochs.before(epoch + 1)
+        return begins, Division([end - begin for begin, end in zip(begins, ends, strict=True)], self.steps)
+
+    def pass_order(self, part: int, number: int) -> EpochOrder:
+        """Of one pass of a part."""
+        seed, sizes = mixed(self.seed, PART, part), self.origins.each[part].sizes
+        return EpochOrder(sizes, seed, number, self.lanes, self.active_shards)
+
+
+class BlendOrder:
+    """Where each position of one epoch lies. Memory: the orders of two passes of each part, and two batches."""
+
+    lane_count = 1  # of the stream itself: lanes are those of the passes
+
+    def __init__(self, blend: Blend, epoch: int) -> None:
+        self.blend, self.number = blend, epoch
+        self.begins, self.division = blend.epoch(epoch)
+        self.orders: OrderedDict[tuple[int, int], EpochOrder] = OrderedDict()
+        self.batches: OrderedDict[int, tuple[Ints, Ints]] = OrderedDict()
+
+    def locate(self, positions: Ints) -> tuple[Ints, Ints]:
+        """The shard (its number among those of all origins) and the sample's number in it, of each position."""
+        parts, numbers = self.drawn(positions)
+        shards, places = np.empty_like(positions), np.empty_like(positions)
+        passes, within = divmod(numbers, self.sizes[parts])
+        for part, number in np.unique(np.stack([parts, passes], axis=1), axis=0).tolist():
+            chosen = (parts == part) & (passes == number)
+            found, places[chosen] = self.pass_order(part, number).locate(within[chosen])
+            shards[chosen] = found + self.blend.origins.firsts[part]
+        return shards, places
+
+    def passes(self, positions: Ints) -> Ints:
+        """How often the sample at each position came before."""
+        parts, numbers = self.drawn(positions)
+        return numbers // self.sizes[parts]
+
+    @cached_property
+    def sizes(self) -> Ints:
+        return np.array([origin.samples for origin in self.blend.origins.each], np.int64)
+
+    def drawn(self, positions: Ints) -> tuple[Ints, Ints]:
+        """The part that stands at each position, and the number of its sample in the part's stream."""
+        parts, numbers = np.empty_like(positions), np.empty_like(positions)
+        steps, places = divmod(positions, self.blend.global_batch)
+        for step in np.unique(steps).tolist():
+            chosen = steps == step
+            of, what = self.batch(step)
+            parts[chosen], numbers[chosen] = of[places[chosen]], what[places[chosen]]
+        return parts, numbers
+
+    def batch(self, step: int) -> tuple[Ints, Ints]:
+        """Part and number of each place of a global batch; the last two batches are remembered."""
+        if step not in self.batches:
+            begins, ends = (np.add(self.begins, self.division.before(at)) for at in (step, step + 1))
+            parts = np.repeat(np.arange(len(begins)), ends - begins)
+            numbers = np.concatenate([np.arange(a, b) for a, b in zip(begins, ends, strict=True)])
+            dealt = permutation(self.blend.global_batch, self.blend.seed, self.number, step, DEALT)
+            self.batches[step] = parts[dealt], numbers[dealt]
+            while len(self.batches) > REMEMBERED:
+                self.batches.popitem(last=False)
+        return self.batches[step]
+
+    def pass_order(self, part: int, number: int) -> EpochOrder:
+        if (part, number) not in self.orders:
+            self.orders[part, number] = self.blend.pass_order(part, number)
+            while len(self.orders) > REMEMBERED * len(self.blend.weights):
+                self.orders.popitem(last=False)
+        else:
+            self.orders.move_to_end((part, number))
+        return self.orders[part, number]

@@ -1,0 +1,1 @@
+"""Parts as people write them, opened: which samples, with which labels, in which shares."""
