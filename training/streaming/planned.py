@@ -17,10 +17,11 @@ from tarn.training.streaming.remote.fetching import Fetching
 from tarn.training.streaming.remote.opening import Start, read_opening
 from tarn.training.streaming.sources import Opening
 from tarn.training.streaming.state import StreamState
-from tarn.training.streaming.workers.batches import BatchMaker, Place, build_source, slot_arrays, slot_layout
+from tarn.training.streaming.workers.batches import BatchMaker, Place, build_source
 from tarn.training.streaming.workers.device_decode import chosen_decoder
 from tarn.training.streaming.workers.fielded import BatchHook, with_fields
 from tarn.training.streaming.workers.hooks import batch_key
+from tarn.training.streaming.workers.layout import slot_arrays, slot_layout
 from tarn.training.streaming.workers.memory_limit import check_room, memory_limit
 from tarn.training.streaming.workers.page_locked import build_registrar
 from tarn.training.streaming.workers.pool import Lent, WorkerPool

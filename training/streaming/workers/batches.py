@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from tarn.sharding.storage.persistence import Reader
 from tarn.training.pixels.decode import PictureDecoder
 from tarn.training.pixels.jpeg_rows import JPEG_ROW, JpegRow, RegionWriter, no_jpegs
 from tarn.training.pixels.pictures import BrokenPictureError, Pixels
-from tarn.training.pixels.view import Size
 from tarn.training.streaming.bad_samples import BadSample, substitute
 from tarn.training.streaming.fields.path import FieldError
 from tarn.training.streaming.plan import StreamPlan
@@ -20,13 +19,11 @@ from tarn.training.streaming.remote.joined import joined_source
 from tarn.training.streaming.remote.traffic import Traffic
 from tarn.training.streaming.showings import Showings
 from tarn.training.streaming.sources import Sample, Source
+from tarn.training.streaming.workers.layout import NOTHING, RowColumns
 
 if TYPE_CHECKING:  # what only samples of several members need is imported for those
-    from tarn.training.streaming.fields.field import Column
     from tarn.training.streaming.workers.samples import SampleMaker
 
-NOTHING: Mapping[str, Any] = {}
-ALIGNED = 64  # bytes
 SUBSTITUTES = 20  # tried for one bad sample before the shard itself counts as bad
 
 Place = tuple[int, int, int]  # epoch, step, part of this rank's share
@@ -79,13 +76,6 @@ def joined(parts: Sequence[Made]) -> Made:
             for name in part.values
         },
     )
-
-
-class RowColumns(NamedTuple):
-    """A row of a batch's columns, which are arrays by field."""
-
-    columns: Mapping[str, NDArray[Any]]
-    row: int
 
 
 def build_source(plan: StreamPlan, traffic: Traffic | None, number: int, reader: Reader | None = None) -> Source:
@@ -218,23 +208,3 @@ def sample_maker(plan: StreamPlan, decoder: PictureDecoder, alone: bool) -> "Sam
 def jpeg_table(jpegs: Mapping[int, JpegRow]) -> NDArray[np.void]:
     """By row. Returns JPEG_ROW records in the order of the rows."""
     return np.array([(row, *jpeg) for row, jpeg in jpegs.items()], JPEG_ROW)
-
-
-def slot_layout(rows: int, size: Size, columns: "Mapping[str, Column]" = NOTHING) -> list[int]:
-    """Bytes of labels, then of images, then of each column, in the memory of one batch."""
-    told = [rows * size[0] * size[1] * 3, *(rows * column.bytes for column in columns.values())]
-    return [-(-8 * rows // ALIGNED) * ALIGNED, *(-(-each // ALIGNED) * ALIGNED for each in told)]
-
-
-def slot_arrays(
-    memory: memoryview, rows: int, size: Size, columns: "Mapping[str, Column]" = NOTHING
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], dict[str, NDArray[Any]]]:
-    """Images, labels and columns of a slot; all keep one array alive, their base."""
-    head, body, *rest = slot_layout(rows, size, columns)
-    whole = np.frombuffer(memory, np.uint8, head + body + sum(rest))
-    images = whole[head : head + rows * size[0] * size[1] * 3].reshape(rows, *size, 3)
-    found, at = dict[str, NDArray[Any]](), head + body
-    for (name, column), length in zip(columns.items(), rest, strict=True):
-        found[name] = whole[at : at + rows * column.bytes].view(column.dtype).reshape(rows, *column.shape)
-        at += length
-    return images, whole[: 8 * rows].view(np.int64), found

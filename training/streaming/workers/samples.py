@@ -16,8 +16,8 @@ from tarn.training.streaming.fields.path import FieldError
 from tarn.training.streaming.fields.reading import size_of
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.sources import Sample
-from tarn.training.streaming.workers.batches import RowColumns
 from tarn.training.streaming.workers.hooks import PictureHook, picture_key
+from tarn.training.streaming.workers.layout import RowColumns
 
 SIZES = "sizes"  # of whole pictures, among what a batch has lists of
 

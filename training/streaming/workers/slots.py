@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tarn.sharding.errors import TarnError
 from tarn.training.pixels.view import Size
 from tarn.training.streaming.processes.shared import mapped, page_aligned
-from tarn.training.streaming.workers.batches import NOTHING, slot_arrays, slot_layout
+from tarn.training.streaming.workers.layout import NOTHING, slot_arrays, slot_layout
 
 if TYPE_CHECKING:
     from tarn.training.streaming.fields.field import Column

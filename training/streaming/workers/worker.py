@@ -13,7 +13,8 @@ from tarn.sharding.errors import TarnError
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.processes.shared import mapped
 from tarn.training.streaming.remote.traffic import Traffic
-from tarn.training.streaming.workers.batches import BatchMaker, Made, build_source, slot_arrays
+from tarn.training.streaming.workers.batches import BatchMaker, Made, build_source
+from tarn.training.streaming.workers.layout import slot_arrays
 from tarn.training.streaming.workers.queue import Job, jobs_of
 
 WORKER = "tarn.training.streaming.workers.worker:work"  # the task of its process
