@@ -1,5 +1,6 @@
 """Hooks as somebody may write them: sound ones, and such that are wrong in one way each."""
 
+import random
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,12 @@ def mirrored(pixels: Pixels, fields: Fields, generator: np.random.Generator) -> 
     boxes[:, [0, 2]] = pixels.shape[1] - boxes[:, [2, 0]]
     fields["boxes"] = boxes
     return pixels[:, ::-1]
+
+
+def from_global_generators(pixels: Pixels, fields: Fields, generator: np.random.Generator) -> Pixels:
+    """As torchvision's transforms do, and many of one's own."""
+    noise = random.randrange(20) + np.random.randint(20)
+    return np.roll(pixels, noise, axis=1)
 
 
 def smaller(pixels: Pixels, fields: Fields, generator: np.random.Generator) -> Pixels:

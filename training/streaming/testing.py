@@ -40,6 +40,9 @@ def check_exact(url: str | PathLike[str], *, steps: int = 4, epoch: int = 0, **s
     plain = {name: value for name, value in settings.items() if name != "batch_hook"}
     batch = int(settings.get("global_batch", 256))
     first = run(url, steps, epoch, settings, num_workers=0)
+    steps = min(steps, -(-len(first) // batch))
+    if steps < 2:
+        raise UsageError(f"an epoch has {steps} step of global_batch={batch}: give a smaller one, so that some follow.")
     compare(first, run(url, steps, epoch, settings, num_workers=0), "a second run", settings)
     compare(first, run(url, steps, epoch, settings, num_workers=1), "a worker process", settings)
     state = state_behind(url, steps // 2, epoch, settings)

@@ -38,9 +38,9 @@ def batches(root: Path, **settings: Any) -> Iterator[Batch]:
         loader.close()
 
 
-@pytest.mark.parametrize("hook", ["hooks:mirrored", "torch_hooks:from_global_generators"])
+@pytest.mark.parametrize("hook", ["mirrored", "from_global_generators"])
 def test_a_hook_is_exact_that_draws_from_what_it_is_given(root: Path, hook: str) -> None:
-    assert check_exact(root, steps=3, picture_hook=f"support.{hook}", **SETTINGS) == 18
+    assert check_exact(root, steps=3, picture_hook=f"support.hooks:{hook}", **SETTINGS) == 18
 
 
 def test_whole_pictures_are_exact_and_a_hook_may_give_them_another_size(root: Path) -> None:
@@ -80,7 +80,7 @@ def test_the_crop_comes_first_and_masks_and_boxes_may_go_with_what_the_hook_does
 
 def test_a_hook_in_this_process_leaves_its_global_generators_as_they_were(root: Path) -> None:
     before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # type: ignore[index]
-    next(batches(root, picture_hook="support.torch_hooks:from_global_generators"))
+    next(batches(root, picture_hook="support.hooks:from_global_generators"))
     assert before == (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())  # type: ignore[index]
 
 
