@@ -24,7 +24,7 @@ class Augmentation:
     """
 
     crop: str = "resized"
-    """resized (a random part at a random aspect ratio), padded (shifted over black borders), centre, or none."""
+    """resized (a random part at a random aspect ratio), padded (shifted over black borders) or centre."""
     scale: tuple[float, float] = (0.08, 1.0)
     """resized: the least and the largest part of the picture's area."""
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
