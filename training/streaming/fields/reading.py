@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,11 +11,12 @@ from numpy.typing import NDArray
 
 from tarn.sharding.jpeg.structure import picture_size
 from tarn.sharding.kernel import NoCompilerError
-from tarn.sharding.pillow import BrokenPictureError, decoding, open_picture
+from tarn.sharding.pillow import MOST_BYTES, BrokenPictureError, decoding, open_picture
 from tarn.training.pixels.view import Size
 from tarn.training.streaming.fields.path import FieldError, Path
 
 TEXTS = ("txt", "text", "caption", "cls")
+ZIP = b"PK\x03\x04"  # what an npz begins with
 ONE_CHANNEL = ("1", "L", "P", "I", "I;16")
 
 
@@ -45,11 +47,17 @@ def read_json(raw: bytes | memoryview) -> Any:
 def read_array(raw: bytes | memoryview) -> NDArray[Any] | Mapping[str, NDArray[Any]]:
     """NumPy's formats, without the pickled objects that they allow (NEP 1)."""
     try:
+        if bytes(raw[:4]) == ZIP:
+            with zipfile.ZipFile(io.BytesIO(raw)) as packed:
+                if (size := sum(info.file_size for info in packed.infolist())) > MOST_BYTES:
+                    raise FieldError(f"takes {size:,} bytes unpacked, {MOST_BYTES:,} at most")
         found = np.load(io.BytesIO(raw), allow_pickle=False)
         if isinstance(found, np.ndarray):
             return found
         with found:
             return {name: found[name] for name in found.files}
+    except FieldError:
+        raise
     except Exception as error:  # a zip or a header of whatever bytes: there is no list of what may be raised
         raise FieldError(f"is no plain array of NumPy's ({' '.join(str(error).split())[:120]})") from error
 

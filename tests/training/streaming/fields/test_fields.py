@@ -27,6 +27,7 @@ from tarn.training.streaming import (
     Mask,
     MultiLabel,
     Number,
+    Part,
     Raw,
     ShardLoader,
     SoftLabel,
@@ -131,6 +132,16 @@ def test_a_store_gives_the_same_by_ranges_and_from_the_cache(root: Path, tmp_pat
     assert asked
 
 
+def test_several_datasets_and_parts_of_them_have_fields_too(root: Path, tmp_path: Path) -> None:
+    other = membered(tmp_path / "other", count=8)
+    parts = [Part(str(root), weight=2), Part(str(other), weight=1, fraction=(0.0, 1.0))]
+    loader = ShardLoader(parts, global_batch=6, image_size=32, num_workers=0, keys=True, fields=ALL)
+    for batch in loader:
+        assert batch.caption == [f"number {number}" for number in numbers_of(batch)]
+        assert batch.size.tolist() == numbers_of(batch)
+    loader.close()
+
+
 def test_boxes_out_of_sight_are_left_out_with_their_labels_or_kept_where_that_is_said(tmp_path: Path) -> None:
     told = b'{"boxes": [[0, 0, 5, 5], [60, 0, 90, 60], [-9, -9, 0, 0]], "kinds": [1, 2, 3]}'
     write(tmp_path / "train-0.tar", {"a": {"jpg": encoded(picture_of(0)), "json": told}})
@@ -192,6 +203,16 @@ def test_what_pack_kept_beside_a_picture_is_a_field(tmp_path: Path) -> None:
     assert sorted(batch.labels.tolist()) == [0, 0, 1, 1]
 
 
+def bomb() -> bytes:
+    """An npz that says of itself that it takes 600 MB."""
+    buffer = io.BytesIO()
+    np.savez(buffer, a=np.zeros(9))
+    raw = bytearray(buffer.getvalue())
+    at = raw.index(b"PK\x01\x02") + 24  # a central directory's header, its uncompressed size
+    raw[at : at + 4] = (600_000_000).to_bytes(4, "little")
+    return bytes(raw)
+
+
 def changed(**parts: bytes | None) -> dict[str, bytes]:
     found = {**parts_of(1), **parts}
     return {ending: data for ending, data in found.items() if data is not None}
@@ -202,6 +223,7 @@ WRONG: dict[str, tuple[dict[str, bytes | None], Any, str]] = {
     "no json": ({"json": b"{"}, "json:tags", r"it \(json:tags\) is no JSON"),
     "no key": ({"json": b'{"other": 1}'}, "json:tags", "has no 'tags', only other"),
     "pickled": ({"npy": saved(np.array([{}], object))}, "npy", "no plain array"),
+    "bomb": ({"npz": bomb()}, "npz:a", "takes 600,000,000 bytes unpacked"),
     "colours": (
         {"seg.png": encoded(picture_of(1), "PNG")},
         Mask("seg.png"),
