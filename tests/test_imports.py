@@ -143,7 +143,8 @@ MAY_USE = {
     "inference/page": set(),
     "inference/serving": GROUND
     | PIXELS
-    | {"inference/explaining", "inference/urls", "inference/page", "inference/prediction", "inference"},
+    | {"inference/explaining", "inference/models", "inference/urls", "inference/page", "inference/prediction"}
+    | {"inference"},
     "inference/commands": GROUND
     | {
         "sharding/storage",
