@@ -26,6 +26,7 @@ from tarn.training.run.network import network_of
 from tarn.training.run.saving import Keeper, main_does
 from tarn.training.run.trace import Trace
 from tarn.training.run.trainer import Trainer
+from tarn.training.streaming.plan import check_classes
 from tarn.training.streaming.randomness import mixed
 from tarn.training.world.numerics import training_numerics
 from tarn.training.world.world import World, joined_world
@@ -37,6 +38,7 @@ def fit(config: RunConfig) -> int:
     chosen_formats(config.export_formats, "export_formats")  # what is missing is told now, and not after the last epoch
     with joined_world(config.device) as world, ExitStack() as stack:
         manifest = read_manifest(config.data.shards, config.data.storage_options)
+        check_classes(config.data, manifest)
         stack.enter_context(training_numerics(config.speed.tf32, config.speed.deterministic))
         with told_of(config.out):
             config = settled(config)
