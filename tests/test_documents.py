@@ -25,6 +25,7 @@ MODULE = re.compile(r"(?<![\w./-])(?:tarn\.)?(?:sharding|training|inference)(?:\
 # what a run writes, and what other people's projects hold
 THEIRS = {"config.yaml", "/config.yaml", "run.yaml", "training.py", "inference.py", "split.yaml"}
 # sources that ours are measured by: libjpeg-turbo's, Pillow's, FFCV's
+THEIRS |= {"augment.py", "spots.py"}  # of somebody who writes hooks
 THEIRS |= {"jidctred.c", "jdmaster.c", "jdsample.c", "Resample.c", "write_imagenet.py"}
 
 

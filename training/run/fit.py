@@ -24,6 +24,7 @@ from tarn.training.run.network import network_of
 from tarn.training.run.saving import Keeper, main_does
 from tarn.training.run.trace import Trace
 from tarn.training.run.trainer import Trainer
+from tarn.training.streaming.plan import check_classes
 from tarn.training.streaming.randomness import mixed
 from tarn.training.world.numerics import training_numerics
 from tarn.training.world.world import World, joined_world
@@ -34,6 +35,7 @@ def fit(config: RunConfig) -> int:
     that ended the run before."""
     with joined_world(config.device) as world, ExitStack() as stack:
         manifest = read_manifest(config.data.shards, config.data.storage_options)
+        check_classes(config.data, manifest)
         stack.enter_context(training_numerics(config.speed.tf32, config.speed.deterministic))
         with told_of(config.out):
             config = settled(config)
