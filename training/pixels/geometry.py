@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tarn.sharding.errors import UsageError
 
 Box = tuple[int, int, int, int]
+Size = tuple[int, int]  # height and width in px
 
 UNIFORMS = 24  # random numbers that one sample may use: 10 attempts of 2, a corner of 2, one for the flip
 ATTEMPTS = 10

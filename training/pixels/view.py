@@ -7,14 +7,13 @@ from numpy.typing import NDArray
 
 from tarn.training.pixels.geometry import (
     Augmentation,
+    Size,
     centre_start,
     covering_sides,
     is_flipped,
     padded_start,
     resized_crop_box,
 )
-
-Size = tuple[int, int]  # height and width in px
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.manifest import ClassInfo
-from tarn.training.pixels.view import Size
+from tarn.training.pixels.geometry import Size
 from tarn.training.streaming.config import DeliveryConfig, PictureConfig, check_number
 from tarn.training.streaming.fields.content import Content
 from tarn.training.streaming.import_paths import check_written

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.manifest import Manifest, ShardInfo
 from tarn.sharding.sizes import parse_size
-from tarn.training.pixels.geometry import Augmentation
+from tarn.training.pixels.geometry import Augmentation, Size
 from tarn.training.pixels.preprocessing import Preprocessing
-from tarn.training.pixels.view import Size
 from tarn.training.streaming.access import Access
 from tarn.training.streaming.bad_samples import BadSamplesConfig
 from tarn.training.streaming.blend import Blend, BlendOrder

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tarn.training.pixels.view import Size
+from tarn.training.pixels.geometry import Size
 
 if TYPE_CHECKING:
     from tarn.training.streaming.fields.field import Column, Field

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarn.training.pixels.decode import PictureDecoder
-from tarn.training.pixels.geometry import Augmentation
+from tarn.training.pixels.geometry import Augmentation, Size
 from tarn.training.pixels.preprocessing import Preprocessing
-from tarn.training.pixels.view import Size, View
-from tarn.training.streaming.fields.path import FieldError, Path
+from tarn.training.pixels.view import View
+from tarn.training.streaming.fields.errors import FieldError
+from tarn.training.streaming.fields.path import Path
 
 Members = Mapping[str, memoryview]  # a sample's members by ending
 

@@ -3,8 +3,8 @@
 from tarn.sharding.archives.headers import DamageError
 from tarn.sharding.foreign.reading import parted
 from tarn.sharding.looking.members import parts_in
+from tarn.training.streaming.fields.errors import FieldError
 from tarn.training.streaming.fields.field import Members
-from tarn.training.streaming.fields.path import FieldError
 
 
 def members_of(raw: bytes, start: int, offset: int) -> Members:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from tarn.sharding.errors import UsageError
-from tarn.training.pixels.view import Size
+from tarn.training.pixels.geometry import Size
+from tarn.training.streaming.fields.errors import FieldError
 from tarn.training.streaming.fields.field import Column, Field, Shown, as_array
-from tarn.training.streaming.fields.path import FieldError
 from tarn.training.streaming.fields.reading import TEXTS, read
 
 DTYPES = ("float32", "float64", "int64", "int32", "uint8")

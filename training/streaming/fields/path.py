@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarn.sharding.errors import UsageError
+from tarn.training.streaming.fields.errors import FieldError
 
 ENDING = re.compile(r"[^\s/:;]+")
 PICKLED = ("pkl", "pickle", "pt", "pth", "pyd", "joblib")
-
-
-class FieldError(ValueError):
-    """What is wrong with a sample's field, as the end of the sentence `<key>: <field> ...`."""
 
 
 @dataclass(frozen=True, slots=True)

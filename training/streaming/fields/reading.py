@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from tarn.sharding.jpeg.structure import picture_size
 from tarn.sharding.kernel import NoCompilerError
 from tarn.sharding.pillow import MOST_BYTES, BrokenPictureError, decoding, open_picture
-from tarn.training.pixels.view import Size
-from tarn.training.streaming.fields.path import FieldError, Path
+from tarn.training.pixels.geometry import Size
+from tarn.training.streaming.fields.errors import FieldError
+from tarn.training.streaming.fields.path import Path
 
 TEXTS = ("txt", "text", "caption", "cls")
 ZIP = b"PK\x03\x04"  # what an npz begins with

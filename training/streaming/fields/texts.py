@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tarn.training.pixels.view import Size
+from tarn.training.pixels.geometry import Size
+from tarn.training.streaming.fields.errors import FieldError
 from tarn.training.streaming.fields.field import Field, Shown
-from tarn.training.streaming.fields.path import FieldError
 from tarn.training.streaming.fields.reading import read
 
 

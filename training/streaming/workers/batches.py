@@ -13,7 +13,7 @@ from tarn.training.pixels.decode import PictureDecoder
 from tarn.training.pixels.jpeg_rows import JPEG_ROW, JpegRow, RegionWriter, no_jpegs
 from tarn.training.pixels.pictures import BrokenPictureError, Pixels
 from tarn.training.streaming.bad_samples import BadSample, substitute
-from tarn.training.streaming.fields.path import FieldError
+from tarn.training.streaming.fields.errors import FieldError
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.remote.joined import joined_source
 from tarn.training.streaming.remote.traffic import Traffic
@@ -126,7 +126,7 @@ class BatchMaker:
                 jpegs[first + at] = jpeg
             else:
                 place_in_order = (epoch, int(positions[at]))
-                row = RowColumns(columns, first + at)
+                row = columns, first + at
                 sample, told = self.write(out, row, shard, sample, uniforms[at], place_in_order, bad)
                 for name, value in told.items():
                     values.setdefault(name, []).append(value)

@@ -1,25 +1,20 @@
 """What lies where in the memory of a batch: labels, images, and the columns of fields that have one shape."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tarn.training.pixels.view import Size
+from tarn.training.pixels.geometry import Size
 
 if TYPE_CHECKING:  # what only samples of several members need is imported for those
     from tarn.training.streaming.fields.field import Column
 
+RowColumns = tuple[Mapping[str, NDArray[Any]], int]  # columns by field, and a row of them
+
 NOTHING: Mapping[str, Any] = {}
 ALIGNED = 64  # bytes
-
-
-class RowColumns(NamedTuple):
-    """A row of a batch's columns, which are arrays by field."""
-
-    columns: Mapping[str, NDArray[Any]]
-    row: int
 
 
 def slot_layout(rows: int, size: Size, columns: "Mapping[str, Column]" = NOTHING) -> list[int]:

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from tarn.sharding.errors import TarnError
 from tarn.training.pixels.decode import PictureDecoder
-from tarn.training.pixels.geometry import is_flipped
+from tarn.training.pixels.geometry import Size, is_flipped
 from tarn.training.pixels.pictures import Pixels
-from tarn.training.pixels.view import Size, View, centred_view, train_view, whole_view
+from tarn.training.pixels.view import View, centred_view, train_view, whole_view
+from tarn.training.streaming.fields.errors import FieldError
 from tarn.training.streaming.fields.field import Members, Shown
 from tarn.training.streaming.fields.members import members_of
-from tarn.training.streaming.fields.path import FieldError
 from tarn.training.streaming.fields.reading import size_of
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.sources import Sample
@@ -52,8 +52,8 @@ class SampleMaker:
         values = self.values(sample, shown)
         if self.hook is not None:
             pixels = self.hooked(self.hook, pixels, values, room, at, f"{where}: {sample.key}")
-        for name, column in columns.columns.items():
-            column[columns.row] = values.pop(name)
+        for name, column in columns[0].items():
+            column[columns[1]] = values.pop(name)
         return {**values, SIZES: pixels.shape[:2]} if self.content.whole else values
 
     def pixels(self, sample: Sample, out: Pixels, uniforms: NDArray[np.float64]) -> Pixels:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarn.sharding.errors import TarnError
-from tarn.training.pixels.view import Size
+from tarn.training.pixels.geometry import Size
 from tarn.training.streaming.processes.shared import mapped, page_aligned
 from tarn.training.streaming.workers.layout import NOTHING, slot_arrays, slot_layout
 
