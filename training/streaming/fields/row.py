@@ -16,9 +16,9 @@ from tarn.sharding.errors import UsageError
 from tarn.sharding.foreign.samples import digest
 from tarn.sharding.sources import Problems
 from tarn.sharding.sources.rows import Rows
-from tarn.training.pixels.view import Size
+from tarn.training.pixels.geometry import Size
+from tarn.training.streaming.fields.errors import FieldError
 from tarn.training.streaming.fields.field import Column, Field, Members, Shown
-from tarn.training.streaming.fields.path import FieldError
 
 KEY, MEMBER = "key", "json"
 PARQUET = ".parquet"
