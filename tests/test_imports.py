@@ -61,7 +61,9 @@ MAY_USE = {
     "training/pixels/resize": GROUND,
     "training/pixels": GROUND | {"sharding/jpeg", "training/pixels/jpeg", "training/pixels/resize"},
     "training/streaming/randomness": GROUND,
-    "training/streaming/fields": DISK | PIXELS | {"sharding/jpeg", "sharding/foreign", "sharding/looking"},
+    "training/streaming/fields": DISK
+    | PIXELS
+    | {"sharding/jpeg", "sharding/sources", "sharding/foreign", "sharding/looking"},
     "training/streaming": DISK | PIXELS | FIELDS | {"training/world", "training/streaming/randomness"},
     "training/streaming/processes": GROUND,
     "training/streaming/remote": DISK | STREAM,

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig
     from tarn.training.streaming.fields.numbers import Array, Label, MultiLabel, Number, SoftLabel
     from tarn.training.streaming.fields.places import Boxes, BoxLabels, Mask, Picture
+    from tarn.training.streaming.fields.row import Row
     from tarn.training.streaming.fields.texts import Json, Raw, Text
     from tarn.training.streaming.iteration import Batch
     from tarn.training.streaming.loader import ShardLoader
@@ -34,6 +35,7 @@ __all__ = [
     "Picture",
     "PictureConfig",
     "Raw",
+    "Row",
     "SequentialLoader",
     "ShardLoader",
     "SoftLabel",
@@ -52,6 +54,7 @@ WHERE = {
     "ShardLoader": "tarn.training.streaming.loader",
     **dict.fromkeys(("Array", "Label", "MultiLabel", "Number", "SoftLabel"), NUMBERS),
     **dict.fromkeys(("BoxLabels", "Boxes", "Mask", "Picture"), PLACES),
+    "Row": "tarn.training.streaming.fields.row",
     **dict.fromkeys(("Json", "Raw", "Text"), TEXTS),
     "SequentialLoader": "tarn.training.streaming.sequential.loader",
 }

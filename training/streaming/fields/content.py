@@ -23,7 +23,7 @@ class Content:
     @property
     def reads_members(self) -> bool:
         """Whether more of a sample is needed than its picture."""
-        return any(field.source != "label" for _, field in self.fields or ())
+        return any(field.of_members for _, field in self.fields or ())
 
     def of_pixels(self) -> list[str]:
         """Fields that have a value for each pixel."""

@@ -45,6 +45,7 @@ class Shown:
     uniforms: NDArray[np.float64]
     whole: bool = False
     label: int = -1
+    key: str = ""
     name: str = ""
     kept: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
@@ -61,6 +62,7 @@ class Field:
     optional: bool = False
 
     of_pixels: ClassVar[bool] = False  # whether it has a value for each pixel of the picture
+    of_members: ClassVar[bool] = True  # whether it is read from members of the sample
 
     def __post_init__(self) -> None:
         """Raises UsageError for what cannot be read so."""

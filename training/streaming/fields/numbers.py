@@ -20,6 +20,8 @@ class Label(Field):
 
     source: str = "label"
 
+    of_members = False
+
     def column(self, size: Size, whole: bool) -> Column:
         return Column((), "int64")
 

@@ -47,6 +47,7 @@ class SampleMaker:
             *(self.decoder, self.plan.preprocessing, self.plan.augmentation, uniforms),
             self.content.whole,
             sample.label,
+            sample.key,
         )
         values = self.values(sample, shown)
         if self.hook is not None:

@@ -76,5 +76,5 @@ def test_albumentations_gives_the_same_when_it_is_seeded_in_every_call(place: Pa
 def test_the_page_names_every_field() -> None:
     page = (ROOT / PAGE).read_text()
     kinds = [name for name in public if "streaming.fields" in WHERE[name]]
-    assert len(kinds) == 12
+    assert len(kinds) == 13
     assert [name for name in kinds if f"{name}(" not in page and name != "Label"] == []
