@@ -24,6 +24,22 @@ def checked_size(told: int | tuple[int, int]) -> Size:
     return int(sides[0]), int(sides[1])
 
 
+def checked_content(
+    fields: "Mapping[str, str | Field] | None",
+    picture_hook: str | None,
+    batch_hook: str | None,
+    size: Size,
+    pictures: PictureConfig,
+    delivery: DeliveryConfig,
+) -> Content:
+    """Raises UsageError naming the field or the hook, or settings that do not go together."""
+    content = content_of(fields, picture_hook, size, pictures)
+    if batch_hook is not None:
+        check_written(batch_hook, "batch_hook")
+    check_together(content, pictures, delivery, size)
+    return content
+
+
 def content_of(
     fields: "Mapping[str, str | Field] | None", picture_hook: str | None, size: Size, pictures: PictureConfig
 ) -> Content:

@@ -21,8 +21,7 @@ from tarn.training.pixels.decode import check_decode
 from tarn.training.streaming.access import AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
 from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig, check_kind, check_number
-from tarn.training.streaming.contents import check_labels, check_together, checked_size, content_of
-from tarn.training.streaming.import_paths import check_written
+from tarn.training.streaming.contents import check_labels, checked_content, checked_size
 from tarn.training.streaming.iteration import Batch
 from tarn.training.streaming.part import Part, parts_of
 from tarn.training.streaming.parts.opened import open_parts
@@ -93,10 +92,7 @@ class ShardLoader(PlannedLoader):
         size = checked_size(image_size)
         check_parts(order=order, pictures=pictures, access=access, bad_samples=bad_samples, delivery=delivery)
         check_decode(delivery.decode, pictures.fidelity, "decode")
-        content = content_of(fields, picture_hook, size, pictures)
-        if batch_hook is not None:
-            check_written(batch_hook, "batch_hook")
-        check_together(content, pictures, delivery, size)
+        content = checked_content(fields, picture_hook, batch_hook, size, pictures, delivery)
         self.ranks_told = rank is not None
         ranks = ranks_of(rank, world_size)
         crew = start_crew(worker_count(num_workers, ranks))
