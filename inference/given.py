@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from tarn.inference.urls import PUBLIC, Reach, fetch
 from tarn.sharding import storage
 from tarn.sharding.errors import UsageError
 from tarn.sharding.pillow import Bytes
+from tarn.sharding.storage.local import refuse_special
 from tarn.sharding.storage.urls import kind_of
 from tarn.training.pixels.decode import PictureDecoder
 from tarn.training.pixels.pictures import BrokenPictureError, Pixels
@@ -76,7 +77,7 @@ class Preparer:
         """The same into memory that is there."""
         if (image := image_of(given)) is not None:
             self.limits.check_image(image)
-            self.decoder.evaluate_image(image, out, self.how, self.upright)
+            self.decoder.middle_of_image(image, out, self.how.resize, self.how.interpolation, self.upright)
             return
         data = memoryview(self.bytes_of(given))
         self.limits.check(data)
@@ -96,7 +97,12 @@ class Preparer:
         if isinstance(given, Readable | Loadable):
             try:
                 most = self.limits.bytes
-                return given.load(most) if isinstance(given, Loadable) else given.read(most + 1)
+                found: Any = given.load(most) if isinstance(given, Loadable) else given.read(most + 1)
+                if isinstance(found, str):
+                    raise UsageError(f"{name_of(given, 0)} is open as text: open it by 'rb'.")
+                return cast(Bytes, found)
+            except UnicodeDecodeError as error:
+                raise UsageError(f"{name_of(given, 0)} is open as text: open it by 'rb'.") from error
             except OSError as error:
                 raise storage.unreadable(name_of(given, 0), error) from error
         if isinstance(given, str) and "://" in given:
@@ -159,11 +165,19 @@ def channels_last(array: NDArray[Any]) -> NDArray[Any]:
     return array.transpose(1, 2, 0) if array.ndim == 3 and array.shape[0] == 3 else array
 
 
-def read_file(path: Path, most: int) -> bytes:
-    """Raises TarnError naming it, BrokenPictureError where it has more than so many bytes."""
+def at_once(path: str, flags: int) -> int:
+    """Opens a pipe without waiting for its other end."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def read_file(path: Path, most: int, any_kind: bool = True) -> bytes:
+    """any_kind: a pipe or a device too, which may never say anything. Raises TarnError naming it, BrokenPictureError
+    where it has more than so many bytes."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=None if any_kind else at_once) as file:
             told = os.fstat(file.fileno())
+            if not any_kind:
+                refuse_special(told)
             check_size(told.st_size, most)
             return file.read() if stat.S_ISREG(told.st_mode) else file.read(most + 1)
     except OSError as error:

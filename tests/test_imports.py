@@ -15,8 +15,9 @@ from support.checkout import ROOT
 GROUND = {"sharding"}  # errors, progress, cores, sizes, kernel
 DISK = GROUND | {"sharding/storage", "sharding/format", "sharding/archives"}
 SOURCES = {"sharding/sources", "sharding/resharding", "sharding/sources/find"}
-PIXELS = {"training/pixels", "training/pixels/formats", "training/pixels/jpeg", "training/pixels/resize"}
+PIXELS = {"training/pixels", *(f"training/pixels/{it}" for it in ("geometry", "formats", "jpeg", "resize"))}
 STREAM = {"training/streaming", "training/streaming/randomness", "training/streaming/processes"}
+FIELDS = {"training/streaming/fields"}
 MAY_USE = {
     "tarn": set(),
     "sharding": {"tarn"},
@@ -58,13 +59,18 @@ MAY_USE = {
     "training/world": GROUND,
     "training/pixels/jpeg": GROUND | {"sharding/jpeg"},
     "training/pixels/resize": GROUND,
+    "training/pixels/geometry": GROUND,
     "training/pixels/formats": GROUND | {"sharding/jpeg", "training/pixels/jpeg", "training/pixels/geometry"},
-    "training/pixels": GROUND | {"sharding/jpeg", *(f"training/pixels/{it}" for it in ("formats", "jpeg", "resize"))},
+    "training/pixels": GROUND
+    | {"sharding/jpeg", *(f"training/pixels/{it}" for it in ("geometry", "formats", "jpeg", "resize"))},
     "training/streaming/randomness": GROUND,
-    "training/streaming": DISK | PIXELS | {"training/world", "training/streaming/randomness"},
+    "training/streaming/fields": DISK
+    | PIXELS
+    | {"sharding/jpeg", "sharding/sources", "sharding/foreign", "sharding/looking"},
+    "training/streaming": DISK | PIXELS | FIELDS | {"training/world", "training/streaming/randomness"},
     "training/streaming/processes": GROUND,
     "training/streaming/remote": DISK | STREAM,
-    "training/streaming/workers": DISK | STREAM | PIXELS | {"training/streaming/remote"},
+    "training/streaming/workers": DISK | STREAM | PIXELS | FIELDS | {"training/streaming/remote"},
     "training/streaming/holdout": DISK | STREAM | {"training/streaming/remote"},
     "training/streaming/parts": DISK
     | STREAM
@@ -74,12 +80,18 @@ MAY_USE = {
     "training/streaming/loader": DISK
     | STREAM
     | PIXELS
+    | FIELDS
     | {"training/world", "training/streaming/parts", "training/streaming/planned"},
+    "training/streaming/testing": GROUND | {"training/streaming", "training/streaming/loader"},
     "training/streaming/sequential": DISK
     | STREAM
     | PIXELS
     | {"training/world", "training/streaming/loader", "sharding/foreign"},
-    "training/streaming/__init__": STREAM | PIXELS | {"training/streaming/loader", "training/streaming/sequential"},
+    "training/adapters": GROUND | STREAM | {"sharding/storage", "training/pixels", "training/streaming/planned"},
+    "training/streaming/__init__": STREAM
+    | PIXELS
+    | FIELDS
+    | {"training/streaming/loader", "training/streaming/sequential"},
     "training/model": GROUND | {"sharding/storage"},
     "training/recipe": GROUND | {"training/pixels", "training/streaming/randomness"},
     "training/evaluation": DISK
@@ -117,7 +129,7 @@ MAY_USE = {
     "inference/limits": GROUND | {"sharding/jpeg"},
     "inference/urls": GROUND,
     "inference/given": GROUND | PIXELS | {"sharding/storage", "inference/limits", "inference/urls"},
-    "inference/prediction": set(),
+    "inference/prediction": {"sharding"},
     "inference/downloading": DISK,
     "inference/pictures": DISK | {"sharding/sources", "sharding/foreign", "inference/given", "inference/limits"},
     "inference/sources": DISK | {"sharding/sources", "sharding/foreign", "inference/pictures", "inference/downloading"},
@@ -156,7 +168,7 @@ MAY_USE = {
         "inference/comparing",
         "inference/serving",
     },
-    "inference/__main__": GROUND | {"sharding/storage", "inference/commands"},
+    "inference/__main__": GROUND | {"inference", "sharding/storage", "inference/commands"},
 }
 PACKAGES = ("tarn", "sharding", "training", "inference")
 TASK = re.compile(r"(tarn(?:\.\w+)+)(?::\w+)?")  # a module that is named in a text, to be run in another process

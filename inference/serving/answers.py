@@ -47,13 +47,23 @@ class Failure(BaseModel):
     error: str
 
 
+class ClassTold(BaseModel):
+    """index: among the network's outputs, from 0 on."""
+
+    index: int
+    wnid: str
+    name: str
+
+
 class ModelTold(BaseModel):
-    """arch: its name. provenance: of its training, with scores. since: when it was read."""
+    """arch: its name. classes: how many. explains: whether it tells where it looked. provenance: of its training, with
+    scores. since: when it was read."""
 
     arch: str
     classes: int
     crop: int
     resize: int
+    explains: bool
     provenance: dict[str, Any]
     since: str
 
@@ -64,11 +74,12 @@ class State(BaseModel):
 
 FAILURES: dict[int | str, dict[str, Any]] = {
     401: {"model": Failure, "description": "the API key is missing or another one"},
-    403: {"model": Failure, "description": "a URL where none is fetched"},
+    403: {"model": Failure, "description": "a URL where none is fetched, or a page of another site"},
     408: {"model": Failure, "description": "the request did not arrive in time"},
     413: {"model": Failure, "description": "the request is too large"},
     415: {"model": Failure, "description": "another content type"},
     422: {"model": Failure, "description": "no picture in it can be read, or a field is wrong"},
+    500: {"model": Failure, "description": "the model cannot answer"},
     503: {"model": Failure, "description": "busy: come again after Retry-After seconds"},
 }
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.kernel import NoCompilerError
-from tarn.sharding.pillow import MOST_PIXELS, decoding
+from tarn.sharding.pillow import MOST_PIXELS, decoding, open_picture
 from tarn.sharding.pillow import upright as turned_upright
 from tarn.training.pixels.formats.baseline import BaselineJpegs
 from tarn.training.pixels.formats.opened import Opened
@@ -16,18 +16,21 @@ from tarn.training.pixels.formats.pillow_picture import PillowPicture
 from tarn.training.pixels.formats.ways import ways
 from tarn.training.pixels.geometry import (
     Augmentation,
+    Box,
     centre_start,
+    covering_sides,
+    fitting_sides,
     is_flipped,
     resized_crop_box,
-    resized_sides,
 )
 from tarn.training.pixels.pictures import (
     BrokenPictureError,
     Pixels,
+    cut_and_resize,
     decode_eval,
     decode_train,
     evaluated,
-    padded_crop,
+    moved,
     too_narrow,
 )
 from tarn.training.pixels.preprocessing import Preprocessing, check_interpolation
@@ -78,45 +81,68 @@ class PictureDecoder:
             self.native = False
 
     def train(self, data: memoryview, out: Pixels, augmentation: Augmentation, uniforms: NDArray[np.float64]) -> None:
-        """Writes size x size x 3 pixels. uniforms: UNIFORMS numbers in [0, 1) that choose crop and flip.
+        """Writes height x width x 3 pixels. uniforms: UNIFORMS numbers in [0, 1) that choose crop and flip.
 
         Raises BrokenPictureError.
         """
+        size, flip = out.shape[:2], is_flipped(augmentation, uniforms)
         if not self.native:
-            out[...] = decode_train(data, len(out), augmentation, uniforms, self.exact, self.interpolation)
+            out[...] = decode_train(
+                data, size[0], augmentation, uniforms, self.exact, self.interpolation, width=size[1]
+            )
         elif augmentation.crop == "resized":
-            next(filter(None, (self.crop(it, out, augmentation, uniforms) for it in self.opened(data))))
+            for picture in self.opened(data):
+                if self.stretch(picture, resized_crop_box(*picture.size, augmentation, uniforms), out, flip):
+                    return
         else:
-            self.evaluate(data, out, Preprocessing(resize=len(out), crop=len(out), interpolation=self.interpolation))
-            if augmentation.crop == "padded":
-                out[...] = padded_crop(out, augmentation.padding, uniforms)
-            if is_flipped(augmentation, uniforms):
-                out[...] = out[:, ::-1].copy()
+            self.middle(data, out, size[0], self.interpolation)
+            made = moved(out, augmentation.padding, uniforms) if augmentation.crop == "padded" else out
+            out[...] = made[:, ::-1].copy() if flip else made
 
     def evaluate(self, data: memoryview, out: Pixels, preprocessing: Preprocessing, upright: bool = False) -> None:
-        """Writes crop x crop x 3 pixels, those of decode_eval. Raises BrokenPictureError."""
+        """Writes height x width x 3 pixels, those of decode_eval; of a crop that is no square the resized picture
+        covers it in the proportion of the height to `resize`. Raises BrokenPictureError."""
+        self.middle(data, out, preprocessing.resize, preprocessing.interpolation, upright)
+
+    def middle(self, data: memoryview, out: Pixels, resize: int, how: str, upright: bool = False) -> None:
+        """The middle of the picture resized by the interpolation `how`, as evaluate() has it."""
         turn = turn_of(data) if upright else AS_IT_IS
         if not self.native:
-            how = preprocessing
-            out[...] = decode_eval(data, how.resize, how.crop, how.interpolation, upright=turn is not AS_IT_IS)
+            out[...] = decode_eval(data, resize, len(out), how, upright=turn is not AS_IT_IS, width=out.shape[1])
             return
         for picture in self.opened(data, whole=True):
             if isinstance(picture, PillowPicture):
-                self.evaluate_image(picture.image, out, preprocessing, upright=turn is not AS_IT_IS)
+                self.middle_of_image(picture.image, out, resize, how, turn is not AS_IT_IS)
                 return
-            if self.centre(picture, out, preprocessing, turn):
+            if self.centre(picture, out, resize, how, turn):
                 return
 
-    def evaluate_image(self, image: Image.Image, out: Pixels, preprocessing: Preprocessing, upright: bool) -> None:
+    def middle_of_image(self, image: Image.Image, out: Pixels, resize: int, how: str, upright: bool) -> None:
         """The same of a picture that Pillow has opened or made."""
         if not self.native:
-            how = preprocessing
-            out[...] = evaluated(image, how.resize, how.crop, how.interpolation, upright)
+            out[...] = evaluated(image, resize, len(out), how, upright, width=out.shape[1])
             return
         if upright:
             with decoding("damaged pixels"):
                 image = turned_upright(image)
-        self.centre(PillowPicture(image), out, preprocessing)
+        self.centre(PillowPicture(image), out, resize, how)
+
+    def whole(self, data: memoryview, room: Pixels, flip: bool = False) -> Pixels:
+        """All of a picture, h x w x 3, at the beginning of the room (height x width x 3, contiguous); made smaller, its
+        shape kept, where it has more pixels. Raises BrokenPictureError."""
+        pictures = self.opened(data, whole=True) if self.native else iter([PillowPicture(open_picture(data))])
+        for picture in pictures:
+            width, height = picture.size
+            across, down = fitting_sides(width, height, room.shape[0] * room.shape[1])
+            out = room.reshape(-1)[: 3 * across * down].reshape(down, across, 3)
+            box = (0, 0, width, height)
+            if self.native and self.stretch(picture, box, out, flip):
+                return out
+            if isinstance(picture, PillowPicture):
+                image = cut_and_resize(picture.image, box, across, down, self.exact, self.interpolation)
+                out[...] = np.asarray(image)[:, :: -1 if flip else 1]
+                return out
+        raise AssertionError("Pillow takes all")
 
     def opened(self, data: memoryview, whole: bool = False) -> Iterator[Opened]:
         """The picture by one way after the other, fastest first; the last one, Pillow, takes all or raises.
@@ -125,10 +151,10 @@ class PictureDecoder:
         """
         return (it for it in ways(data, self.baseline, whole) if 0 < it.size[0] * it.size[1] <= MOST_PIXELS)
 
-    def crop(self, picture: Opened, out: Pixels, augmentation: Augmentation, uniforms: NDArray[np.float64]) -> bool:
-        """Whether this way could crop the picture."""
-        left, top, right, bottom = box = resized_crop_box(*picture.size, augmentation, uniforms)
-        scale = 8 if self.exact else dct_scale(min(right - left, bottom - top), len(out))
+    def stretch(self, picture: Opened, box: Box, out: Pixels, flip: bool) -> bool:
+        """A picture's box, to all of out; whether this way could."""
+        left, top, right, bottom = box
+        scale = 8 if self.exact else max(dct_scale(right - left, out.shape[1]), dct_scale(bottom - top, len(out)))
         region = picture.region(box, scale)
         if region is None:
             return False
@@ -137,19 +163,19 @@ class PictureDecoder:
         chosen = self.filter
         if self.exact or self.interpolation == "bicubic":
             rows, columns = region.pixels.shape[:2]
-            chosen = exact_filter(columns, rows, len(out), len(out), self.interpolation)
-        self.resizer.resize(region.pixels, inside, out, chosen, is_flipped(augmentation, uniforms))
+            chosen = exact_filter(columns, rows, out.shape[1], len(out), self.interpolation)
+        self.resizer.resize(region.pixels, inside, out, chosen, flip)
         return True
 
-    def centre(self, picture: Opened, out: Pixels, preprocessing: Preprocessing, turn: Turn = AS_IT_IS) -> bool:
+    def centre(self, picture: Opened, out: Pixels, resize: int, how: str, turn: Turn = AS_IT_IS) -> bool:
         """Whether this way could resize the picture's centre as part of the whole. Raises BrokenPictureError."""
         width, height = turn.size(picture.size)
-        sides, crop = resized_sides(width, height, preprocessing.resize), preprocessing.crop
-        how = preprocessing.interpolation
+        down_px, across_px = out.shape[:2]
+        sides = covering_sides(width, height, across_px * resize // down_px, resize)
         if max(sides) > LARGEST_SIDE:
             raise BrokenPictureError(too_narrow((width, height), sides))
-        across, right = window_stretch(width, sides[0], centre_start(sides[0], crop), crop, how)
-        down, bottom = window_stretch(height, sides[1], centre_start(sides[1], crop), crop, how)
+        across, right = window_stretch(width, sides[0], centre_start(sides[0], across_px), across_px, how)
+        down, bottom = window_stretch(height, sides[1], centre_start(sides[1], down_px), down_px, how)
         region = picture.region(turn.box((across.origin, down.origin, right, bottom), picture.size), 8)
         if region is None:
             return False

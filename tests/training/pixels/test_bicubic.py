@@ -80,8 +80,8 @@ def test_the_region_path_takes_bicubic_pictures() -> None:
     decoder, row = PictureDecoder("default", "bicubic"), sample_uniforms(3, 1, np.arange(1), UNIFORMS)[0]
     picture = next(decoder.opened(memoryview(data)))
     assert isinstance(picture, BaselineJpeg)
-    assert decoder.crop(picture, out, STRAIGHT, row)
-    assert decoder.centre(picture, out, CROP)
+    assert decoder.stretch(picture, resized_crop_box(*picture.size, STRAIGHT, row), out, flip=False)
+    assert decoder.centre(picture, out, CROP.resize, CROP.interpolation)
 
 
 @pytest.mark.parametrize("crop", ["padded", "centre"])

@@ -40,7 +40,7 @@ def centre(data: bytes, pair: tuple[int, int], *, portable: bool = False) -> Pix
     picture = next(decoder(portable=portable).opened(memoryview(data), whole=True))
     if not isinstance(picture, BaselineJpeg):
         return None
-    taken = decoder(portable=portable).centre(picture, out, Preprocessing(resize=resize, crop=crop))
+    taken = decoder(portable=portable).centre(picture, out, resize, "bilinear")
     return out if taken else None
 
 
