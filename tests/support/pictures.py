@@ -94,7 +94,12 @@ def every_kind(width: int, height: int) -> dict[str, bytes]:
         "WebP translucent": translucent(*size, "WEBP", quality=80),
         "WebP lossless translucent": translucent(*size, "WEBP", lossless=True),
         "GIF": few_colours(*size, 200, "GIF"),
+        "GIF in order": few_colours(*size, 200, "GIF", interlace=0),
         "TIFF": by_pillow(*size, kind="TIFF", compression="tiff_lzw"),
+        "TIFF in strips": by_pillow(*size, kind="TIFF", compression="tiff_lzw", tiffinfo={278: 8, 317: 2}),
+        "TIFF deflated": by_pillow(*size, kind="TIFF", compression="tiff_adobe_deflate"),
+        "TIFF grey": by_pillow(*size, "L", "TIFF", compression="packbits"),
+        "TIFF JPEG": by_pillow(*size, kind="TIFF", compression="jpeg"),
         "TIFF CMYK": by_pillow(*size, "CMYK", "TIFF"),
         "BMP": by_pillow(*size, kind="BMP"),
     }

@@ -26,6 +26,5 @@ class PillowPicture:
             if self.image.size != (math.ceil(width * scale / 8), math.ceil(height * scale / 8)):
                 scale = 8
             outer = scaled(box, scale)
-            self.image.load()  # else a picture of one colour in few bytes would be cut before it is found to be damaged
             part = self.image.crop(outer)
             return Region(np.asarray(part if part.mode == "RGB" else part.convert("RGB")), *outer[:2], scale)

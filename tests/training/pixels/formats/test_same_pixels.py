@@ -24,7 +24,7 @@ from tarn.training.pixels.pictures import decode_eval, decode_train
 from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.streaming.randomness import sample_uniforms
 
-LEFT_TO_PILLOW = ("PNG small palette", "PNG 1 bit", "PNG 16 grey", "GIF", "TIFF", "TIFF CMYK", "BMP")
+LEFT_TO_PILLOW = ("PNG small palette", "PNG 1 bit", "PNG 16 grey")
 
 
 def taken(data: bytes, box: tuple[int, int, int, int], scale: int = 8) -> tuple[Opened, Region]:
@@ -37,7 +37,7 @@ def taken(data: bytes, box: tuple[int, int, int, int], scale: int = 8) -> tuple[
 
 
 def by_its_own(name: str) -> type[Opened]:
-    if name in LEFT_TO_PILLOW:
+    if name in LEFT_TO_PILLOW or name.startswith(("GIF", "TIFF", "BMP")):
         return PillowPicture
     kinds: dict[str, Any] = {"PNG": Png, "WebP": WebP if webp.library() else PillowPicture}
     return kinds.get(name.split()[0], TurboJpeg)
