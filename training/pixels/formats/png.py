@@ -128,9 +128,15 @@ def open_png(data: memoryview, image: ImageFile.ImageFile) -> Png | None:
     """Of what Pillow has opened. None for what is none, interlaced, animated, of less than a byte a px, or cut off."""
     if image.format != "PNG" or bytes(data[-len(END) :]) != END or len(image.tile) != 1:
         return None
-    stored, begin = image.tile[0].args, image.tile[0].offset - 8
+    _, _, data_at, stored = image.tile[0]
     width, height, interlaced = struct.unpack_from(">II4xB", data, 16)
-    if stored not in PIXELS or interlaced or (width, height) != image.size or getattr(image, "is_animated", False):
+    if (
+        not isinstance(stored, str)
+        or stored not in PIXELS
+        or interlaced
+        or (width, height) != image.size
+        or getattr(image, "is_animated", False)
+    ):
         return None
     palette = image.palette.palette if image.mode == "P" and image.palette else None
-    return Png(data, begin, image.size, stored, palette if palette is None else bytes(palette))
+    return Png(data, data_at - 8, image.size, stored, palette if palette is None else bytes(palette))

@@ -50,7 +50,8 @@ class TurboJpeg:
         if self.asked == "GRAY":
             part = np.repeat(part.reshape(part.shape[:2])[:, :, None], 3, axis=2)
         elif self.asked == "CMYK":  # which Photoshop stores inverted, and Pillow takes for granted
-            part = np.asarray(Image.fromarray(255 - part, "CMYK").convert("RGB"))
+            size = (right - left, bottom - top)
+            part = np.asarray(Image.frombytes("CMYK", size, (255 - part).tobytes()).convert("RGB"))
         return Region(part, left, top, scale)
 
 

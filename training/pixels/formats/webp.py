@@ -1,7 +1,7 @@
 """WebPs by the library that Pillow's own wheel carries, asked for a part: what lies below it is not decoded, what lies
 beside it neither filtered nor converted. Where that library is not found, Pillow decodes them whole.
 
-Source: libwebp's decode.h, whose structures these are, ABI 2.9; the library refuses another major number.
+Source: libwebp's header for decoders, whose structures these are, ABI 2.9; the library refuses another major number.
 """
 
 import ctypes

@@ -9,6 +9,7 @@ import pytest
 
 from support.jpegs import by_pillow, pixels
 from support.pictures import SIZES, chunk, every_kind
+from tarn.sharding.jpeg.structure import Reason, tile
 from tarn.training.pixels.decode import PictureDecoder
 from tarn.training.pixels.formats import png, turbo, webp
 from tarn.training.pixels.formats.baseline import BaselineJpegs
@@ -75,6 +76,20 @@ def test_crops_of_the_default_fidelity_are_within_a_level_of_pillows() -> None:
             decoder.train(memoryview(data), out, Augmentation(), row)
             theirs = decode_train(data, 120, Augmentation(), row, exact=True)
             assert np.abs(out.astype(int) - theirs).max() <= 1, name
+
+
+@pytest.mark.parametrize("fidelity", ["exact", "default", "fast"])
+@pytest.mark.parametrize("side", [100, 40, 16])
+def test_a_progressive_jpeg_gives_the_crops_that_it_gives_tiled(fidelity: str, side: int) -> None:
+    decoder, out = PictureDecoder(fidelity), np.empty((2, side, side, 3), np.uint8)
+    for options in ({}, {"mode": "L"}, {"subsampling": 0}):
+        data = by_pillow(301, 203, progressive=True, **options)
+        tiled, reason = tile(data)
+        assert reason == Reason.OK
+        for row in sample_uniforms(0, 0, np.arange(4), UNIFORMS):
+            for made, one in zip(out, (data, tiled), strict=True):
+                decoder.train(memoryview(one), made, Augmentation(), row)
+            assert np.array_equal(*out)
 
 
 def test_evaluation_pictures_are_those_of_pillow() -> None:
