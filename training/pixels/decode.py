@@ -13,6 +13,7 @@ from tarn.sharding.pillow import upright as turned_upright
 from tarn.training.pixels.formats.baseline import BaselineJpegs
 from tarn.training.pixels.formats.opened import Opened
 from tarn.training.pixels.formats.pillow_picture import PillowPicture
+from tarn.training.pixels.formats.png import rows_kernel
 from tarn.training.pixels.formats.ways import ways
 from tarn.training.pixels.geometry import (
     Augmentation,
@@ -76,6 +77,7 @@ class PictureDecoder:
         self.exact, self.filter, self.interpolation = fidelity == "exact", FIDELITIES[fidelity], interpolation
         try:
             self.baseline, self.resizer = BaselineJpegs(), Resizer()
+            rows_kernel()  # compiled now, where it can be told whether anything compiles
             self.native = True
         except NoCompilerError:
             self.native = False
