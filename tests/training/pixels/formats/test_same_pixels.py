@@ -102,6 +102,12 @@ def test_evaluation_pictures_are_those_of_pillow() -> None:
                 assert np.array_equal(out, decode_eval(data, 72, 64, interpolation)), (name, size)
 
 
+def test_pictures_that_are_not_cropped_are_those_of_pillow() -> None:
+    decoder, room = PictureDecoder(), np.empty((100, 100, 3), np.uint8)
+    for name, data in every_kind(90, 70).items():
+        assert np.array_equal(decoder.whole(memoryview(data), room), pixels(data)), name
+
+
 @pytest.mark.parametrize("scale", [1, 2, 4])
 @pytest.mark.parametrize("options", [{"progressive": True}, {"mode": "CMYK"}, {"mode": "L", "progressive": True}])
 def test_a_jpeg_at_part_of_its_size_has_the_pixels_of_pillows_draft(scale: int, options: dict[str, Any]) -> None:
