@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tarn.sharding.errors import UsageError
 from tarn.sharding.kernel import NoCompilerError
 from tarn.sharding.pillow import MOST_PIXELS, decoding, open_picture
 from tarn.sharding.pillow import upright as turned_upright
+from tarn.training.pixels.fidelity import FIDELITIES
 from tarn.training.pixels.formats.baseline import BaselineJpegs
 from tarn.training.pixels.formats.opened import Opened
 from tarn.training.pixels.formats.pillow_picture import PillowPicture
@@ -34,34 +34,10 @@ from tarn.training.pixels.pictures import (
     moved,
     too_narrow,
 )
-from tarn.training.pixels.preprocessing import Preprocessing, check_interpolation
-from tarn.training.pixels.resize.resize import Filter, Resizer, exact_filter
+from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.pixels.resize.resize import Resizer, exact_filter
 from tarn.training.pixels.resize.stretch import LARGEST_SIDE, window_stretch
 from tarn.training.pixels.turn import AS_IT_IS, Turn, turn_of
-
-FIDELITIES = {"exact": Filter.EXACT, "default": Filter.ANTIALIAS, "fast": Filter.BILINEAR}
-
-
-def check_fidelity(told: str, interpolation: str, prefix: str = "") -> None:
-    """Raises UsageError, naming the key, for what is no fidelity or interpolation, or none that goes with the other.
-
-    prefix: of the settings' names.
-    """
-    check_interpolation(interpolation, f"{prefix}interpolation")
-    if told not in FIDELITIES:
-        raise UsageError(f"{prefix}fidelity={told!r} is unknown: choose one of {', '.join(FIDELITIES)}.")
-    if told == "fast" and interpolation != "bilinear":
-        raise UsageError(
-            f"{prefix}fidelity=fast is bilinear: choose default or exact for {prefix}interpolation={interpolation}."
-        )
-
-
-def check_decode(told: str, fidelity: str, key: str) -> None:
-    """Raises UsageError, naming the key, for what is no way to decode, or none to that fidelity."""
-    if told not in ("cpu", "cuda"):
-        raise UsageError(f"{key}={told!r} is unknown: choose cpu or cuda.")
-    if told == "cuda" and fidelity == "exact":
-        raise UsageError(f"{key}=cuda cannot give fidelity=exact: choose the fidelity default or fast, or {key}=cpu.")
 
 
 class PictureDecoder:

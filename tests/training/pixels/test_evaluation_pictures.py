@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from support.checkout import REAL_PICTURES
 from support.jpegs import SAMPLINGS, by_pillow, jpeg
 from tarn.sharding.jpeg.structure import tile
-from tarn.training.pixels.decode import FIDELITIES, PictureDecoder
+from tarn.training.pixels.decode import PictureDecoder
+from tarn.training.pixels.fidelity import FIDELITIES
 from tarn.training.pixels.formats.baseline import BaselineJpeg
 from tarn.training.pixels.jpeg.region import RegionDecoder
 from tarn.training.pixels.pictures import BrokenPictureError, decode_eval
