@@ -29,11 +29,12 @@ def bell() -> type:
 
 
 def hung(ray: Any) -> Any:
-    """The actor, on the node that this process is on: it is there as long as whoever rings it."""
+    """The actor, on the node that this process is on: it is there as long as whoever rings it. It asks for a byte, for
+    what asks for nothing is first sent to any node, one that has just died, too."""
     here = importlib.import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy(
         ray.get_runtime_context().get_node_id(), soft=True
     )
-    return ray.remote(num_cpus=0, scheduling_strategy=here)(bell()).remote()
+    return ray.remote(num_cpus=0, memory=1, scheduling_strategy=here)(bell()).remote()
 
 
 class Ear:
