@@ -56,12 +56,26 @@ uint32_t jpeg_size(const uint8_t *data, size_t size);
 /* jpeg_parse, where only the reason is wanted. */
 int jpeg_look(const uint8_t *data, size_t size);
 
+/* 1 for a baseline picture of one scan whose head is right, its Huffman tables too, and whose scan goes up to its own end
+ * marker, not to that of a thumbnail or of what lies behind. None of its codes is read. */
+int jpeg_is_whole(const uint8_t *data, size_t size);
+
 /* 1 for a picture that can be tiled and whose colours are YCbCr or grey, 0 for any other. */
 int jpeg_is_ycc(const uint8_t *data, size_t size);
 
 /* Offset of the first marker that ends entropy-coded data at or behind `from` (an FF followed by neither 00 nor FF nor
  * RST), or size. */
 size_t jpeg_scan_end(const uint8_t *data, size_t size, size_t from);
+
+/* Of entropy-coded data [from, end): the end without fill bytes and restart markers behind its last byte, which may
+ * stand before any marker (B.1.1.2), and say nothing there. */
+size_t jpeg_without_filling(const uint8_t *data, size_t from, size_t end);
+
+/* Offset of the marker's second byte, where fill bytes lead to it: data[at] is FF. Below size, or size. */
+static inline size_t jpeg_behind_filling(const uint8_t *data, size_t size, size_t at) {
+    while (at < size && data[at] == 0xFF) at++;
+    return at;
+}
 
 /* A Huffman table for reading: entry = length << 8 | symbol for codes of up to 9 bits, 0 for longer ones. */
 #define JPEG_LOOK 9

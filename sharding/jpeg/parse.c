@@ -156,6 +156,14 @@ size_t jpeg_scan_end(const uint8_t *data, size_t size, size_t from) {
     return size;
 }
 
+size_t jpeg_without_filling(const uint8_t *data, size_t from, size_t end) {
+    for (;;) {
+        if (end > from && data[end - 1] == 0xFF) end--; /* a byte FF of the data has its zero behind it */
+        else if (end > from + 1 && data[end - 2] == 0xFF && (data[end - 1] & 0xF8) == 0xD0) end -= 2;
+        else return end;
+    }
+}
+
 int jpeg_huffman_build(const uint8_t *table, jpeg_huffman *out) {
     memset(out, 0, sizeof *out);
     const uint8_t *symbols = table + 16;

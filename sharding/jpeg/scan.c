@@ -121,19 +121,20 @@ int scan_data(const uint8_t *data, size_t size, const jpeg_coefficients *all, jp
     size_t from = 0;
     for (int left = at.columns * at.rows, marker = 0; left; marker = (marker + 1) & 7) {
         int mcus = header->interval && header->interval < left ? header->interval : left;
-        size_t stop = size;
+        if (from > size) return JPEG_DAMAGED;
+        size_t stop = jpeg_without_filling(data, from, size), told = size;
         if (mcus < left) {
             stop = find_marker(data, size, from);
-            if (stop + 1 >= size || data[stop + 1] != 0xD0 + marker) return JPEG_DAMAGED;
+            told = jpeg_behind_filling(data, size, stop);
+            if (told >= size || data[told] != 0xD0 + marker) return JPEG_DAMAGED;
         }
-        if (from > stop) return JPEG_DAMAGED;
         size_t length = bits_unstuff(data + from, stop - from, plain);
         if (length == SIZE_MAX) return JPEG_DAMAGED;
         memset(plain + length, 0, BITS_PADDING);
         bit_reader in = {plain, 0, 8 * (uint64_t)length};
         int reason = read_interval(all, scan, &at, mcus, &in);
         if (reason) return reason;
-        from = stop + 2;
+        from = told + 1;
         left -= mcus;
     }
     return JPEG_OK;
