@@ -52,7 +52,7 @@ def damage(data: bytes, check: str) -> str | None:
             if image.mode not in ("L", "RGB"):
                 image.convert("RGB")  # as training does, for which not every mode and palette will do
     except BrokenPictureError as error:
-        return cut_off(data) or str(error)
+        return said(data, error)
     return None
 
 
@@ -60,8 +60,15 @@ def is_whole_jpeg(data: bytes) -> bool:
     return is_jpeg(data) and is_whole(data) and not is_too_large(data)
 
 
+def said(data: bytes, error: BrokenPictureError) -> str:
+    """What is wrong with a picture, by the bytes where they say more than their decoder did."""
+    if (kind := told_kind(data)) is not None and "none of" in str(error):
+        return cut_off(data) or f"not a readable picture (it begins as .{kind} does, and does not go on so)"
+    return cut_off(data) or str(error)
+
+
 def cut_off(data: bytes) -> str | None:
-    """Where a broken picture lacks its end, which says more than what its decoder said."""
+    """Where a broken picture lacks its end."""
     if is_jpeg(data) and look(data) != Reason.NOT_JPEG and not has_end(data):
         return "cut off before its end marker"
     if data.startswith(PNG) and b"IEND" not in data:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.jpeg.structure import SIDE, Reason, look, tile
-from tarn.sharding.packing.inspection import CHECKS, damage, is_jpeg, is_too_large
+from tarn.sharding.packing.inspection import CHECKS, damage, is_jpeg, is_too_large, said
 from tarn.sharding.packing.normalisation import FAST, QUALITY, encode, is_slow, normalised, reason_to_normalise
 from tarn.sharding.pillow import ROTATION, BrokenPictureError, decoding, open_picture, orientation_of, upright
 from tarn.sharding.sources import Picture
@@ -96,7 +96,7 @@ def prepare(data: bytes, picture: Picture, how: Preparation) -> Prepared:
     try:
         return prepare_whole(data, picture, how)
     except BrokenPictureError as error:
-        raise DamagedError(str(error)) from error
+        raise DamagedError(said(data, error)) from error
 
 
 def refuse_damaged(data: bytes, check: str) -> None:
@@ -141,7 +141,7 @@ def is_proven(picture: Picture) -> bool:
 
 
 def prove(before: bytes, after: bytes, picture: Picture) -> None:
-    with Image.open(io.BytesIO(before)) as old, Image.open(io.BytesIO(after)) as new:
+    with decoding("damaged pixels"), Image.open(io.BytesIO(before)) as old, Image.open(io.BytesIO(after)) as new:
         same = (old.mode, old.size) == (new.mode, new.size) and old.tobytes() == new.tobytes()
     if not same:
         raise TarnError(

@@ -1,6 +1,7 @@
 """Pictures that cannot be read: the whole packing fails, or each is left out, named and counted."""
 
 import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,41 @@ def test_the_whole_packing_fails_by_default(source: Path, tmp_path: Path) -> Non
     with pytest.raises(TarnError, match=r"3 unreadable pictures"):
         pack(source, str(tmp_path / "out"), replace(SKIP, bad="fail"))
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_all_unreadable_pictures_are_named_in_a_report_and_ten_on_the_console(tmp_path: Path) -> None:
+    source, out = picture_tree(tmp_path / "source"), tmp_path / "out"
+    pictures = sorted((source / "train").rglob("*.jpg"))[:12]
+    whole = {path: path.read_bytes() for path in pictures}
+    for path, data in whole.items():
+        path.write_bytes(data[:-40])
+    config = replace(SKIP, bad="fail", workers=2)
+    with pytest.raises(TarnError) as caught:
+        pack(source, str(out), config)
+    told = str(caught.value)
+    assert f"12 unreadable pictures ({pictures[0]}: cut off before its end marker, {pictures[1]}: " in told
+    assert f"{pictures[9]}: " in told
+    assert f"{pictures[10]}: " not in told
+    assert f" and 2 more): --bad skip leaves them out, and all are named in {out}/bad-pictures.jsonl." in told
+    lines = [json.loads(line) for line in (out / "bad-pictures.jsonl").read_text().splitlines()]
+    assert [line["path"] for line in lines] == [str(path.relative_to(source)) for path in pictures]
+    assert {line["problem"] for line in lines} == {"cut off before its end marker"}
+    for path, data in whole.items():
+        path.write_bytes(data)
+    pack(source, str(out), config)
+    assert not list(out.glob("*.jsonl"))
+    assert verify(str(out), read_manifest(str(out))) == []
+
+
+def test_a_report_says_where_in_an_archive_a_picture_begins(source: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "source.zip", "w") as archive:
+        for path in sorted(source.rglob("*.jpg")):
+            archive.write(path, path.relative_to(source))
+    pack(tmp_path / "source.zip", str(tmp_path / "out"), SKIP)
+    (line,) = map(json.loads, (tmp_path / "out" / "val.bad-pictures.jsonl").read_text().splitlines())
+    assert line["path"].endswith(BROKEN[2])
+    member = (tmp_path / "source.zip").read_bytes()[line["offset"] :]
+    assert (source / BROKEN[2]).read_bytes() in member[: 200 + 100]
 
 
 def test_what_was_done_is_kept_when_the_unreadable_ones_are_to_be_skipped_after_all(
