@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarn.sharding.errors import UsageError
-from tarn.sharding.jpeg.structure import Reason, picture_size
+from tarn.sharding.jpeg.structure import Reason, is_whole, picture_size
 from tarn.sharding.kernel import NoCompilerError
-from tarn.sharding.pillow import END_OF_JPEG, MOST_BYTES, MOST_PIXELS
+from tarn.sharding.pillow import MOST_BYTES, MOST_PIXELS
 from tarn.training.pixels.geometry import (
     Augmentation,
     Box,
@@ -105,7 +105,7 @@ class PictureDecoder:
         """Whether this picture's centre could be resized as part of the whole without decoding all of it."""
         stored = picture_size(data)
         width, height = turn.size(stored)
-        if not 0 < width * height <= MOST_PIXELS or data[-2:] != END_OF_JPEG:
+        if not 0 < width * height <= MOST_PIXELS or not is_whole(data):
             return False  # it may be cut off where the crop does not show: that is for Pillow to judge
         sides, crop = resized_sides(width, height, preprocessing.resize), preprocessing.crop
         how = preprocessing.interpolation
