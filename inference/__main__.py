@@ -1,11 +1,13 @@
 """python -m tarn.inference predict MODEL SOURCE... | serve MODEL | compare A B SOURCE..."""
 
 import argparse
+import io
 import sys
 
 from tarn.inference.commands.compare import add_compare
 from tarn.inference.commands.predict import add_predict
 from tarn.inference.commands.serve import add_serve
+from tarn.inference.report import shown
 from tarn.sharding.errors import TarnError
 from tarn.sharding.pipe import ends_with_its_reader
 from tarn.sharding.storage.told import told
@@ -16,12 +18,14 @@ from tarn.sharding.storage.words import store_of
 def main(words: list[str] | None = None) -> int:
     """The exit code: 0, 1 where a picture or the model could not be read, 2 for usage, 130 where it was stopped."""
     words = sys.argv[1:] if words is None else words
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # for names that it cannot say
     args = parse(words)
     try:
         with told(store_of(args)):
             return int(args.run(args, words))
     except TarnError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(*map(shown, f"error: {error}".split("\n")), sep="\n", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130

@@ -17,6 +17,7 @@ from tarn.inference.urls import PUBLIC, Reach, fetch
 from tarn.sharding import storage
 from tarn.sharding.errors import UsageError
 from tarn.sharding.pillow import Bytes
+from tarn.sharding.storage.local import refuse_special
 from tarn.sharding.storage.urls import kind_of
 from tarn.training.pixels.decode import PictureDecoder
 from tarn.training.pixels.pictures import BrokenPictureError, Pixels, evaluated
@@ -160,11 +161,19 @@ def channels_last(array: NDArray[Any]) -> NDArray[Any]:
     return array.transpose(1, 2, 0) if array.ndim == 3 and array.shape[0] == 3 else array
 
 
-def read_file(path: Path, most: int) -> bytes:
-    """Raises TarnError naming it, BrokenPictureError where it has more than so many bytes."""
+def at_once(path: str, flags: int) -> int:
+    """Opens a pipe without waiting for its other end."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def read_file(path: Path, most: int, any_kind: bool = True) -> bytes:
+    """any_kind: a pipe or a device too, which may never say anything. Raises TarnError naming it, BrokenPictureError
+    where it has more than so many bytes."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=None if any_kind else at_once) as file:
             told = os.fstat(file.fileno())
+            if not any_kind:
+                refuse_special(told)
             check_size(told.st_size, most)
             return file.read() if stat.S_ISREG(told.st_mode) else file.read(most + 1)
     except OSError as error:

@@ -25,13 +25,16 @@ class NamedPicture:
         if isinstance(self.place, TarMember):
             check_size(self.place.size, most)
         if isinstance(self.place, OnDisk):
-            return read_file(Path(self.place.path), most)
+            return read_file(Path(self.place.path), most, self.place.is_named)
         return self.place.read()
 
 
 @dataclass(frozen=True, slots=True)
 class OnDisk:
+    """is_named: by a user himself, where a pipe or a device is what he wants."""
+
     path: str
+    is_named: bool = False
 
     def read(self) -> bytes:
         return Path(self.path).read_bytes()

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tarn.sharding.errors import TarnError
+
 
 @dataclass(frozen=True, slots=True)
 class Guess:
@@ -33,7 +35,12 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def likeliest(logits: NDArray[np.float32], top: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """B x top: classes, likeliest first, of equals the lower number first, and their probabilities."""
+    """B x top: classes, likeliest first, of equals the lower number first, and their probabilities.
+
+    Raises TarnError for logits that are not finite, of which nothing follows.
+    """
+    if not np.isfinite(logits).all():
+        raise TarnError("the model answers with numbers that are not finite: its weights are damaged, export it again.")
     probabilities = softmax(logits)
     found = np.argpartition(-logits, top - 1, axis=1)[:, :top] if top < logits.shape[1] else np.indices(logits.shape)[1]
     order = np.lexsort((found, -np.take_along_axis(logits, found, 1)))

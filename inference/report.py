@@ -11,15 +11,21 @@ from tarn.inference.prediction import Prediction
 NAME_WIDTH = 32
 
 
+def shown(text: str) -> str:
+    """For a terminal: what moves its cursor, changes its colours or turns its writing is told by its number."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def write_table(predictions: Iterable[Prediction], out: TextIO) -> None:
     """A line for each picture's likeliest class, indented ones for the others."""
     for prediction in predictions:
-        print(prediction.picture, file=out)
+        print(shown(prediction.picture), file=out)
         if prediction.error is not None:
-            print(f"    error: {prediction.error}", file=out)
+            print(f"    error: {shown(prediction.error)}", file=out)
         for guess in prediction.guesses:
-            name = guess.name if len(guess.name) <= NAME_WIDTH else guess.name[: NAME_WIDTH - 1] + "…"
-            print(f"    {guess.probability:>7.2%}  {name:<{NAME_WIDTH}}  {guess.wnid}", file=out)
+            name = shown(guess.name)
+            name = name if len(name) <= NAME_WIDTH else name[: NAME_WIDTH - 1] + "…"
+            print(f"    {guess.probability:>7.2%}  {name:<{NAME_WIDTH}}  {shown(guess.wnid)}", file=out)
 
 
 def write_json(predictions: Iterable[Prediction], out: TextIO) -> None:

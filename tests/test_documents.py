@@ -20,10 +20,12 @@ DOCUMENTS = [
 SUFFIXES = ("py", "c", "h", "sh", "md", "yaml", "toml")
 TOP = "sharding|training|inference|tests|benchmarks|configs|docs"
 PATH = re.compile(rf"(?<![\w/.*<{{-])/?\w[\w.-]*(?:/[\w.-]+)*\.(?:{'|'.join(SUFFIXES)})\b(?!\w)")
-FOLDER = re.compile(rf"(?<![\w/.<-])(?:{TOP})(?:/[\w-]+)+/?(?![\w/*<]|\.\w)")
+FOLDER = re.compile(rf"(?<![\w/.<-])(?:{TOP})(?:/[\w-]+)+/?(?![\w/*<-]|\.\w)")
 MODULE = re.compile(r"(?<![\w./-])(?:tarn\.)?(?:sharding|training|inference)(?:\.[a-z_]\w*)+")
 # what a run writes, and what other people's projects hold
 THEIRS = {"config.yaml", "/config.yaml", "run.yaml", "training.py", "inference.py", "split.yaml"}
+# what readers of the guide save
+THEIRS |= set(re.findall(r"^    # (\w+\.py)$", (ROOT / "docs/loader-guide.md").read_text(), re.MULTILINE))
 # sources that ours are measured by: libjpeg-turbo's, Pillow's, FFCV's
 THEIRS |= {"jidctred.c", "jdmaster.c", "jdsample.c", "Resample.c", "write_imagenet.py"}
 
@@ -84,6 +86,14 @@ def test_what_is_next_is_told_after_a_training_and_not_after_a_dry_run() -> None
         for words in ("--seed=1", "--seed=1 --dry-run")
     ]
     assert ["Next: make eval" in each for each in told] == [True, False]
+
+
+def test_every_guarantee_names_tests_that_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "guarantees.md").read_text())
+    assert named
+    for path, name in named:
+        functions = [node for node in ast.parse((ROOT / path).read_text()).body if isinstance(node, ast.FunctionDef)]
+        assert name in [function.name for function in functions], f"{path}::{name}"
 
 
 @pytest.mark.parametrize("folder", CODE)

@@ -78,6 +78,7 @@ MAY_USE = {
     | STREAM
     | PIXELS
     | {"training/world", "training/streaming/loader", "sharding/foreign"},
+    "training/adapters": GROUND | STREAM | {"sharding/storage", "training/pixels", "training/streaming/planned"},
     "training/streaming/__init__": STREAM | PIXELS | {"training/streaming/loader", "training/streaming/sequential"},
     "training/model": GROUND | {"sharding/storage"},
     "training/recipe": GROUND | {"training/pixels", "training/streaming/randomness"},
@@ -116,7 +117,7 @@ MAY_USE = {
     "inference/limits": GROUND | {"sharding/jpeg"},
     "inference/urls": GROUND,
     "inference/given": GROUND | PIXELS | {"sharding/storage", "inference/limits", "inference/urls"},
-    "inference/prediction": set(),
+    "inference/prediction": {"sharding"},
     "inference/downloading": DISK,
     "inference/pictures": DISK | {"sharding/sources", "sharding/foreign", "inference/given", "inference/limits"},
     "inference/sources": DISK | {"sharding/sources", "sharding/foreign", "inference/pictures", "inference/downloading"},
@@ -155,7 +156,7 @@ MAY_USE = {
         "inference/comparing",
         "inference/serving",
     },
-    "inference/__main__": GROUND | {"sharding/storage", "inference/commands"},
+    "inference/__main__": GROUND | {"inference", "sharding/storage", "inference/commands"},
 }
 PACKAGES = ("tarn", "sharding", "training", "inference")
 TASK = re.compile(r"(tarn(?:\.\w+)+)(?::\w+)?")  # a module that is named in a text, to be run in another process

@@ -115,7 +115,8 @@ class Job:
         return [number for number in mine if not is_whole(of_unit(there, number, self.digests[number]))]
 
     def keep(self, part: Part, rows: Rows, form: Format) -> None:
-        self.parts.keep(replace(part, rows=len(rows), broken=rows.broken), form.part(rows))
+        made = replace(part, rows=len(rows), broken=rows.broken)
+        self.parts.keep(made, form.part(rows), may_be_late=self.share.rank > 0)
 
     def tasks(self, size: int, there: Mapping[tuple[int, int, str], Part], bar: "tqdm[Any]") -> Iterator[Task]:
         """The next unit is opened, which may copy a shard, while one is made."""
@@ -133,11 +134,17 @@ class Job:
                 if some:
                     yield Task(part, some)
                 else:
-                    self.parts.keep(part, b"")
+                    self.parts.keep(part, b"", may_be_late=self.share.rank > 0)
 
     def finish(self, form: type[Format]) -> Summary:
-        """Joins the parts of all ranks, once they are there. Raises TarnError where they hold no row."""
+        """Joins the parts of all ranks: here, where they have been made; under a launcher, once they are there. Raises
+        TarnError where they are not to come, and where they hold no row."""
         while (parts := self.whole()) is None:
+            if self.share.ranks == 1 or not self.parts.folder.exists():
+                raise TarnError(
+                    f"{self.parts.out} cannot be joined, for some of {self.parts.folder} is gone, or its pictures have "
+                    "changed meanwhile: give the same command again when nobody is at them."
+                )
             time.sleep(LOOK)
         rows, broken = sum(part.rows for part in parts), sum(part.broken for part in parts)
         if not rows:

@@ -61,7 +61,10 @@ class Parts:
     def owned(self) -> Iterator[None]:
         """By the process that joins them. Raises TarnError where another one does, or nothing can be written there."""
         with self.shared():
-            lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            except OSError as error:  # whoever was at it has just finished
+                raise unwritable(self.out, error) from error
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -92,7 +95,7 @@ class Parts:
                 shutil.rmtree(self.folder)
 
     def digest(self, key: str) -> str:
-        return hashlib.sha256(f"{self.settings}\0{key}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        return hashlib.sha256(f"{self.settings}\0{key}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def found(self) -> dict[tuple[int, int, str], Part]:
         """By unit, number and digest."""
@@ -102,12 +105,12 @@ class Parts:
             return {}
         return {(part.unit, part.number, part.digest): part for part in parts}
 
-    def keep(self, part: Part, data: bytes) -> None:
-        """Raises TarnError."""
+    def keep(self, part: Part, data: bytes, may_be_late: bool = False) -> None:
+        """may_be_late: of a rank that the first does not wait for. Raises TarnError."""
         try:
             write_whole(self.folder / part.name, data)
         except OSError as error:
-            if isinstance(error, FileNotFoundError) and self.out.exists():
+            if may_be_late and isinstance(error, FileNotFoundError) and self.out.exists():
                 return  # it was the last that was missing, and the first rank has joined them at once
             raise unwritable(self.out, error) from error
 

@@ -14,6 +14,7 @@ from tarn.inference.bulk.parts import Parts
 from tarn.inference.bulk.ranks import check_ranks, share_of, start_ranks, take_own_gpu
 from tarn.inference.downloading import at_hand
 from tarn.inference.limits import Limits
+from tarn.inference.models.kinds import kind_of
 from tarn.inference.predictor import check_numbers
 from tarn.inference.sources.words import STDIN, Sources
 from tarn.inference.words import predictor_of
@@ -30,7 +31,7 @@ def predict_into(args: argparse.Namespace, limits: Limits, words: list[str]) -> 
     out, form = checked_out(args)
     check_ranks(args.ranks, STDIN in (*args.sources, *args.from_file))
     share, local_rank = share_of(args.rank)
-    if share.rank > 0 and out.exists() and not Parts(out, {}).folder.exists():
+    if share.rank > 0 and not args.overwrite and out.exists() and not Parts(out, {}).folder.exists():
         return 0  # the first rank was faster, or tells what is wrong
     if out.is_dir():
         raise UsageError(f"--out={args.out} is a folder: name a file in it.")
@@ -40,6 +41,7 @@ def predict_into(args: argparse.Namespace, limits: Limits, words: list[str]) -> 
         raise UsageError(f"--out={args.out} is in a folder that is not there: make {out.parent}, or choose another.")
     try:
         with at_hand(args.model) as model:
+            kind_of(model)  # before all of it is read: a device has no end
             parts = Parts(out, settings(args, limits, model))
             sources = Sources(words=args.sources, lists=args.from_file, split=args.split, aside=parts.folder)
             job = Job(sources.units(), parts, share)
@@ -65,6 +67,10 @@ def checked_out(args: argparse.Namespace) -> tuple[Path, type[Format]]:
     out = storage.local_path(args.out)
     if out is None:
         raise UsageError(f"--out={args.out} is a URL: write to a disk, and copy it there.")
+    try:
+        out.exists()
+    except OSError as error:
+        raise UsageError(f"--out={args.out} cannot be a file ({error.strerror}): choose another name.") from error
     if args.features is not None and args.features not in KINDS:
         raise UsageError(f"--features={args.features} is unknown: choose {' or '.join(KINDS)}.")
     if args.workers is not None and args.workers < 1:

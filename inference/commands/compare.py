@@ -10,6 +10,7 @@ from tarn.inference.comparing.figures import figures
 from tarn.inference.comparing.report import Weight, lines, page
 from tarn.inference.comparing.run import Comparison, Timed
 from tarn.inference.predictor import BATCH, Predictor
+from tarn.inference.report import shown
 from tarn.inference.sources.words import Sources
 from tarn.inference.urls import EVERYWHERE
 from tarn.sharding import storage
@@ -52,14 +53,14 @@ def compare(args: argparse.Namespace, words: list[str]) -> int:
         for count in comparison.see(units):
             bar.update(count)
     for it in comparison.broken:
-        print(f"error: {it.picture}: {it.error}", file=sys.stderr)
+        print(f"error: {shown(f'{it.picture}: {it.error}')}", file=sys.stderr)
     if not comparison.verdicts:
         raise TarnError("none of the pictures can be read: nothing was compared.")
     names = {info.wnid: info.name for card in (second.card, first.card) for info in card.classes}
     found = figures(comparison.verdicts)
     ours = Weight(args.first, size_of(args.first), one.pictures / one.seconds)
     theirs = Weight(args.second, size_of(args.second), other.pictures / other.seconds)
-    print(*lines(ours, theirs, found, names), sep="\n")
+    print(*map(shown, lines(ours, theirs, found, names)), sep="\n")
     if args.out is not None:
         write(args.out, page(ours, theirs, found, comparison.kept, names), table(comparison))
         print(f"{args.out / PAGE}, {args.out / TABLE}", file=sys.stderr)
@@ -97,7 +98,7 @@ def table(comparison: Comparison) -> str:
 def write(out: Path, html: str, rows: str) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_whole(out / PAGE, html.encode())
+        write_whole(out / PAGE, html.encode("utf-8", "backslashreplace"))
         write_whole(out / TABLE, rows.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise TarnError(f"{out} cannot be written ({storage.reason(error)}): check space and permissions.") from error

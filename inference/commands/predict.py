@@ -10,7 +10,7 @@ from tarn.inference.limits import USUAL, Limits
 from tarn.inference.pictures import NamedPicture
 from tarn.inference.prediction import Prediction
 from tarn.inference.predictor import BATCH
-from tarn.inference.report import FORMATS
+from tarn.inference.report import FORMATS, shown
 from tarn.inference.sources.words import Sources
 from tarn.inference.urls import EVERYWHERE
 from tarn.inference.words import predictor_of
@@ -107,7 +107,7 @@ def show(args: argparse.Namespace, limits: Limits) -> int:
     for prediction in broken:
         told = prediction.error or ""
         name = "" if told.startswith(prediction.picture) else f"{prediction.picture}: "
-        print(f"error: {name}{told}", file=sys.stderr)
+        print(f"error: {shown(name + told)}", file=sys.stderr)
     return 1 if broken else 0
 
 

@@ -3,9 +3,11 @@
 import argparse
 import importlib.util
 import logging
+import signal
 import sys
 from pathlib import Path
 
+from tarn.inference.bulk.rows import text_of
 from tarn.inference.given import ORIENTATIONS
 from tarn.inference.limits import Limits
 from tarn.inference.predictor import Predictor
@@ -68,6 +70,7 @@ def serve(args: argparse.Namespace, words: list[str]) -> int:
     from tarn.inference.serving.served import Served
     from tarn.inference.serving.server import serve as run
     from tarn.inference.serving.service import Service
+    from tarn.inference.serving.signals import Noted
 
     def load() -> Predictor:
         return Predictor.load(
@@ -83,14 +86,17 @@ def serve(args: argparse.Namespace, words: list[str]) -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     if config.is_open:
         print(f"note: whoever reaches {config.host} may use this: --api-key-file asks for a key.", file=sys.stderr)
-    service = Service(Served(load), config, samples_in(args.samples) if args.samples is not None else {})
-    run(service, lambda address: print(f"{args.model} at {address} (Ctrl-C ends it)", file=sys.stderr, flush=True))
+    samples = samples_in(args.samples) if args.samples is not None else {}
+    with Noted(signal.SIGHUP) as early:
+        service = Service(Served(load), config, samples)
+        tell = lambda address: print(f"{args.model} at {address} (Ctrl-C ends it)", file=sys.stderr, flush=True)  # noqa: E731
+        run(service, tell, early)
     return 0
 
 
 def samples_in(folder: Path) -> dict[str, Path]:
     """By name. Raises UsageError for a folder that holds none, TarnError for one that cannot be listed."""
-    found = {path.name: path for path in sorted(pictures_in(folder))[:SAMPLES]}
+    found = {text_of(path.name): path for path in sorted(pictures_in(folder))[:SAMPLES]}
     if not found:
         raise UsageError(f"--samples={folder} holds no pictures: give a folder of some.")
     return found

@@ -93,7 +93,10 @@ class Comparison:
         return found if any(info.wnid == found for info in theirs) else None
 
     def keep(self, picture: NamedPicture, verdict: Verdict, shares: tuple[float, float]) -> None:
-        kept, lot = self.kept.setdefault(verdict.kind or "", []), -zlib.crc32(picture.name.encode())
+        kept, lot = (
+            self.kept.setdefault(verdict.kind or "", []),
+            -zlib.crc32(picture.name.encode("utf-8", "surrogateescape")),
+        )
         if len(kept) == self.sheet and (not kept or lot <= kept[0].lot):
             return
         heapq.heappush(kept, Kept(lot, picture.name, verdict, shares, thumbnail(picture, self.first)))

@@ -22,6 +22,7 @@ IMAGENET = 1000  # classes
 BLOCK = re.compile(r"layer([1-4])\.(\d+)\.")
 SHORTCUT = re.compile(r"\.shortcut\.")  # as many networks written anew call it
 ENDS = {"conv1.weight": 4, "fc.weight": 2}  # dimensions of what every ResNet has
+SHARED = 2  # how often numbers may be used: layers may have their weights in common
 SMALL = 3  # px of the first filters, for small pictures
 
 
@@ -62,6 +63,9 @@ def arch_of(state: Mapping[str, Tensor]) -> str | None:
 
 
 def artifact(arch: str, num_classes: int, state: Mapping[str, Tensor], path: Path, small_stem: bool) -> Artifact:
+    storages = {each.data_ptr(): each.nbytes() for each in (tensor.untyped_storage() for tensor in state.values())}
+    if sum(tensor.nbytes for tensor in state.values()) > SHARED * sum(storages.values()):
+        raise TarnError(f"{path} is refused: many of its names stand for the same numbers, which no model needs.")
     if any(not math.isfinite(float(tensor.sum())) for tensor in state.values()):
         raise TarnError(f"{path} holds numbers that are not finite: take other weights.")
     names = imagenet_names() if num_classes == IMAGENET else [f"class {label}" for label in range(num_classes)]

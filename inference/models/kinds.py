@@ -1,9 +1,12 @@
 """What kind of model file it is, by what is in it: a name may say anything. Needs no torch."""
 
+import os
 import zipfile
 from pathlib import Path
 
 from tarn.sharding.errors import TarnError
+from tarn.sharding.storage import reason
+from tarn.sharding.storage.local import refuse_special
 
 START = 64
 KNOWN = "model.pt, .pkl, .safetensors, .pt2, .onnx or .openvino"
@@ -15,10 +18,11 @@ def kind_of(path: Path) -> str:
     Raises TarnError for a file that cannot be read, is empty, or begins as none of them does.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=at_once) as file:
+            refuse_special(os.fstat(file.fileno()))
             start = file.read(START)
     except OSError as error:
-        raise TarnError(f"{path} cannot be read ({error.strerror}): give a {KNOWN}.") from error
+        raise TarnError(f"{path} cannot be read ({reason(error)}): give a {KNOWN}.") from error
     if start[:2] == b"PK":
         return kind_of_zip(path)
     if start[2:15] == b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."[:13] and start[:1] == b"\x80":
@@ -32,6 +36,11 @@ def kind_of(path: Path) -> str:
     if not start:
         raise TarnError(f"{path} is empty: give a {KNOWN}.")
     return "pkl"  # which may begin with anything: whoever reads it says so where it is none
+
+
+def at_once(path: str, flags: int) -> int:
+    """Opens a pipe without waiting for its other end."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def kind_of_zip(path: Path) -> str:

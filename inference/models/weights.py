@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tarn.training.export.card import FORMAT
 from tarn.training.export.program import CARD
 from tarn.training.plain.program_file import read_program
 from tarn.training.plain.rules import RefusedError, Rules, Thing
-from tarn.training.plain.torch_file import read_legacy, read_pickle, read_torch_zip
+from tarn.training.plain.torch_file import guarded, read_legacy, read_pickle, read_torch_zip
 
 NETWORK = "tarn.training.model.resnet.ResNet"
 DEEPEST = 12  # modules inside modules
@@ -62,12 +63,17 @@ def read_weights(path: Path) -> Artifact:
     else:
         raise TarnError(f"{path} is a graph, whose weights are no state dict: give a model.pt or .safetensors.")
     if isinstance(found, Thing):
-        found = payload_of(found, path)
+        found = guarded(path, partial(payload_of, found, path))
     if isinstance(found, Mapping) and found.get("format") == FORMAT:
         return Artifact.from_payload(found, str(path))
     if isinstance(found, Mapping):
-        return of_others(found, path)
+        return others(found, path)
     raise TarnError(f"{path} holds a {type(found).__name__}, expected a {KNOWN}.")
+
+
+def others(told: Mapping[str, Any], path: Path) -> Artifact:
+    """Raises TarnError, for whatever is not as it is in files of others, too."""
+    return guarded(path, lambda: of_others(told, path))  # type: ignore[no-any-return]
 
 
 def payload_of(network: Thing, path: Path) -> dict[str, Any]:
@@ -109,9 +115,7 @@ def read_safetensors(path: Path) -> Artifact:
 
     weights, text = safetensors_file.tensors_in(path)
     told = parsed(text, path)
-    return (
-        of_others(weights, path) if told is None else Artifact.from_payload({**told, "state_dict": weights}, str(path))
-    )
+    return others(weights, path) if told is None else Artifact.from_payload({**told, "state_dict": weights}, str(path))
 
 
 def parsed(text: str | None, path: Path) -> dict[str, Any] | None:

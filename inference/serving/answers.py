@@ -64,11 +64,12 @@ class State(BaseModel):
 
 FAILURES: dict[int | str, dict[str, Any]] = {
     401: {"model": Failure, "description": "the API key is missing or another one"},
-    403: {"model": Failure, "description": "a URL where none is fetched"},
+    403: {"model": Failure, "description": "a URL where none is fetched, or a page of another site"},
     408: {"model": Failure, "description": "the request did not arrive in time"},
     413: {"model": Failure, "description": "the request is too large"},
     415: {"model": Failure, "description": "another content type"},
     422: {"model": Failure, "description": "no picture in it can be read, or a field is wrong"},
+    500: {"model": Failure, "description": "the model cannot answer"},
     503: {"model": Failure, "description": "busy: come again after Retry-After seconds"},
 }
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from tarn.inference.serving.answers import (
     BODY,
@@ -39,6 +40,11 @@ def app_of(service: Service) -> FastAPI:
     @app.exception_handler(HTTPException)
     async def failed(request: Request, error: HTTPException) -> Response:
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def left(request: Request, error: ClientDisconnect) -> Response:
+        """Who has gone while he sent hears nothing; it is no fault of ours, which would be in the log."""
+        return Response(status_code=400)
 
     add_answers(app, service)
     add_watching(app, service)

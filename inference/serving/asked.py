@@ -16,10 +16,12 @@ from tarn.inference.serving.settings import MOST_GUESSES, ServeConfig
 MOST_PICTURES = 64  # of one request
 TOP = 5
 FORM, JSON = "multipart/form-data", "application/json"
+LONGEST = 4096  # of a URL
+MOST_MARKS = (MOST_PICTURES + 1) * LONGEST  # of JSON's own: what has more takes seconds to be read, all others waiting
 RAW = ("image/", "application/octet-stream")
 
 Top = Annotated[int, Field(ge=1, le=MOST_GUESSES, description="classes of each picture")]
-URL = Annotated[str, Field(min_length=1, max_length=4096)]
+URL = Annotated[str, Field(min_length=1, max_length=LONGEST)]
 Encoded = Annotated[str, Field(min_length=1, json_schema_extra={"format": "byte"})]
 
 
@@ -58,10 +60,10 @@ async def asked(request: Request, config: ServeConfig) -> Asked:
 async def of_form(request: Request) -> Asked:
     try:
         form = await request.form(max_files=MOST_PICTURES, max_fields=8, max_part_size=1024)
-    except HTTPException as error:
-        if error.status_code != 400:  # the gate's
+    except (HTTPException, UnicodeError) as error:  # the latter of a charset that the form names
+        if isinstance(error, HTTPException) and error.status_code != 400:  # the gate's
             raise
-        detail = error.detail.rstrip(".")
+        detail = error.detail.rstrip(".") if isinstance(error, HTTPException) else "its names are in another charset"
         raise HTTPException(422, f"the form cannot be read ({detail}): send parts called file.") from error
     try:
         unknown = sorted({name for name, _ in form.multi_items()} - {"file", "top"})
@@ -78,8 +80,12 @@ async def of_form(request: Request) -> Asked:
 
 
 def of_json(body: bytes, config: ServeConfig) -> Asked:
+    if sum(map(body.count, (b"[", b"{", b","))) > MOST_MARKS:
+        raise HTTPException(422, "the JSON is not what is asked for: it holds far too many things.")
     try:
-        told = Told.model_validate(json.loads(body))
+        raw = json.loads(body)
+        check_few(raw)
+        told = Told.model_validate(raw)
     except (ValueError, RecursionError) as error:  # pydantic's is one
         raise HTTPException(422, f"the JSON is not what is asked for: {first_of(error)}.") from error
     if told.urls and not config.urls:
@@ -90,6 +96,22 @@ def of_json(body: bytes, config: ServeConfig) -> Asked:
         raise HTTPException(422, f"images holds no base64 ({error}): encode the bytes of each file.") from error
     names = [f"picture {count}" for count in range(len(pictures))]
     return several([*pictures, *told.urls], [*names, *told.urls], told.top)
+
+
+def check_few(told: object) -> None:
+    """What is more than a request may hold is told at once: pydantic tells it of each of a million, one by one. Raises
+    HTTPException 422."""
+    for name, value in told.items() if isinstance(told, dict) else ():
+        why = None if name in Told.model_fields else "Extra inputs are not permitted"
+        if isinstance(value, list) and len(value) > MOST_PICTURES:
+            why = f"there are {len(value):,}, at most {MOST_PICTURES} are taken"
+        if why is not None:
+            raise HTTPException(422, f"the JSON is not what is asked for: {whole(name[:80])}: {why}.")
+
+
+def whole(text: str) -> str:
+    """Without halves of pairs of UTF-16, which JSON and some charsets can say, and no answer."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def first_of(error: Exception) -> str:
@@ -105,7 +127,7 @@ def several(pictures: list[Any], names: list[str], top: int) -> Asked:
         raise HTTPException(422, "the request holds no picture: send one as file, in images, or as the body itself.")
     if len(pictures) > MOST_PICTURES:
         raise HTTPException(422, f"the request holds {len(pictures)} pictures: send at most {MOST_PICTURES} at a time.")
-    return Asked(tuple(pictures), tuple(names), top)
+    return Asked(tuple(pictures), tuple(map(whole, names)), top)
 
 
 def number(told: object) -> int:

@@ -140,4 +140,8 @@ class Batcher:
 
 
 def scored(batch: list[Waiting]) -> list[Guesses]:
-    return batch[0].score(np.stack([it.pixels for it in batch]))
+    """Raises RuntimeError for other than an answer for each picture: whoever had none would wait for ever."""
+    found = batch[0].score(np.stack([it.pixels for it in batch]))
+    if len(found) != len(batch):
+        raise RuntimeError(f"the network gives {len(found)} answers for {len(batch)} pictures")
+    return found

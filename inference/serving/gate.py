@@ -13,14 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tarn.inference.serving.settings import ServeConfig
 
 FREE = ("/healthz", "/readyz", "/")  # for what watches over services, and the page, which is told the key behind its #
+OWN = ("none", "same-origin")  # what browsers say of requests that no other site's page makes (W3C, Fetch Metadata)
 LINGER, LEAVINGS = 1.0, 8_000_000  # s and bytes of a request that is refused which are let go by
 CLOSE = {"Connection": "close"}  # for whom the rest of the body is not read
 AGAIN = CLOSE | {"Retry-After": "1"}
 
 
 class Gate:
-    """ASGI middleware (https://asgi.readthedocs.io, version 3). Refuses by 401, 408, 413, and by 503 where all bodies
-    together take too much memory."""
+    """ASGI middleware (https://asgi.readthedocs.io, version 3). Refuses by 401, 403, 408, 413, and by 503 where all
+    bodies together take too much memory."""
 
     def __init__(self, app: ASGIApp, config: ServeConfig) -> None:
         self.app, self.config, self.held = app, config, 0
@@ -37,7 +38,7 @@ class Gate:
             await send(message)
 
         try:
-            self.admit(scope["path"], headers)
+            self.admit(scope["method"], scope["path"], headers)
         except HTTPException as error:
             await JSONResponse({"error": error.detail}, error.status_code, error.headers)(scope, receive, answer)
             return
@@ -46,12 +47,14 @@ class Gate:
         finally:
             self.held -= body.bytes
 
-    def admit(self, path: str, headers: Headers) -> None:
+    def admit(self, method: str, path: str, headers: Headers) -> None:
         if self.config.api_key is not None and not is_free(path):
             told = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
             if not hmac.compare_digest(told.encode(), self.config.api_key.encode()):
                 detail = "the API key is missing or another one: send it as Authorization: Bearer <key>, or X-API-Key."
                 raise HTTPException(401, detail, {"WWW-Authenticate": "Bearer", **CLOSE})
+        if headers.get("sec-fetch-site", OWN[0]) not in OWN and method == "POST":
+            raise HTTPException(403, "a page of another site may not ask: send the request from a program.", CLOSE)
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self.config.max_bytes:
             raise too_large(self.config.max_bytes)

@@ -44,7 +44,10 @@ def pages_of(service: Service) -> APIRouter:
     async def sample(name: str) -> Response:
         if name not in service.samples:
             raise HTTPException(404, "there is no such sample.")
-        data = await asyncio.to_thread(service.samples[name].read_bytes)
+        try:
+            data = await asyncio.to_thread(service.samples[name].read_bytes)
+        except OSError as error:
+            raise HTTPException(404, "this sample is not there any more.") from error
         return Response(data, media_type="application/octet-stream", headers=POLICY)
 
     @router.post("/explain", response_class=Response, responses={**FAILURES, **PNG}, openapi_extra=BODY)
@@ -63,7 +66,7 @@ def pages_of(service: Service) -> APIRouter:
 async def explained(service: Service, picture: bytes | str, told: str) -> bytes:
     predictor = service.served.predictor
     most = predictor.card.num_classes
-    if told and not (told.isascii() and told.isdecimal() and int(told[:9]) < most):
+    if told and not (told.isascii() and told.isdecimal() and len(told) < 10 and int(told) < most):
         raise HTTPException(422, f"class={told[:20]!r} must be a number from 0 to {most - 1}.")
     try:
         pixels = await service.prepared(predictor, picture)

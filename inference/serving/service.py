@@ -20,6 +20,8 @@ from tarn.sharding.cores import available_cores
 from tarn.sharding.errors import TarnError
 from tarn.training.pixels.pictures import BrokenPictureError, Pixels
 
+FETCHES = 32  # URLs that are read at a time
+
 
 class Service:
     """One model behind one address. samples: pictures for the page, by name. To be used in one event loop."""
@@ -30,6 +32,7 @@ class Service:
         self.preparers = ThreadPoolExecutor(
             available_cores() + 1, "tarn-picture"
         )  # more would only wait for each other
+        self.fetching = ThreadPoolExecutor(FETCHES, "tarn-fetching")
         self.busy = 0
         self.ending = False
 
@@ -58,23 +61,28 @@ class Service:
         except (TarnError, BrokenPictureError) as error:
             self.metrics.pictures.labels("refused").inc()
             return str(error)
-        found = await self.batcher.score(predictor.score, pixels)
+        try:
+            found = await self.batcher.score(predictor.score, pixels)
+        except TarnError as error:  # of the model, not of the picture
+            raise HTTPException(500, str(error)) from error
         self.metrics.pictures.labels("scored").inc()
         return found
 
     async def prepared(self, predictor: Predictor, picture: bytes | str) -> Pixels:
         """A URL is fetched here: the predictor would take a text that is none for a path on this machine's disk, and
-        open stores by this process's credentials."""
+        open stores by this process's credentials. Threads of their own wait for other people's servers, so that those
+        that decode, and read samples and the model, never do."""
+        loop = asyncio.get_running_loop()
         if isinstance(picture, str):
-            picture = await asyncio.to_thread(fetch, picture, self.config.max_bytes, PUBLIC)
+            picture = await loop.run_in_executor(self.fetching, fetch, picture, self.config.max_bytes, PUBLIC)
         with self.batcher.expecting():
-            return await asyncio.get_running_loop().run_in_executor(self.preparers, predictor.prepare, picture)
+            return await loop.run_in_executor(self.preparers, predictor.prepare, picture)
 
     async def reload(self) -> None:
         """Raises HTTPException 409 where the old model stays."""
         try:
             await self.served.reload()
-        except TarnError as error:
+        except Exception as error:  # whatever it is, the old one is in use
             self.metrics.loads.labels("failed").inc()
             raise HTTPException(409, f"the model stays as it was: {error}") from error
         self.metrics.loads.labels("done").inc()

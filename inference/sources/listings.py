@@ -75,8 +75,8 @@ def label_of(cell: object) -> Label | None:
 
 def placed(told: str, base: str) -> str:
     """Raises TarnError for what can be no path."""
-    if "\0" in told:
-        raise TarnError(f"{told!r} is no path.")
+    if "\0" in told or any("\ud800" <= each <= "\udc7f" or "\udd00" <= each <= "\udfff" for each in told):
+        raise TarnError(f"{told!r} is no path.")  # nor are halves of pairs of UTF-16, which JSON can say
     if "://" in told or not base or told.startswith(("/", "~")):
         return told
     return posixpath.join(base, told)

@@ -12,11 +12,13 @@ from tarn.sharding.sources.store import list_store
 from tarn.sharding.sources.tree import PassedOver
 
 
-def picture_at(url: str, label: Label | None = None) -> NamedPicture:
-    """label: where none is told, the name of the folder, which only counts where it is one of the model's classes."""
+def picture_at(url: str, label: Label | None = None, is_named: bool = False) -> NamedPicture:
+    """label: where none is told, the name of the folder, which only counts where it is one of the model's classes.
+    is_named: by a user, so that it may be a pipe."""
     path = storage.local_path(url)
     told = label if label is not None else sys.intern(os.path.basename(os.path.dirname(url)))  # noqa: PTH119, PTH120
-    return NamedPicture(url, OnDisk(url if url == str(path) else str(path)) if path is not None else InStore(url), told)
+    place = OnDisk(url if url == str(path) else str(path), is_named) if path is not None else InStore(url)
+    return NamedPicture(url, place, told)
 
 
 def pictures_below(url: str) -> list[NamedPicture]:

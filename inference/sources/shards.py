@@ -1,6 +1,7 @@
 """Tars of samples: of a packed dataset, of others, or of loose pictures; what a store has is copied to a disk for a
 while, and read from there."""
 
+import hashlib
 import shutil
 import tempfile
 import weakref
@@ -46,8 +47,10 @@ def in_dataset(root: str, split: str | None) -> list[Tar]:
 
 
 def unit_of(tar: Tar, aside: Path | None) -> Unit:
-    """Its key changes with its size and the time of its last change. Raises TarnError where it cannot be looked at."""
-    return Unit(f"{tar.url}\0{storage.state(tar.url)}", lambda: pictures_in(tar, aside), tar.count)
+    """Its key changes with its size, the time of its last change, and the classes that its numbers count. Raises
+    TarnError where it cannot be looked at."""
+    classes = hashlib.sha256("\0".join(info.wnid for info in tar.classes or ()).encode()).hexdigest()
+    return Unit(f"{tar.url}\0{storage.state(tar.url)}\0{classes}", lambda: pictures_in(tar, aside), tar.count)
 
 
 def pictures_in(tar: Tar, aside: Path | None) -> list[NamedPicture]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from tarn.inference.pictures import InHand, NamedPicture
+from tarn.inference.pictures import InHand, NamedPicture, OnDisk
 from tarn.inference.sources import Unit
 from tarn.inference.sources.listings import is_listing, listed
 from tarn.inference.sources.patterns import matching
@@ -17,6 +17,7 @@ from tarn.inference.sources.shards import Tar, in_dataset, unit_of
 from tarn.sharding import storage
 from tarn.sharding.errors import UsageError
 from tarn.sharding.foreign.names import expand, has_wildcards, is_web
+from tarn.sharding.sources.place import Place
 from tarn.sharding.sources.tree import EXTENSIONS
 
 STDIN = "-"
@@ -69,7 +70,7 @@ class Sources:
             return [picture_at(url)]
         refuse_absent(url)
         if path is not None and not path.is_dir():
-            return [picture_at(url)]
+            return [picture_at(url, is_named=True)]
         if found := pictures_below(url):
             return found
         if tars := [Tar(storage.join(url, name)) for name in storage.names(url, ".tar")]:
@@ -109,5 +110,18 @@ def grouped(found: Iterable[Found], aside: Path | None) -> Iterator[Unit]:
 
 
 def run_of(pictures: Sequence[NamedPicture]) -> Unit:
-    names = "\0".join(picture.name for picture in pictures).encode("utf-8", "surrogateescape")
-    return Unit(hashlib.sha256(names).hexdigest(), lambda: pictures, len(pictures))
+    told = "\0".join(f"{each.name}\0{each.label!r}\0{state_of(each.place)}" for each in pictures)
+    return Unit(hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest(), lambda: pictures, len(pictures))
+
+
+def state_of(place: Place) -> str:
+    """Changes with what lies there, where that is known without reading it."""
+    if isinstance(place, InHand):
+        return hashlib.sha256(place.data).hexdigest()
+    if not isinstance(place, OnDisk):
+        return ""
+    try:
+        told = os.stat(place.path)  # noqa: PTH116  of a million, a third of the time
+    except OSError as error:  # what is wrong is told when it is its turn
+        return str(error.errno)
+    return f"{told.st_size} {told.st_mtime_ns}"

@@ -43,3 +43,27 @@ def test_accelerate_leaves_the_loader_as_it_is_and_moves_its_batches(shards: Pat
     assert taken == [batch.keys for _ in range(2) for batch in alone]
     alone.close()
     loader.close()
+
+
+def test_accelerate_accumulates_to_the_epochs_end_and_skips_without_decoding(shards: Path) -> None:
+    from accelerate import Accelerator
+
+    from tarn.training.adapters.accelerate import AcceleratedLoader
+
+    settings = {"global_batch": 16, "image_size": 16, "keys": True, "num_workers": 0}
+    alone, stream = (shard_loader(str(shards), **settings) for _ in range(2))
+    expected = [[batch.keys for batch in alone] for _ in range(2)]
+    accelerator = Accelerator(cpu=True, gradient_accumulation_steps=2)
+    model = accelerator.prepare(torch.nn.Linear(3, 10))
+    batches = accelerator.prepare(AcceleratedLoader(accelerator, stream))
+    stepped = []
+    for batch in batches:
+        assert isinstance(batch, Batch)
+        with accelerator.accumulate(model):
+            stepped.append(accelerator.sync_gradients)
+    assert stepped == [False, True] * 3 + [True]  # of 7
+    asked, real = [], stream.batches
+    stream.batches = lambda *place: asked.append(place) or real(*place)  # type: ignore[func-returns-value,method-assign]
+    batches.set_epoch(1)
+    assert [batch.keys for batch in accelerator.skip_first_batches(batches, 5)] == expected[1][5:]
+    assert asked == [(1, 5)]

@@ -1,6 +1,7 @@
 """ShardLoader as Lightning's Trainer takes loaders: sanity check, epochs, validation, transfer to the device."""
 
 import importlib.util
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ def loader(shards: Path, **more: Any) -> ShardLoader:
     return shard_loader(str(shards), **{**settings, **more})
 
 
-def test_lightning_trains_whole_epochs_and_validates_every_picture_each_time(shards: Path, tmp_path: Path) -> None:
+def model_and_trainer(folder: Path, **settings: Any) -> tuple[Any, Any]:
+    """A model that keeps the keys of what it trained and validated."""
     import lightning
 
     class Model(lightning.LightningModule):
@@ -50,12 +52,16 @@ def test_lightning_trains_whole_epochs_and_validates_every_picture_each_time(sha
         def configure_optimizers(self) -> torch.optim.Optimizer:
             return torch.optim.SGD(self.parameters(), 0.1)
 
-    train, val = loader(shards), loader(shards, split="val", train=False)
-    model = Model()
     trainer = lightning.Trainer(
-        max_epochs=3, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
-        num_sanity_val_steps=2, default_root_dir=tmp_path, enable_checkpointing=False,
+        accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+        default_root_dir=folder, **settings,
     )  # fmt: skip
+    return Model(), trainer
+
+
+def test_lightning_trains_whole_epochs_and_validates_every_picture_each_time(shards: Path, tmp_path: Path) -> None:
+    train, val = loader(shards), loader(shards, split="val", train=False)
+    model, trainer = model_and_trainer(tmp_path, max_epochs=3, num_sanity_val_steps=2, enable_checkpointing=False)
     trainer.fit(model, train, val)
     alone = loader(shards)
     for epoch in range(3):
@@ -65,3 +71,34 @@ def test_lightning_trains_whole_epochs_and_validates_every_picture_each_time(sha
     assert [len(set(keys)) for keys in whole] == [len(keys) for keys in whole] == [40] * 3
     for each in (train, val, alone):
         each.close()
+
+
+def test_lightnings_epochs_are_the_streams_where_it_ends_them_early(shards: Path, tmp_path: Path) -> None:
+    from tarn.training.adapters.lightning import ShardDataModule
+
+    alone = loader(shards)
+    expected = {epoch: [batch.keys for batch in alone][:4] for epoch in range(3)}
+    data = ShardDataModule(partial(loader, shards))
+    settings = {"limit_train_batches": 4, "enable_checkpointing": False}
+    model, trainer = model_and_trainer(tmp_path, max_epochs=3, reload_dataloaders_every_n_epochs=2, **settings)
+    trainer.fit(model, data)
+    assert model.trained == expected
+
+
+@pytest.mark.parametrize("stop", [4, 7, 9])  # in an epoch, at its end, in the next one; of 7 batches
+def test_lightning_goes_on_from_any_checkpoint(shards: Path, tmp_path: Path, stop: int) -> None:
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    from tarn.training.adapters.lightning import ShardDataModule
+
+    alone = loader(shards)
+    expected = [batch.keys for _ in range(2) for batch in alone]
+
+    def fitted(steps: int, checkpoint: str | None) -> list[tuple[str, ...]]:
+        keeper = ModelCheckpoint(tmp_path / "kept", every_n_train_steps=steps, save_top_k=0, save_last=True)
+        data = ShardDataModule(partial(loader, shards), partial(loader, shards, split="val", train=False))
+        model, trainer = model_and_trainer(tmp_path, max_steps=steps, callbacks=[keeper])
+        trainer.fit(model, data, ckpt_path=checkpoint)
+        return [keys for epoch in sorted(model.trained) for keys in model.trained[epoch]]
+
+    assert fitted(stop, None) + fitted(14, str(tmp_path / "kept" / "last.ckpt")) == expected

@@ -2,4 +2,6 @@
 
 import pytest
 
-pytest.register_assert_rewrite("support.foreign_checks", "support.foreign_tars", "support.sequential_tars")
+pytest.register_assert_rewrite(
+    "support.exactness", "support.foreign_checks", "support.foreign_tars", "support.sequential_tars"
+)

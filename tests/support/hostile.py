@@ -86,6 +86,14 @@ def pickles(canary: Path) -> Iterator[Case]:
     yield "again.pkl", many + again + b"N.", r"calls collections\.OrderedDict with the same again and again"
     long = text("x" * 1_000_000) + b"\x940" + (b"c_codecs\nencode\nh\x00" + text("latin1") + b"\x86R") * 1_000
     yield "long-again.pkl", long + b".", r"calls _codecs\.encode with the same again and again"
+    told = doubled + b"}(" + text("format") + text("tarn-model") + text("version") + b"h<u."
+    yield "told-bomb.pkl", told, r"more than 2,000,000 things"
+    deep = b"}(" + text("format") + text("tarn-model") + text("version") + b")" + b"\x85" * 5_000 + b"u."
+    yield "deep.pkl", deep, r"200 within each other"
+    yield "in-itself.pkl", b"]\x94h\x00a.", r"within itself"
+    yield "modules.pkl", modules(known), r"more than 2,000,000 things"
+    told = b"}(" + text("tarn") + b"}" + text("_parameters") + b"K\x05u"
+    yield "parameters.pkl", known + b")\x81" + told + b"b.", r"no whole file"
     yield "number.pkl", b"I7\n.", r"holds a int"
     legacy = io.BytesIO()
     torch.save({"a": torch.zeros(2)}, legacy, _use_new_zipfile_serialization=False)
@@ -100,6 +108,15 @@ def pickles(canary: Path) -> Iterator[Case]:
     yield "legacy-cut.pt", raw[:-4], r"claims a storage of 2 numbers|is no whole file"
     yield "legacy-count.pt", raw.replace(struct.pack("<q", 2) + bytes(8), struct.pack("<q", 9) + bytes(8)), r"stores 9"
     yield "legacy-evil.pt", raw[: raw.index(b"}q\x00X\x01\x00\x00\x00aq")] + system[2:], r"wants os\.system"
+
+
+def modules(known: bytes) -> bytes:
+    """A network of eleven levels, each of which has the next fifty times."""
+    data = known + b")\x81}b\x940"
+    for level in range(11):
+        inner = b"".join(text(f"k{at}") + b"h" + bytes([level]) for at in range(50))
+        data += known + b")\x81}" + text("_modules") + b"}(" + inner + b"usb\x940"
+    return data + known + b")\x81}(" + text("tarn") + b"}" + text("_modules") + b"}" + text("a") + b"h\x0bsub."
 
 
 def zipped(members: dict[str, bytes], packing: int = zipfile.ZIP_STORED) -> bytes:
@@ -139,6 +156,16 @@ def archives(canary: Path) -> Iterator[Case]:
     yield "storage-huge.pt", pt(tensor(2**40)), r"claims a storage of 1,099,511,627,776"
     yield "storage-negative.pt", pt(tensor(-4)), r"storage '0' of -4"
     yield "storage-elsewhere.pt", pt(tensor(key="../../etc/passwd")), r"storage '\.\./\.\./etc/passwd'"
+    doubled = b")\x940" + b"".join(b"h" + bytes([at]) + b"h" + bytes([at]) + b"\x86\x940" for at in range(60))
+    told = tensor().replace(b"X\x01\x00\x00\x000X", b"h<X")
+    yield "storage-bomb.pt", pt(told[:2] + doubled + told[2:]), r"a storage tuple"
+    told = tensor().replace(numbers((4,)), b"h<")
+    yield "size-bomb.pt", pt(told[:2] + doubled + told[2:]), r"size tuple"
+    wide = b"\x8b" + struct.pack("<i", 20_000_000) + b"\x7f" * 20_000_000 + b"\x940"
+    told = tensor(size=(4,)).replace(numbers((4,)) + numbers((1,)), b"h\x00\x85h\x00\x85")
+    yield "size-beyond.pt", pt(told[:2] + wide + told[2:]), r"size tuple and strides tuple"
+    yield "views.pt", views(), r"many of its names stand for the same numbers"
+    yield "point.pt", point(), r"no whole file"
     yield "storage-missing.pt", pt(tensor(key="7")), r"lacks m/data/7"
     yield "storage-kind.pt", pt(tensor(kind="QInt8")), r"wants torch\.QInt8Storage"
     yield "size.pt", pt(tensor(size=(5,))), r"tensor of 5 numbers that reaches to 4 of 4"
@@ -174,16 +201,42 @@ def archives(canary: Path) -> Iterator[Case]:
         "provenance": {},
     }
     sizes = {"resize": 256, "crop": 224, "mean": (0.5,) * 3, "std": (0.5,) * 3, "interpolation": "bilinear antialias"}
-    model = {"num_classes": 0, "small_stem": False}
+    model = {"num_classes": 1, "small_stem": False}
     large = io.BytesIO()
-    more = {"classes": [], "provenance": {}, "state_dict": {"a": torch.zeros(1)}}
+    more = {"classes": [{"wnid": "n1", "name": "cat"}], "provenance": {}, "state_dict": {"a": torch.zeros(1)}}
     torch.save({**card, **more, "model": model, "preprocessing": sizes}, large)
     yield "gigantic.pt", large.getvalue(), r"weights that do not fit timm/vit_gigantic_patch14_224"
+    for name, change, words in (
+        ("no-classes", {"classes": []}, r"has no classes"),
+        ("half-a-pair", {"classes": [{"wnid": "n1", "name": "\ud800"}]}, r"metadata of another shape"),
+        ("provenance-pairs", {"provenance": [[1, 2]]}, r"a list for the provenance"),
+        ("provenance-tensor", {"provenance": {"a": torch.zeros(1)}}, r"a Tensor in the provenance"),
+        ("crop", {"preprocessing": {**sizes, "crop": 10**7, "resize": 10**7}}, r"crop of 10000000 px is more"),
+        ("crop-endless", {"preprocessing": {**sizes, "crop": float("inf")}}, r"infinity"),
+    ):
+        changed = io.BytesIO()
+        torch.save({**card, **more, "model": model, "preprocessing": sizes, **change}, changed)
+        yield f"{name}.pt", changed.getvalue(), words
     yield "damaged.pt", whole.replace(b"_rebuild", b"_Rebuild"), r"is damaged at m/data\.pkl"
     secret = bytearray(whole)
     at = secret.rindex(b"PK\1\2")
     secret[at + 8] |= 1
     yield "encrypted.pt", bytes(secret), r"is encrypted"
+
+
+def views() -> bytes:
+    """A ResNet-18's names, and 2,000 more for the same million numbers: 8 GB, were each of them copied."""
+    out, numbers = io.BytesIO(), torch.zeros(1_000_000, dtype=torch.float16)
+    names = {f"layer{stage}.{block}.x": numbers for stage in (1, 2, 3, 4) for block in (0, 1)}
+    ends = {"conv1.weight": torch.zeros(4, 3, 7, 7), "fc.weight": torch.zeros(3, 4)}
+    torch.save({**ends, **names, **{f"more{at}": numbers for at in range(2_000)}}, out)
+    return out.getvalue()
+
+
+def point() -> bytes:
+    out = io.BytesIO()
+    torch.save({"arch": "resnet18", "state_dict": {"a": torch.tensor(1.0)}}, out)
+    return out.getvalue()
 
 
 def safetensors_files() -> Iterator[Case]:

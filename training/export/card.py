@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.training.pixels.preprocessing import Preprocessing
@@ -56,14 +59,45 @@ class Card:
         if missing:
             raise TarnError(f"{where} lacks {', '.join(missing)}: export the model again.")
         try:
-            return cls(
+            found = cls(
                 arch=told["arch"],
                 small_stem=bool(told["model"]["small_stem"]),
                 blurpool=bool(told["model"].get("blurpool", False)),
-                classes=tuple(ClassInfo(str(info["wnid"]), str(info["name"])) for info in told["classes"]),
+                classes=tuple(ClassInfo(text(info["wnid"]), text(info["name"])) for info in told["classes"]),
                 preprocessing=Preprocessing.from_dict(told["preprocessing"], where),
-                provenance=dict(told["provenance"]),
+                provenance=plain(told["provenance"]),
                 **more,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TarnError(f"{where} holds metadata of another shape ({error!r}): export the model again.") from error
+        if not found.classes:
+            raise TarnError(f"{where} has no classes: export the model again.")
+        return found
+
+
+def checked(found: NDArray[np.float32], pictures: int, classes: int) -> NDArray[np.float32]:
+    """Logits of a graph, which may give what it likes. Raises TarnError for other than a row for each picture."""
+    if found.shape != (pictures, classes):
+        shape = " x ".join(map(str, found.shape))
+        raise TarnError(
+            f"the model answers {pictures} pictures by {shape} numbers in place of {pictures} x {classes}: export it "
+            "again."
+        )
+    return found
+
+
+def text(told: object) -> str:
+    """Raises ValueError for what no file and no answer can hold: half of a pair of UTF-16."""
+    found = str(told)
+    found.encode()
+    return found
+
+
+def plain(told: object) -> dict[str, Plain]:
+    """Raises TypeError for what is no table of plain values, ValueError as text()."""
+    if not isinstance(told, Mapping):
+        raise TypeError(f"a {type(told).__name__} for the provenance")
+    for value in told.values():
+        if not isinstance(value, Plain):
+            raise TypeError(f"a {type(value).__name__} in the provenance")
+    return {text(name): text(value) if isinstance(value, str) else value for name, value in told.items()}

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from tarn.sharding.cores import available_cores
 from tarn.sharding.errors import TarnError
-from tarn.training.export.card import Card
+from tarn.training.export.card import Card, checked
 
 KEY = "tarn"
 DOMAINS = ("", "ai.onnx")  # of operators that every runtime has
+FLOW = ("Loop", "Scan", "If", "SequenceMap")  # graphs inside a graph, as often as it likes
 QUIET = 4  # fatal alone: what else is wrong comes as an exception
 
 
@@ -49,8 +50,13 @@ class OnnxSession:
         self.input = self.session.get_inputs()[0].name
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        (found,) = self.session.run(None, {self.input: np.ascontiguousarray(pixels)})
-        return found  # type: ignore[no-any-return]
+        """Raises TarnError where the graph cannot be computed, or gives no row for a picture."""
+        try:
+            (found,) = self.session.run(None, {self.input: np.ascontiguousarray(pixels)})
+        except Exception as error:  # the library has kinds of its own
+            reason = " ".join(str(error).split())[-160:]
+            raise TarnError(f"the model cannot be computed by ONNX Runtime ({reason}): export it again.") from error
+        return checked(found, len(pixels), self.card.num_classes)
 
 
 def parsed(path: Path) -> Any:
@@ -62,6 +68,8 @@ def parsed(path: Path) -> Any:
     if model.functions:
         raise TarnError(f"{path} is refused: it brings functions of its own, which no model exported by Tarn does.")
     for node, tensors in parts_of(model.graph):
+        if node is not None and node.op_type in FLOW:
+            raise TarnError(f"{path} is refused: it wants {node.op_type}, which may never end; no model needs it.")
         if node is not None and node.domain not in DOMAINS:
             raise TarnError(
                 f"{path} is refused: it wants {node.domain}.{node.op_type}, an operator that ONNX does not have."

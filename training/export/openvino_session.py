@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from tarn.sharding.cores import available_cores
 from tarn.sharding.errors import TarnError
-from tarn.training.export.card import Card
+from tarn.training.export.card import Card, checked
 from tarn.training.plain.archive import Archive
 
 MEMBERS = ("model.xml", "model.bin")
 CARD, PRECISION = ["tarn", "card"], ["tarn", "precision"]  # where rt_info tells of them
+FLOW = {"Loop", "TensorIterator", "If"}  # graphs inside a graph, as often as it likes
 IN_BF16 = ("bf16", "int8")  # of the latter what is not quantised
 
 
@@ -37,6 +38,8 @@ class OpenvinoSession:
         except Exception as error:  # the library has kinds of its own
             reason = " ".join(str(error).split())[-160:]
             raise TarnError(f"{path} holds no graph and card of ours ({reason}): export it again.") from error
+        if kinds := sorted({op.get_type_name() for op in model.get_ops()} & FLOW):
+            raise TarnError(f"{path} is refused: it wants {kinds[0]}, which may never end; no model needs it.")
         self.card = Card.from_metadata(card, str(path))
         side = self.card.preprocessing.crop
         taken = [
@@ -60,9 +63,14 @@ class OpenvinoSession:
             raise TarnError(f"{path} holds a graph that OpenVINO refuses ({reason}): export it again.") from error
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        self.request.infer([np.ascontiguousarray(pixels)])
-        found: NDArray[np.float32] = self.request.get_output_tensor(0).data.copy()
-        return found
+        """Raises TarnError where the graph cannot be computed, or gives no row for a picture."""
+        try:
+            self.request.infer([np.ascontiguousarray(pixels)])
+            found: NDArray[np.float32] = self.request.get_output_tensor(0).data.copy()
+        except Exception as error:
+            reason = " ".join(str(error).split())[-160:]
+            raise TarnError(f"the model cannot be computed by OpenVINO ({reason}): export it again.") from error
+        return checked(found, len(pixels), self.card.num_classes)
 
 
 def has_bf16(core: Any) -> bool:

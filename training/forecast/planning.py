@@ -13,7 +13,7 @@ from tarn.training.forecast.pace import pace_of
 from tarn.training.run.building import buildable
 from tarn.training.run.config import RunConfig
 from tarn.training.streaming.holdout import hold_out
-from tarn.training.streaming.parts.gathering import blended_run
+from tarn.training.streaming.parts.opened import open_blend
 from tarn.training.streaming.plan import StreamPlan, train_plan
 from tarn.training.world.ranks import Ranks
 
@@ -41,8 +41,8 @@ def plan_of(config: RunConfig, ranks: int) -> tuple[Manifest, StreamPlan]:
     """The manifest, and the first rank's stream."""
     manifest, optim = read_manifest(config.data.shards, config.data.storage_options), config.optim
     part = None if optim.micro_batch == "auto" else optim.micro_batch
-    parts = blended_run(config.data, manifest.classes, config.seed, optim.global_batch)
-    told = parts[0] if parts else None
+    blend = open_blend(config.data, manifest.classes, config.seed, optim.global_batch)
+    told = blend.data if blend else None
     plan = train_plan(config.data, manifest, Ranks(0, ranks), config.seed, optim.global_batch, part, blended=told)
     if config.data.holdout is not None:
         plan = replace(plan, subset=hold_out(plan.root, manifest, config.data.holdout, plan.access)[0])

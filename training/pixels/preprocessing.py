@@ -8,6 +8,8 @@ from tarn.sharding.errors import TarnError, UsageError
 
 Triple = tuple[float, float, float]
 
+MOST_CROP = 4096  # px: one picture of it takes 50 MB, and some networks a hundred times as much
+
 INTERPOLATIONS = {"bilinear antialias": "bilinear", "bicubic antialias": "bicubic"}  # by name in a model
 
 
@@ -22,7 +24,7 @@ class Preprocessing:
     """Shorter side to `resize` px (antialiased), centre crop of `crop` px, then (x / 255 - mean) / std.
 
     interpolation: bilinear or bicubic. The defaults are those of torchvision's ImageNet evaluation. Raises UsageError
-    for values that make no picture.
+    for values that make no picture, or one of more than MOST_CROP px.
     """
 
     resize: int = 256
@@ -38,6 +40,8 @@ class Preprocessing:
                 f"data.eval_resize={self.resize} with a crop of {self.crop} px makes no picture: "
                 "1 <= crop <= resize is needed."
             )
+        if self.crop > MOST_CROP:
+            raise UsageError(f"a crop of {self.crop} px is more than any network sees: choose at most {MOST_CROP:,}.")
         if len(self.mean) != 3 or len(self.std) != 3 or not all(map(math.isfinite, (*self.mean, *self.std))):
             raise UsageError(f"data.mean={self.mean} and data.std={self.std} must each be three numbers.")
         if min(self.std) <= 0:
@@ -73,7 +77,7 @@ class Preprocessing:
                 std=triple(told["std"]),
                 interpolation=INTERPOLATIONS[str(told.get("interpolation", "bilinear antialias"))],
             )
-        except (KeyError, TypeError, ValueError, UsageError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, UsageError) as error:
             raise TarnError(f"{where} holds no usable preprocessing ({error}): export the model again.") from error
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tarn.training.plain.rules import Name, RefusedError, Rules, Thing
+from tarn.training.plain.unfolded import check_unfolded
 
 MOST_INSTRUCTIONS = 2_000_000  # a ResNet-152 takes 60,000; each costs at most some hundred bytes of memory
 SMALL = 1_000_000
@@ -34,7 +35,7 @@ class Reading:
             if count >= MOST_INSTRUCTIONS:
                 raise RefusedError(f"it has more than {MOST_INSTRUCTIONS:,} instructions, which no model needs")
             if instruction.name == "STOP":
-                return self.stack.pop()
+                return check_unfolded(self.stack.pop())
             self.follow(instruction.name, told)
         raise ValueError("it has no end")
 

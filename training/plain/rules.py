@@ -7,10 +7,24 @@ from typing import Any
 from tarn.sharding.errors import TarnError
 
 Call = Callable[..., Any]
+FEW = 16
 
 
 class RefusedError(TarnError):
     """What a file wants, and may not."""
+
+
+def shown(value: Any) -> str:
+    """For a sentence. Of what holds other things the kind alone: a few bytes of a pickle may stand for 2^60 of them."""
+    if isinstance(value, list | tuple) and len(value) <= FEW and all(map(is_number, value)):
+        return repr(value)
+    if isinstance(value, int) and not is_number(value):
+        return "a number beyond all measure"
+    return repr(value)[:80] if isinstance(value, str | int | float | None) else type(value).__name__
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int) and abs(value) < 2**64
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tarn.training.plain.rules import Name, RefusedError
+from tarn.training.plain.rules import Name, RefusedError, shown
 
 MOST_DIMENSIONS = 16
+MOST = 2**63 - 1  # of a size, a stride, an offset: as PyTorch stores them
 TYPES = {
     "torch.FloatStorage": torch.float32,
     "torch.DoubleStorage": torch.float64,
@@ -37,9 +38,9 @@ def told_storage(told: Any) -> tuple[torch.dtype, str, int]:
         raise RefusedError("it asks for something outside of it that is no storage of numbers")
     _, kind, key, _, count = told[:5]
     if not isinstance(kind, Name) or kind.name not in TYPES:
-        raise RefusedError(f"it has a storage of {kind.name if isinstance(kind, Name) else kind!r}")
-    if not isinstance(key, str) or not key.isalnum() or type(count) is not int or count < 0:
-        raise RefusedError(f"it has a storage {key!r} of {count!r} numbers")
+        raise RefusedError(f"it has a storage of {kind.name if isinstance(kind, Name) else shown(kind)}")
+    if not isinstance(key, str) or not key.isalnum() or not is_size(count):
+        raise RefusedError(f"it has a storage {shown(key)} of {shown(count)} numbers")
     return TYPES[kind.name], key, count
 
 
@@ -57,10 +58,10 @@ def rebuilt_tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any
     if not isinstance(storage, Storage):
         raise RefusedError("it makes a tensor of something that is no storage")
     for told in (size, stride):
-        if not isinstance(told, tuple | list) or any(type(number) is not int or number < 0 for number in told):
-            raise RefusedError(f"it has a tensor of size {size!r} and strides {stride!r}"[:200])
-    if type(offset) is not int or offset < 0 or len(size) != len(stride) or len(size) > MOST_DIMENSIONS:
-        raise RefusedError(f"it has a tensor of size {size!r} and strides {stride!r} at {offset!r}"[:200])
+        if not isinstance(told, tuple | list) or not all(map(is_size, told)):
+            raise RefusedError(f"it has a tensor of size {shown(size)} and strides {shown(stride)}")
+    if not is_size(offset) or len(size) != len(stride) or len(size) > MOST_DIMENSIONS:
+        raise RefusedError(f"it has a tensor of size {shown(size)} and strides {shown(stride)} at {shown(offset)}")
     there, count = len(storage.numbers), math.prod(size)
     last = offset + sum((number - 1) * step for number, step in zip(size, stride, strict=True)) if count else offset
     if count > there or (count and last >= there) or offset > there:
@@ -68,6 +69,10 @@ def rebuilt_tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any
             f"it has a tensor of {' x '.join(map(str, size)) or 1} numbers that reaches to {last:,} of {there:,}"
         )
     return storage.numbers.as_strided(tuple(size), tuple(stride), offset)
+
+
+def is_size(told: Any) -> bool:
+    return type(told) is int and 0 <= told <= MOST
 
 
 def rebuilt_parameter(data: Any, *rest: Any) -> Tensor:

@@ -17,7 +17,7 @@ from tarn.training.run.saving import main_finds
 from tarn.training.run.trainer import Trainer
 from tarn.training.streaming.config import DataConfig
 from tarn.training.streaming.holdout import hold_out
-from tarn.training.streaming.parts.gathering import blended_run
+from tarn.training.streaming.parts.opened import open_blend
 from tarn.training.streaming.plan import StreamPlan, eval_plan, train_plan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
 from tarn.training.world.world import World
@@ -29,7 +29,7 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest, model: nn
     left, held = hold_out(data.shards, manifest, data.holdout, access) if data.holdout else (None, None)
     if optim.class_weights == "balanced" and data.blend:
         raise UsageError("optim.class_weights='balanced' counts one dataset, data.blend names others: set it to null.")
-    blended = blended_run(data, manifest.classes, config.seed, optim.global_batch)
+    blend = open_blend(data, manifest.classes, config.seed, optim.global_batch)
     is_weighted = optim.class_weights == "balanced"
     counts = main_finds(world, lambda: class_counts(data, manifest, left)) if is_weighted else None
     learner = Learner(config, world, model, len(manifest.classes), counts)
@@ -38,7 +38,7 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest, model: nn
     known = main_finds(world, lambda: known_room(Path(config.out, "checkpoints")))  # for all ranks alike
     with told_of_memory(optim.micro_batch):
         part = learner.part_size(share, data.image_size, known)
-        parts = blended[0] if blended else None
+        parts = blend.data if blend else None
         train = train_plan(
             data, manifest, world, config.seed, optim.global_batch, part, config.journal.keys, left, parts
         )
@@ -48,7 +48,9 @@ def build_trainer(config: RunConfig, world: World, manifest: Manifest, model: nn
         split, crop = validated_split(data), data.preprocessing
         val = eval_plan(data.shards, manifest, split, crop, world, config.eval_batch, access, held)
     train_loader = loader_of(train, manifest, data.train_split, config, world, ledger_path(config, world))
-    train_loader.manifests = blended[1] if blended else ()
+    if blend is not None:
+        train_loader.manifests = blend.manifests
+        train_loader.warnings += blend.notes
     return Trainer(
         config,
         world,

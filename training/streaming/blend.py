@@ -1,11 +1,15 @@
 """Several datasets in one stream, each by its share and by its own order.
 
 Every epoch has as many samples of each part as its weight asks for, right to one, and every global batch too
-(division.py), at places that a permutation drawn for the batch deals out. A part's samples are numbered as they come,
-through all epochs: number n is position n mod size of its pass n // size, whose order is that of a dataset alone
-(order.py), drawn for the part and the pass. So a part is gone through exactly once before its next pass begins, in the
-middle of a batch or an epoch where that is where it ends. Nothing here knows ranks or workers, and any position is
-found by itself.
+(division.py). A part's samples are numbered as they come, through all epochs: number n is position n mod size of its
+pass n // size, whose order is that of a dataset alone (order.py), drawn for the part and the pass. So a part is gone
+through exactly once before its next pass begins, in the middle of a batch or an epoch where that is where it ends.
+
+Which place of its batch a sample gets is drawn for the batch among those of its lane: place p is of lane p mod L, as
+everywhere, so ranks that serve whole lanes read shards of their own. A lane may have a sample or two of each part more
+or less than it has places: these go to a neighbouring lane. So a rank has its share of each part to a few samples.
+
+Nothing here knows ranks or workers, and any position is found by itself.
 """
 
 from collections import OrderedDict
@@ -106,11 +110,20 @@ class BlendOrder:
             begins, ends = (np.add(self.begins, self.division.before(at)) for at in (step, step + 1))
             parts = np.repeat(np.arange(len(begins)), ends - begins)
             numbers = np.concatenate([np.arange(a, b) for a, b in zip(begins, ends, strict=True)])
-            dealt = permutation(self.blend.global_batch, self.blend.seed, self.number, step, DEALT)
-            self.batches[step] = parts[dealt], numbers[dealt]
+            entries = self.dealt(step, numbers % self.sizes[parts] % self.blend.lanes)
+            self.batches[step] = parts[entries], numbers[entries]
             while len(self.batches) > REMEMBERED:
                 self.batches.popitem(last=False)
         return self.batches[step]
+
+    def dealt(self, step: int, lanes: Ints) -> Ints:
+        """Which sample stands at each place of a batch, of samples that belong to these lanes."""
+        size = self.blend.global_batch
+        drawn = permutation(size, self.blend.seed, self.number, step, DEALT)
+        entries, places = np.empty(size, np.int64), np.arange(size)
+        by_lane = np.argsort(places % self.blend.lanes, kind="stable")
+        entries[by_lane] = drawn[np.argsort(lanes[drawn], kind="stable")]
+        return entries
 
     def pass_order(self, part: int, number: int) -> EpochOrder:
         if (part, number) not in self.orders:

@@ -116,6 +116,7 @@ class ShardLoader(PlannedLoader):
                 start=found.start,
             )
             self.classes, self.manifests = found.classes, found.manifests
+            self.warnings += found.notes
         except BaseException:
             crew.close()
             raise

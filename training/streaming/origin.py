@@ -81,6 +81,8 @@ class Origins:
         return number, shard - int(self.firsts[number])
 
     def places(self, shards: Ints, numbers: Ints) -> Ints:
+        if len(self.each) == 1:
+            return self.each[0].places(shards, numbers)
         places, of = np.empty_like(numbers), self.of(shards)
         for number in np.unique(of).tolist():
             chosen = of == number

@@ -48,7 +48,8 @@ class Part:
     """Of its object store; null: that of the stream."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "url", fspath(self.url))  # a path is taken as it is
+        for name, value in self.as_fields().items():
+            object.__setattr__(self, name, value)
         for name in ("weight", "passes"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
@@ -73,6 +74,18 @@ class Part:
             raise UsageError(
                 f"{self.url}: samples={list(self.samples)} must be two numbers from 0 on, the smaller one first."
             )
+
+    def as_fields(self) -> dict[str, Any]:
+        """What a program may give otherwise: paths as texts, lists as tuples, a single class, classes by number."""
+        given: Any = self.classes
+        classes = [given] if isinstance(given, str | int) else given
+        paths = {name: getattr(self, name) for name in ("url", "keys", "labels")}
+        spans = {name: getattr(self, name) for name in ("fraction", "samples")}
+        return {
+            "classes": tuple(str(each) for each in classes),
+            **{name: fspath(path) if path is not None else None for name, path in paths.items()},
+            **{name: tuple(span) if isinstance(span, list) else span for name, span in spans.items()},
+        }
 
     @property
     def between(self) -> tuple[float, float]:

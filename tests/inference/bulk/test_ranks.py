@@ -33,12 +33,13 @@ def test_two_ranks_make_the_file_of_one(model: Path, shards: Path, tmp_path: Pat
 
 
 def test_processes_of_a_launcher_make_the_file_of_one(model: Path, shards: Path, tmp_path: Path, alone: bytes) -> None:
-    """As torchrun starts them: rank 1 may come late, and rank 0 waits for it."""
+    """As torchrun starts them: rank 1 may come late, and rank 0 waits for it; or early, when an old result is there."""
     out = tmp_path / "r.csv"
+    out.write_text("an old result")
     command = [sys.executable, "-m", "tarn.inference", "predict", str(model), str(shards), "--split=val"]
     both = [
         subprocess.Popen(
-            [*command, f"--out={out}", *FAST],
+            [*command, f"--out={out}", "--overwrite", *FAST],
             env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": "2"},
         )
         for rank in (0, 1)

@@ -66,6 +66,14 @@ def test_a_batch_that_fails_fails_for_those_in_it_alone() -> None:
     assert [type(it).__name__ for it in found] == ["tuple", "ValueError", "ValueError", "tuple", "tuple"]
 
 
+def test_a_network_that_answers_too_few_fails_for_those_in_the_batch_alone() -> None:
+    network = Network()
+    score = network.score
+    network.score = lambda pixels: score(pixels)[:3]  # type: ignore[method-assign]
+    found = asyncio.run(asked(Batcher(4), network, 0, [1, 2, 3, 4, 5]))
+    assert [type(it).__name__ for it in found] == ["tuple", *["RuntimeError"] * 4, "tuple"]
+
+
 def test_whoever_is_gone_is_not_scored() -> None:
     async def run() -> None:
         batcher, network = Batcher(8), Network()

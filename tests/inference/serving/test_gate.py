@@ -11,7 +11,7 @@ from tarn.inference.serving.settings import ServeConfig
 from tarn.sharding.errors import UsageError
 
 PIECE = 1000
-SCOPE: Scope = {"type": "http", "path": "/predict", "headers": []}
+SCOPE: Scope = {"type": "http", "method": "POST", "path": "/predict", "headers": []}
 
 
 async def silent(message: Message) -> None: ...

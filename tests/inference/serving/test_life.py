@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from servers.client import fetch
 from support.services import exported, served
@@ -99,11 +100,17 @@ def test_a_new_model_takes_over_without_a_request_lost(photographs: list[Path], 
             client.join()
         assert {status for status, _ in answers} == {200}
         assert len({told for _, told in answers}) == 2
-        served_model.write_bytes(b"broken")
-        running.process.send_signal(signal.SIGHUP)
-        while "the model stays as it was" not in running.said.read_text():
-            time.sleep(0.01)
-        assert fetch(running.url, "/predict", "POST", body=data, headers=JPEG)[0] == 200
+        payload = torch.load(other, weights_only=True)
+        payload["state_dict"]["fc.bias"][0] = float("nan")
+        torch.save(payload, tmp_path / "not-finite")
+        for wrong in (b"broken", (tmp_path / "not-finite").read_bytes()):
+            said = len(running.said.read_text())
+            (tmp_path / "new").write_bytes(wrong)
+            (tmp_path / "new").replace(served_model)
+            running.process.send_signal(signal.SIGHUP)
+            while "the model stays as it was" not in running.said.read_text()[said:]:
+                time.sleep(0.01)
+            assert fetch(running.url, "/predict", "POST", body=data, headers=JPEG)[0] == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

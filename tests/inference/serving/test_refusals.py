@@ -67,6 +67,8 @@ def png_of(width: int, height: int) -> bytes:
         (b"\xff\xfe", JSON, 422, "JSON"),
         (b'{"urls": ["http://127.0.0.1/x"]}', JSON, 403, "fetches no URLs"),
         (json.dumps({"images": ["eA=="] * 65}).encode(), JSON, 422, "images: "),
+        (json.dumps({"images": ["eA=="] * 65}).encode(), JSON, 422, "images: there are 65, at most 64"),
+        (b'{"images": [' + b"[]," * 300_000 + b"[]]}", JSON, 422, "far too many things"),
         (form(file="text")[0], form()[1], 422, "as a file"),
         (form(file=b"x", other="1")[0], form()[1], 422, "a field 'other'"),
         (form(file=b"x", top="many")[0], form()[1], 422, "top='many'"),
@@ -177,3 +179,48 @@ def everything(at: socket.socket) -> bytes:
     while time.monotonic() < end and (piece := at.recv(65536)):
         found += piece
     return found
+
+
+@pytest.mark.parametrize("told", ["0000000009999", "0" * 5000, "10", "-1", "x"])
+def test_a_class_that_the_model_does_not_have_is_not_explained(
+    told: str, service: Running, photographs: list[Path]
+) -> None:
+    status, words = refused(service, photographs[0].read_bytes(), JPEG, f"/explain?class={told}")
+    assert status == 422
+    assert "must be a number from 0 to 9" in words
+
+
+@pytest.mark.parametrize("charset", ["unicode_escape", "raw_unicode_escape", "punycode", "utf-7", "zlib", "none"])
+def test_a_form_may_call_its_files_what_it_likes_in_whatever_charset(
+    charset: str, service: Running, photographs: list[Path]
+) -> None:
+    body = form(file=photographs[0].read_bytes())[0].replace(b"file.jpg", b"\\ud800.jpg")
+    headers = {"Content-Type": f"multipart/form-data; charset={charset}; boundary=cut"}
+    status, answer = fetch(service.url, "/predict", "POST", body=body, headers=headers)
+    assert status in (200, 422), answer
+
+
+@pytest.mark.parametrize(
+    ("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)]
+)
+def test_a_page_of_another_site_may_lead_here_and_not_send(
+    site: str, status: int, service: Running, photographs: list[Path]
+) -> None:
+    told = {"Sec-Fetch-Site": site}
+    assert fetch(service.url, "/predict", "POST", body=photographs[0].read_bytes(), headers=JPEG | told)[0] == status
+    assert fetch(service.url, "/", headers=told)[0] == 200
+
+
+def test_who_goes_away_while_he_sends_is_no_fault_of_the_service(service: Running, photographs: list[Path]) -> None:
+    said = len(service.said.read_text())
+    address = urlsplit(service.url)
+    with socket.create_connection((address.hostname or "", address.port or 0), 30) as client:
+        client.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 9999\r\n\r\nx"
+        )
+        while b"tarn_pictures_in_service 1.0" not in fetch(service.url, "/metrics")[1]:
+            time.sleep(0.01)
+    while b"tarn_pictures_in_service 0.0" not in fetch(service.url, "/metrics")[1]:
+        time.sleep(0.01)
+    assert fetch(service.url, "/predict", "POST", body=photographs[0].read_bytes(), headers=JPEG)[0] == 200
+    assert "Traceback" not in service.said.read_text()[said:]

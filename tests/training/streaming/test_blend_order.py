@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count, islice
 
 import numpy as np
@@ -31,14 +32,16 @@ def origin(sizes: list[int], where: str = "/nowhere") -> Origin:
     return Origin(root=where, tars=where, shards=shards, access=Access())
 
 
-def blend(sizes: list[list[int]], weights: list[int], batch: int, epoch: int, where: str = "/nowhere") -> Blend:
+def blend(
+    sizes: list[list[int]], weights: list[int], batch: int, epoch: int, where: str = "/nowhere", lanes: int = 3
+) -> Blend:
     return Blend(
         origins=Origins(tuple(origin(each, where) for each in sizes)),
         weights=tuple(weights),
         seed=9,
         global_batch=batch,
         epoch_samples=epoch * batch,
-        lanes=3,
+        lanes=lanes,
         active_shards=4,
     )
 
@@ -161,6 +164,35 @@ def test_needs_of_a_blend_cover_every_sample_until_its_batch_is_done() -> None:
         for position, (shard, _) in enumerate(located(told, epoch)):
             if position >= first:
                 assert any(begin <= position < end for begin, end in spans[shard])
+
+
+def test_a_part_of_many_passes_is_needed_as_a_whole_and_no_pass_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = blend([[7, 8, 9, 3], [2, 1]], [1, 10], 11, 40, "s3://bucket/x")
+    looked: list[int] = []
+    plain = Blend.pass_order
+    monkeypatch.setattr(Blend, "pass_order", lambda self, part, at: looked.append(part) or plain(self, part, at))
+    found = list(epoch_needs(plan_of(told), 1, 55, 440))
+    assert set(looked) == {0}
+    assert [(need.first, need.last, need.shard) for need in found if need.shard > 3] == [
+        (495, 880, 4), (495, 880, 5),
+    ]  # fmt: skip
+
+
+def test_ranks_of_whole_lanes_read_few_shards_of_others_and_have_their_share_of_each_part() -> None:
+    told = blend([[20] * 60, [20] * 30], [2, 1], 96, 12, "s3://bucket/x", lanes=4)
+    within = stray = 0
+    for rank in range(2):
+        plan = replace(plan_of(told), ranks=Ranks(rank, 2))
+        needed = {need.shard for need in epoch_needs(plan, 0, 0, 0)}
+        assert len(needed) < 60
+        for step in range(12):
+            shards, _ = BlendOrder(told, 0).locate(plan.positions(step)[0])
+            found = np.isin(shards, sorted(needed))
+            within, stray = within + int(found.sum()), stray + int((~found).sum())
+            counts = np.bincount(told.origins.of(shards), minlength=2)
+            assert np.abs(counts - (32, 16)).max() <= 4
+    assert within + stray == 12 * 96
+    assert stray <= 4 * 12 * 2
 
 
 def test_what_lies_on_this_host_needs_no_fetching() -> None:

@@ -6,6 +6,7 @@ import random
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,12 @@ from support.datasets import picture_tree
 from support.loaders import shard_loader
 from support.web import served
 from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.format.manifest import parse_index, read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.training.streaming import OrderConfig, Part, ShardLoader
+from tarn.training.streaming.access import AccessConfig
+from tarn.training.streaming.holdout import hold_out
+from tarn.training.streaming.subset import Holdout
 
 Seen = list[tuple[str, int]]
 SMALL = {"image_size": 16, "lanes": 2, "active_shards": 2, "keys": True, "seed": 3}
@@ -135,7 +140,7 @@ def test_parts_of_a_store_and_of_a_disk_give_the_batches_of_disks_alone(three: l
     assert any(path.suffix == ".bin" for path in (tmp_path / "cache").iterdir())
 
 
-def test_a_state_of_other_parts_names_the_part(three: list[str]) -> None:
+def test_a_state_of_other_parts_names_the_part(three: list[str], tmp_path: Path) -> None:
     state = loader(at_5_2_1(three)).state_dict()
     first, second, third = three
     for parts, told in (
@@ -147,7 +152,7 @@ def test_a_state_of_other_parts_names_the_part(three: list[str]) -> None:
     ):
         with pytest.raises(TarnError, match=told):
             loader(parts).load_state_dict(state)
-    moved = loader(at_5_2_1(three))
+    moved = loader(at_5_2_1([first, str(shutil.copytree(second, tmp_path / "moved")), third]))
     moved.load_state_dict(json.loads(json.dumps(state)))
     with pytest.raises(TarnError, match="a single dataset, this run has 3 parts"):
         moved.load_state_dict(loader(first).state_dict())
@@ -212,6 +217,69 @@ def test_a_subset_is_what_its_words_say(three: list[str], tmp_path: Path) -> Non
     assert evaluated(Part(three[0], keys=str(listed), samples=(0, 10))) == whole[5:10:4]
     with served(Path(three[0])) as web:
         assert evaluated(Part(web.url, keys=str(listed))) == whole[5:25:4]
+
+
+def test_a_fraction_holds_out_what_a_run_holds_out_to_validate_on(three: list[str]) -> None:
+    access = AccessConfig().resolve(three[0])
+    left, held = hold_out(three[0], read_manifest(three[0]), Holdout(0.3, val_split="held"), access)
+    for fraction, subset in (((0.3, 1), left), (0.3, held)):
+        told = loader(Part(three[0], fraction=fraction), global_batch=4).plan.subset
+        assert told is not None
+        assert told.bits == subset.bits
+
+
+def test_a_bad_picture_of_a_part_is_replaced_by_one_of_its_shard_on_any_ranks(three: list[str], tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(three[1], tmp_path / "copy"))
+    shard = read_manifest(str(copy)).split("train").shards[1]
+    offset, size, *_ = parse_index((copy / shard.index_name).read_bytes(), shard.index_name)[0].item()
+    with (copy / shard.name).open("r+b") as file:
+        file.seek(offset)
+        file.write(bytes(size))
+    parts, ledger = [three[0], str(copy)], tmp_path / "bad.jsonl"
+    more: dict[str, Any] = {"global_batch": 9, "policy": "replace", "bad_sample_ledger": ledger}
+    whole = [sorted(rows([batch])) for batch in loader(parts, **more)]
+    group = [loader(parts, 1, rank=rank, world_size=2, **more) for rank in range(2)]
+    assert [sorted(rows(batches)) for batches in zip(*group, strict=True)] == whole
+    for one in group:
+        one.close()
+    (entry,) = map(json.loads, ledger.read_text().splitlines())
+    assert entry["shard"] == str(copy / shard.name)
+    within = {key for key, _ in evaluated(Part(three[1])) if key != entry["key"]}
+    seen = [key for batch in whole for key, _ in batch if part_of(key) == 1]
+    assert set(seen) == within
+    assert len(seen) == 24
+
+
+def test_a_part_is_taken_as_programs_write_it(three: list[str], tmp_path: Path) -> None:
+    listed = tmp_path / "keys.txt"
+    listed.write_text("a\n")
+    given: dict[str, Any] = {"fraction": [0.1, 1], "samples": [0, 9], "keys": listed, "labels": listed, "classes": 1}
+    told = Part(Path(three[0]), **given)  # type: ignore[arg-type]
+    assert told == Part(
+        three[0], fraction=(0.1, 1), samples=(0, 9), keys=str(listed), labels=str(listed), classes=("1",)
+    )
+    assert Part(three[0], classes="dog").classes == ("dog",)  # type: ignore[arg-type]
+
+
+def test_keys_that_the_dataset_does_not_have_are_told(three: list[str], tmp_path: Path) -> None:
+    whole = evaluated(Part(three[0]))
+    (tmp_path / "keys.txt").write_text("\n".join([*(key for key, _ in whole[:5]), "n1/one", "n1/other"]))
+    told = loader(Part(three[0], keys=str(tmp_path / "keys.txt")), global_batch=5).take_warnings()
+    assert [warning for warning in told if "keys" in warning] == [
+        f"2 of the 7 keys in {tmp_path}/keys.txt are no samples of {three[0]}."
+    ]
+
+
+def test_each_part_is_reached_by_options_of_its_own(three: list[str]) -> None:
+    with served(Path(three[0]), key="one") as first, served(Path(three[1]), key="other") as second:
+        options: list[dict[str, Any]] = [{"client_kwargs": {"headers": {"X-Key": key}}} for key in ("one", "other")]
+        parts = [Part(web.url, storage_options=told) for web, told in zip((first, second), options, strict=True)]
+        there = loader(parts, 1, global_batch=9)
+        seen = rows(there)
+        there.close()
+        with pytest.raises(TarnError, match=second.url):
+            loader([parts[0], Part(second.url, storage_options=options[0])])
+    assert seen == rows(loader([Part(url) for url in three[:2]], global_batch=9))
 
 
 def test_subsets_that_are_none_are_refused_by_name(three: list[str], tmp_path: Path) -> None:

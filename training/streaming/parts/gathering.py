@@ -10,7 +10,7 @@ from tarn.sharding.errors import UsageError
 from tarn.sharding.format.manifest import ClassInfo, Manifest, read_manifest
 from tarn.training.streaming.access import AccessConfig
 from tarn.training.streaming.blend import Blend
-from tarn.training.streaming.config import DataConfig, OrderConfig
+from tarn.training.streaming.config import OrderConfig
 from tarn.training.streaming.origin import Origin, Origins
 from tarn.training.streaming.part import Part
 from tarn.training.streaming.parts.classes import mapped, numbers_of
@@ -24,12 +24,14 @@ Classes = tuple[ClassInfo, ...]
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Parts that were opened. classes: of all; manifests: to be held as long as their files are read."""
+    """Parts that were opened. classes: of all; manifests: to be held as long as their files are read; notes: what
+    somebody should know of what was chosen."""
 
     parts: tuple[Part, ...]
     origins: Origins
     classes: Classes
     manifests: tuple[Manifest, ...]
+    notes: tuple[str, ...] = ()
 
     def data(self, blend: Blend | None) -> dict[str, Any]:
         """What a StreamPlan is told of them. blend: of several in training."""
@@ -50,38 +52,25 @@ def gathered(parts: Sequence[Part], split: str, access: AccessConfig, known: Cla
     """split, access: of those that tell none of their own. known: classes of the stream; None: those of the first part.
     Raises UsageError for parts that do not fit together, TarnError for what cannot be read; both name the part."""
     origins, names, fingerprints, manifests = list[Origin](), list[str](), list[str](), list[Manifest]()
+    notes: list[str] = []
     for part in parts:
         how = replace(access, storage_options=part.options(access.storage_options), client=part.client or access.client)
         manifest = read_manifest(part.url, how.storage_options)
         known = manifest.classes if known is None else known
-        origin, known = opened(part, manifest, part.split or split, how, known)
+        origin, known = opened(part, manifest, part.split or split, how, known, notes)
         manifests.append(manifest)
         origins.append(origin)
         names.append(f"{part.url}, {part.split or split}")
         fingerprints.append(origin.fingerprint(manifest.fingerprint(part.split or split)))
     assert known is not None
-    return Gathered(tuple(parts), Origins(tuple(origins), tuple(names), tuple(fingerprints)), known, tuple(manifests))
+    together = Origins(tuple(origins), tuple(names), tuple(fingerprints))
+    return Gathered(tuple(parts), together, known, tuple(manifests), tuple(notes))
 
 
-def blended_run(
-    data: DataConfig, classes: Classes, seed: int, global_batch: int
-) -> tuple[dict[str, Any], tuple[Manifest, ...]] | None:
-    """What a run's plan is told of data.blend, and the parts' manifests; None where the run trains on data.shards.
-    classes: of data.shards, by which a run validates. Raises UsageError for a part that has others."""
-    if not data.blend:
-        return None
-    found = gathered(data.blend, data.train_split, data.access_config, classes)
-    if len(found.classes) != len(classes):
-        raise UsageError(
-            f"data.blend has {len(found.classes)} classes with its label_offset, and data.shards={data.shards}, on "
-            f"which the run validates, {len(classes)}: give one that has all of them."
-        )
-    order = OrderConfig(lanes=data.lanes, active_shards=data.active_shards, epoch_samples=data.epoch_samples)
-    return found.data(blend_of(found, seed, global_batch, order)), found.manifests
-
-
-def opened(part: Part, manifest: Manifest, split: str, how: AccessConfig, known: Classes) -> tuple[Origin, Classes]:
-    """One part, and the stream's classes with it."""
+def opened(
+    part: Part, manifest: Manifest, split: str, how: AccessConfig, known: Classes, notes: list[str]
+) -> tuple[Origin, Classes]:
+    """One part, and the stream's classes with it. notes: more are put there."""
     tars = manifest.shards_root(part.url)
     shards, access = manifest.split(split).shards, how.resolve(tars)
     numbers, classes = class_numbers(part, manifest, known)
@@ -89,7 +78,9 @@ def opened(part: Part, manifest: Manifest, split: str, how: AccessConfig, known:
     subset, joined = None, None
     if not part.is_whole or table is not None:
         source = source_of(part.url, tars, shards, access)
-        chosen = Selection(part, manifest, split, source, table, how.folder()).made()
+        selection = Selection(part, manifest, split, source, table, how.folder())
+        chosen = selection.made()
+        notes += selection.notes()
         joined = tuple(chosen.joined) if table is not None else None
         subset = chosen.subset() if not part.is_whole or part.missing == "drop" else None
     relabelling = None
@@ -150,8 +141,3 @@ def shares(parts: Sequence[Part], samples: Sequence[int]) -> tuple[tuple[int, ..
 def exactly(told: float | None) -> Fraction:
     """As it was written: 0.1 is a tenth."""
     return Fraction(str(told))
-
-
-def is_blended(parts: Sequence[Part], order: OrderConfig) -> bool:
-    """Whether epochs are stretches of a stream, not those of one dataset."""
-    return len(parts) > 1 or order.epoch_samples is not None

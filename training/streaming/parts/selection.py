@@ -125,6 +125,13 @@ class Selection:
                     f"{next(self.keys(0, [0]))}."
                 )
 
+    def notes(self) -> list[str]:
+        """Of a list of keys of which the dataset does not have all."""
+        if self.wanted is None or self.listed >= len(self.wanted):
+            return []
+        missing = len(self.wanted) - self.listed
+        return [f"{missing:,} of the {len(self.wanted):,} keys in {self.part.keys} are no samples of {self.part.url}."]
+
     def keys(self, shard: int, rows: list[int]) -> Iterator[str]:
         self.source.load_indexes({shard})
         yield from keys_of(self.book.windows, self.shards[shard], self.source.indexes[shard], self.book.indexed, rows)

@@ -1,7 +1,8 @@
 """One source of all samples of a plan: of several datasets as of one, with the labels that they are to have."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from tarn.sharding.storage.persistence import Reader
@@ -34,16 +35,28 @@ class JoinedSource(Source):
     def __init__(self, origins: Origins, sources: Sequence[Source]) -> None:
         super().__init__("", "", tuple(shard for source in sources for shard in source.shards))
         self.origins, self.sources = origins, sources
+        self.threads: ThreadPoolExecutor | None = None
 
     def read(self, places: Sequence[Place]) -> list[Sample]:
         """In the order of the places; of each dataset all at once."""
         found: dict[int, Sample] = {}
-        for number, rows in enumerate(self.rows_of(places)):
-            if rows:
-                samples = self.sources[number].read([self.within(places[row]) for row in rows])
-                found |= dict(zip(rows, samples, strict=True))
+        rows_of = {number: rows for number, rows in enumerate(self.rows_of(places)) if rows}
+
+        def read(number: int) -> list[Sample]:
+            return self.sources[number].read([self.within(places[row]) for row in rows_of[number]])
+
+        for (_, rows), samples in zip(rows_of.items(), self.at_once(read, list(rows_of)), strict=True):
+            found |= dict(zip(rows, samples, strict=True))
         self.counters = sum((source.counters for source in self.sources), Counter[str]())
         return [self.relabelled(place, found[row]) for row, place in enumerate(places)]
+
+    def at_once(self, read: Callable[[int], list[Sample]], numbers: Sequence[int]) -> Iterable[list[Sample]]:
+        """Of several datasets in stores side by side, for each is a wait of its own."""
+        if sum(not self.origins.each[number].is_local for number in numbers) < 2:
+            return map(read, numbers)
+        if self.threads is None:
+            self.threads = ThreadPoolExecutor(len(self.sources), thread_name_prefix="tarn-part")
+        return self.threads.map(read, numbers)
 
     def rows_of(self, places: Sequence[Place]) -> list[list[int]]:
         """Of each dataset."""

@@ -9,6 +9,8 @@ from tarn.training.streaming.blend import Blend
 from tarn.training.streaming.order import EpochOrder
 from tarn.training.streaming.plan import StreamPlan
 
+MANY_PASSES = 16  # of a part in an epoch: all of it is then needed at any time, and no pass is looked at
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -29,7 +31,7 @@ def needs(plan: StreamPlan, epoch: int, step: int) -> Iterator[Need]:
 def epoch_needs(plan: StreamPlan, epoch: int, begin: int, shift: int) -> Iterator[Need]:
     """Of one epoch, from its position `begin` on; moments are positions and `shift`."""
     if plan.blend is not None:
-        yield from blend_needs(plan.blend, epoch, begin, shift)
+        yield from blend_needs(plan, plan.blend, epoch, begin, shift)
         return
     order, cycle_begin = plan.own_order(epoch), epoch % plan.repeats * plan.samples
     begin, end, shift = cycle_begin + begin, cycle_begin + plan.samples, shift - cycle_begin
@@ -40,22 +42,27 @@ def epoch_needs(plan: StreamPlan, epoch: int, begin: int, shift: int) -> Iterato
     yield from heapq.merge(*each, key=lambda need: need.first)
 
 
-def blend_needs(blend: Blend, epoch: int, begin: int, shift: int) -> Iterator[Need]:
-    """Of the parts that lie in stores: what a rank is served of them, batches decide, so it needs all of their lanes.
-    Moments are those of whole batches."""
+def blend_needs(plan: StreamPlan, blend: Blend, epoch: int, begin: int, shift: int) -> Iterator[Need]:
+    """Of the rank's lanes of those parts that lie in stores; the few samples that come to it from a neighbouring lane
+    are read by range. Moments are those of whole batches."""
+    lanes = plan.ranks.lanes(blend.global_batch, blend.lanes)
     remote = [part for part, origin in enumerate(blend.origins.each) if not origin.is_local]
-    each = (part_needs(blend, part, epoch, begin // blend.global_batch, shift) for part in remote)
+    each = (part_needs(blend, part, lanes, epoch, begin // blend.global_batch, shift) for part in remote)
     return heapq.merge(*each, key=lambda need: need.first)
 
 
-def part_needs(blend: Blend, part: int, epoch: int, step: int, shift: int) -> Iterator[Need]:
+def part_needs(blend: Blend, part: int, lanes: range, epoch: int, step: int, shift: int) -> Iterator[Need]:
     """Of one part, from that step of an epoch on."""
     begins, division = blend.epoch(epoch)
     at, begin, end = (begins[part] + division.before_of(part, turn) for turn in (0, step, blend.steps))
     size, first_shard = blend.origins.each[part].samples, int(blend.origins.firsts[part])
+    if end - begin > MANY_PASSES * size:
+        moments = step * blend.global_batch + shift, blend.epoch_samples + shift
+        yield from (Need(*moments, first_shard + shard) for shard in range(len(blend.origins.each[part].shards)))
+        return
     for number in range(begin // size, -(-end // size)) if begin < end else ():
         order, before = blend.pass_order(part, number), number * size
-        each = (lane_needs(order, lane, begin - before, end - before, 0, 1) for lane in range(order.lane_count))
+        each = (lane_needs(order, lane, begin - before, end - before, 0, 1) for lane in lanes)
         for need in heapq.merge(*each, key=lambda need: need.first):
             first = max(need.first + before, begin)
             last = max(first, min(need.last + before, end) - 1)

@@ -1,0 +1,88 @@
+"""Loaders behind torch's DataLoader and torchdata's StatefulDataLoader."""
+
+import importlib.util
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch.utils.data import DataLoader
+
+from support.loaders import shard_loader
+from tarn.sharding.errors import TarnError
+from tarn.training.adapters.dataloader import ShardDataLoader
+from tarn.training.adapters.iterable import ShardDataset
+from tarn.training.streaming import Batch, ShardLoader
+
+
+def loader(shards: Path, **more: Any) -> ShardLoader:
+    settings = {"global_batch": 16, "image_size": 16, "lanes": 4, "active_shards": 4, "keys": True, "num_workers": 0}
+    return shard_loader(str(shards), **{**settings, **more})
+
+
+def keys_of(batch: Batch) -> tuple[str, ...]:
+    return batch.keys
+
+
+def two_epochs(shards: Path, **more: Any) -> list[tuple[str, ...]]:
+    alone = loader(shards, **more)
+    return [batch.keys for _ in range(2) for batch in alone]
+
+
+@pytest.mark.parametrize("micro_batch", [None, 5])
+@pytest.mark.parametrize("steps", [0, 3, 7])  # of 7
+def test_a_dataloader_gives_the_loaders_batches_and_goes_on_by_its_state(
+    shards: Path, steps: int, micro_batch: int | None
+) -> None:
+    expected = two_epochs(shards, micro_batch=micro_batch)
+    parts = len(expected) // 14
+    first = ShardDataLoader(loader(shards, micro_batch=micro_batch), keys_of)
+    assert isinstance(first, DataLoader)
+    assert len(first) == 7 * parts
+    given = list(islice(first, steps * parts))
+    state = first.state_dict()
+    second = ShardDataLoader(loader(shards, micro_batch=micro_batch), keys_of)
+    second.load_state_dict(state)
+    assert second.state_dict() == state
+    rest = list(second)
+    if steps < 7:
+        rest += list(second)
+    assert given + rest == expected
+
+
+def test_an_epoch_left_early_begins_again_and_another_one_is_set(shards: Path) -> None:
+    expected = two_epochs(shards)
+    batches = ShardDataLoader(loader(shards), keys_of)
+    assert next(iter(batches)) == next(iter(batches)) == expected[0]
+    batches.set_epoch(1)
+    assert list(batches) == expected[7:]
+
+
+def test_a_state_of_another_stream_is_refused_by_name(shards: Path) -> None:
+    state = ShardDataLoader(loader(shards, global_batch=8)).state_dict()
+    with pytest.raises(TarnError, match=r"global_batch=8, this run has 16"):
+        ShardDataLoader(loader(shards)).load_state_dict(state)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torchdata") is None, reason="the extra interop is not installed")
+@pytest.mark.filterwarnings("ignore")  # torchdata's own
+def test_torchdatas_stateful_dataloader_goes_on_by_its_own_state(shards: Path) -> None:
+    from torchdata.stateful_dataloader import StatefulDataLoader
+
+    expected = two_epochs(shards)
+    first = StatefulDataLoader(ShardDataset(loader(shards), keys_of), batch_size=None)
+    assert len(first) == 7
+    given = list(islice(first, 3))
+    second = StatefulDataLoader(ShardDataset(loader(shards), keys_of), batch_size=None)
+    second.load_state_dict(first.state_dict())
+    assert [tuple(keys) for keys in given + list(second) + list(second)] == expected  # lists: torch's default_convert
+
+
+@pytest.mark.filterwarnings("ignore")  # Python's and torch's, of forks
+def test_a_dataloader_with_workers_around_a_loader_is_refused(shards: Path) -> None:
+    with pytest.raises(TarnError, match="put no DataLoader with workers around it"):
+        next(
+            iter(
+                DataLoader(ShardDataset(loader(shards)), batch_size=None, num_workers=1, multiprocessing_context="fork")
+            )
+        )

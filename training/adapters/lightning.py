@@ -1,0 +1,60 @@
+"""PyTorch Lightning: trainer.fit(model, datamodule, ckpt_path="last") goes on behind the last trained batch."""
+
+from collections.abc import Callable, Mapping
+from functools import partialmethod
+from typing import Any
+
+from lightning import LightningDataModule
+
+from tarn.training.adapters.iterable import ShardDataset
+from tarn.training.adapters.numbered import Form, as_it_is
+from tarn.training.streaming.planned import PlannedLoader
+
+Make = Callable[[], PlannedLoader] | None
+
+
+class ShardDataModule(LightningDataModule):  # type: ignore[misc]
+    """Loaders are made when Lightning asks for them, for then each process knows its rank; all stages but training are
+    to be made with train=False.
+
+    form: what the module's steps get of a batch. Lightning counts the epochs: limit_train_batches ends one early, and
+    reload_dataloaders_every_n_epochs gives the same loader. A state of another stream is a TarnError that names both.
+    """
+
+    def __init__(
+        self, train: Make = None, val: Make = None, test: Make = None, predict: Make = None, form: Form = as_it_is
+    ) -> None:
+        super().__init__()
+        self.makers, self.form = {"train": train, "val": val, "test": test, "predict": predict}, form
+        self.made: dict[str, ShardDataset] = {}
+        self.place: Mapping[str, Any] | None = None  # of the training, while there is no loader
+
+    def dataset(self, stage: str) -> Any:
+        make = self.makers[stage]
+        if make is None:
+            return []
+        if stage not in self.made:
+            self.made[stage] = ShardDataset(make(), self.form)
+            if stage == "train" and self.place is not None:
+                self.made[stage].load_state_dict(self.place)
+        return self.made[stage]
+
+    train_dataloader = partialmethod(dataset, "train")
+    val_dataloader = partialmethod(dataset, "val")
+    test_dataloader = partialmethod(dataset, "test")
+    predict_dataloader = partialmethod(dataset, "predict")
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self.made["train"].state_dict() if "train" in self.made else self.place or {})
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.place = state_dict or None
+        if self.place is not None and "train" in self.made:
+            self.made["train"].load_state_dict(self.place)
+
+    def teardown(self, stage: str) -> None:
+        """Ends the loaders' processes; the place stays known."""
+        self.place = self.state_dict() or None
+        for dataset in self.made.values():
+            dataset.loader.close()  # type: ignore[attr-defined]
+        self.made.clear()
