@@ -10,9 +10,12 @@ from PIL import Image
 from support.jpegs import by_pillow, jpeg, pixels
 from tarn.sharding.jpeg.structure import Reason, tile
 from tarn.sharding.packing.preparation import DamagedError, Preparation, prepare
+from tarn.sharding.pillow import BrokenPictureError
 from tarn.sharding.sources import Picture
 from tarn.sharding.sources.place import File
+from tarn.training.pixels.decode import PictureDecoder
 from tarn.training.pixels.pictures import decode_eval
+from tarn.training.pixels.preprocessing import Preprocessing
 
 PICTURE = Picture("key", File("some/", "picture"), 0, 0)
 END, RST, FILL = b"\xff\xd9", b"\xff\xd3", b"\xff"
@@ -144,6 +147,21 @@ def test_a_baseline_jpeg_with_tables_that_are_no_code_is_broken(how: Preparation
     data[at : at + 2] = b"\xff\xff"  # 255 codes of one bit
     with pytest.raises(DamagedError):
         prepare(bytes(data), PICTURE, how)
+
+
+@ways
+@pytest.mark.parametrize("behind", [b"\xff\xc0\0\4\0\0", b"\xff\xdb\0\3\xff", b"\xff\xd8"], ids=["SOF", "DQT", "SOI"])
+def test_what_libjpeg_refuses_behind_the_pixels_is_refused_by_packing_and_evaluation(
+    behind: bytes, how: Preparation
+) -> None:
+    data = tile(jpeg(200, 150))[0]
+    out = np.empty((64, 64, 3), np.uint8)
+    PictureDecoder("exact").evaluate(memoryview(data), out, Preprocessing(resize=72, crop=64))
+    broken = data[:-2] + behind + END
+    assert not readable(broken)
+    assert not passes(broken, how)
+    with pytest.raises(BrokenPictureError):
+        PictureDecoder("exact").evaluate(memoryview(broken), out, Preprocessing(resize=72, crop=64))
 
 
 @ways
