@@ -64,7 +64,7 @@ def decode(connection: Connection, paths: list[Path], seed: int) -> None:
 def outcomes(work: Callable[[Connection, list[Path], int], None], paths: list[Path], seed: int) -> Iterator[Any]:
     """What a child says of each file, in their order, or `Lost`; where it ends or is silent, another goes on behind
     that file."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")  # crashes are many, and to import torch takes seconds
     done = 0
     while done < len(paths):
         ours, theirs = context.Pipe()

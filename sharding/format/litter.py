@@ -16,7 +16,7 @@ from tarn.sharding.storage.urls import kind_of
 STAGING = ".staging-"  # folders of shards that are being written, then the host and the process
 OF_A_PROCESS = re.compile(r"\.staging-.*-\d+")
 HALF_WRITTEN = re.compile(
-    r"\.(.+\.idx\d*|.+\.indexes|(.+\.)?bad-pictures\.jsonl|manifest\.json|\.pending\.json|\.retired-\d+\.json"
+    r"\.(.+\.idx\d*|.+\.indexes|.+\.bad-pictures\.jsonl|manifest\.json|\.pending\.json|\.retired-\d+\.json"
     r"|\..+-\d{6,}\.json|interchange\.json|_info\.json|croissant\.json|.+\.dali-idx|\.info\.json|(split|dataset)\.yaml)"
     r"\.tmp-\d+"
 )

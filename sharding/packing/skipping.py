@@ -17,18 +17,18 @@ from tarn.sharding.sources import Problems
 from tarn.sharding.sources.place import below
 
 CHOICES = ("fail", "skip")
-REFUSED = "bad-pictures.jsonl"  # below the output: of a packing that failed for them
 
 
 def refuse_damaged(damaged: Mapping[str, Sequence[Damage]], skip: bool, source: str, root: str) -> None:
     """Raises TarnError that counts the unreadable pictures which must not be skipped, and names ten; all of them stand
-    in a report at the output, which goes when none is left. damaged: by split."""
+    in a report beside the output, which goes when none is left. damaged: by split."""
     refused = {name: [it for it in found if not (skip and it.lasting)] for name, found in damaged.items()}
-    where, problems = storage.join(root, REFUSED), Problems()
+    where, problems = report_beside(root), Problems()
     for it in in_order([it for found in refused.values() for it in found]):
         problems.add("unreadable pictures", f"{it.picture.place}: {it.problem}")
     if not problems.found:
-        storage.remove(where)
+        with suppress(TarnError):  # where nobody may look beside the output, nothing was written there
+            storage.remove(where)
         return
     if not skip:
         problems.advise("--bad skip leaves them out")
@@ -36,6 +36,15 @@ def refuse_damaged(damaged: Mapping[str, Sequence[Damage]], skip: bool, source: 
         storage.publish(where, b"".join(report_of(name, found, source) for name, found in refused.items()))
         problems.advise(f"all are named in {where}")
     problems.raise_if_any(source)
+
+
+def report_beside(root: str) -> str:
+    """`OUT.bad-pictures.jsonl`; of a whole bucket, in it."""
+    path = storage.local_path(root)
+    if path is not None:
+        return f"{path.absolute()}.bad-pictures.jsonl"
+    below = root.rstrip("/")
+    return f"{below}{'.' if below.count('/') > 2 else '/'}bad-pictures.jsonl"
 
 
 def in_order(damaged: Sequence[Damage]) -> list[Damage]:
