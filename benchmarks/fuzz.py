@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tarn.sharding.jpeg.structure import Cutter, Reason, Region, tile
+from tarn.sharding.jpeg.structure import Cutter, Reason, Region, is_whole, tile
 from tarn.training.pixels.jpeg.region import RegionDecoder
 from tarn.training.pixels.resize.resize import Filter, Resizer
 
@@ -143,6 +143,8 @@ def examine(
     """The outcome in words; raises AssertionError for what must not be."""
     lying = cliff.place(data).data
     tiled, reason = tile(lying, 24) if data else (b"", Reason.NOT_JPEG)
+    whole = bool(data) and is_whole(lying)
+    assert not whole or by_pillow(data) is not None, "taken for a whole picture"
     if reason == Reason.OK or tiled != data:
         before = by_pillow(data)
         assert before is None or before == by_pillow(tiled), "tiled into other pixels"

@@ -86,6 +86,9 @@ typedef struct {
     uint8_t symbols[256];
 } jpeg_huffman;
 
+/* Whether all symbols are sizes of a DC difference: libjpeg refuses a table with any other, be it used or not. */
+int jpeg_is_dc_table(const uint8_t *table);
+
 /* 0 where counts and symbols make no prefix code. */
 int jpeg_huffman_build(const uint8_t *table, jpeg_huffman *out);
 

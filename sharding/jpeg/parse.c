@@ -62,6 +62,14 @@ static int read_frame(int marker, const uint8_t *at, const uint8_t *end, jpeg_he
     return JPEG_OK;
 }
 
+int jpeg_is_dc_table(const uint8_t *table) {
+    int symbols = 0;
+    for (int i = 0; i < 16; i++) symbols += table[i];
+    for (int i = 0; i < symbols; i++)
+        if (table[16 + i] > 15) return 0;
+    return 1;
+}
+
 static int read_scan(const uint8_t *at, const uint8_t *end, jpeg_header *header) {
     int count = header->components;
     if (end - at < 1 || at[0] != count) return JPEG_SCANS;
@@ -73,6 +81,7 @@ static int read_scan(const uint8_t *at, const uint8_t *end, jpeg_header *header)
         if (header->dc[i] > 3 || header->ac[i] > 3) return JPEG_TABLES;
         if (!header->quants[header->quant[i]]) return JPEG_TABLES;
         if (!header->huffs[0][header->dc[i]] || !header->huffs[1][header->ac[i]]) return JPEG_TABLES;
+        if (!jpeg_is_dc_table(header->huffs[0][header->dc[i]])) return JPEG_TABLES;
     }
     const uint8_t *tail = at + 1 + 2 * count;
     return tail[0] == 0 && tail[1] == 63 && tail[2] == 0 ? JPEG_OK : JPEG_DAMAGED;

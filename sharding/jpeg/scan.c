@@ -30,7 +30,8 @@ static int build_tables(const jpeg_coefficients *all, const uint8_t *selectors, 
         int dc = selectors[2 * i] >> 4, ac = selectors[2 * i] & 15;
         if (dc > 3 || ac > 3) return JPEG_TABLES;
         const uint8_t *told[2] = {header->huffs[0][dc], header->huffs[1][ac]};
-        if (needs_dc && (!told[0] || !jpeg_huffman_build(told[0], &scan->dc[i]))) return JPEG_TABLES;
+        if (needs_dc && (!told[0] || !jpeg_is_dc_table(told[0]) || !jpeg_huffman_build(told[0], &scan->dc[i])))
+            return JPEG_TABLES;
         if (needs_ac && (!told[1] || !jpeg_huffman_build(told[1], &scan->ac[i]))) return JPEG_TABLES;
     }
     return JPEG_OK;

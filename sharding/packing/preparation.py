@@ -126,7 +126,7 @@ def prepare_whole(data: bytes, picture: Picture, how: Preparation) -> Prepared:
         return Prepared(data, Reason.NOT_JPEG.words, normalised=why)
     result, reason = tile(data, how.tile)
     if reason != Reason.OK and result == data and how.check == "sample":  # not all of it was read
-        refuse_damaged(data, how.check)
+        refuse_damaged(data, "all")
     if how.normalise and is_slow(reason):
         why, data = reason.words, normalised(data)
         result, reason = tile(data, how.tile)

@@ -141,6 +141,15 @@ def test_a_png_is_whole_without_its_last_chunk_and_with_much_behind_it(how: Prep
 
 
 @ways
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_table_with_a_symbol_that_libjpeg_refuses_unread_is_broken(kind: str, how: Preparation) -> None:
+    data = bytearray(by_pillow(200, 150, **KINDS[kind]))
+    at = data.index(b"\xff\xc4\0") + 5  # of the first DC table
+    data[at + 16 + sum(data[at : at + 16]) - 1] = 0x48
+    assert readable(bytes(data)) == passes(bytes(data), how)
+
+
+@ways
 def test_a_baseline_jpeg_with_tables_that_are_no_code_is_broken(how: Preparation) -> None:
     data = bytearray(jpeg(200, 150))
     at = data.index(b"\xff\xc4") + 5
