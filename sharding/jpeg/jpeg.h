@@ -92,6 +92,11 @@ int jpeg_is_dc_table(const uint8_t *table);
 /* 0 where counts and symbols make no prefix code. */
 int jpeg_huffman_build(const uint8_t *table, jpeg_huffman *out);
 
+/* Markers that libjpeg refuses wherever they stand: extensions (C8, F0 to FD) and hierarchical ones (DE, DF). */
+static inline int jpeg_is_unknown(int marker) {
+    return marker == 0xC8 || marker == 0xDE || marker == 0xDF || (marker >= 0xF0 && marker <= 0xFD);
+}
+
 static inline int jpeg_ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 /* Natural place of the k-th coefficient in zigzag order; 16 more for run lengths of damaged data. */

@@ -107,6 +107,7 @@ int jpeg_parse(const uint8_t *data, size_t size, jpeg_header *header) {
             continue;
         }
         if (marker < 0xC0 || (marker >= 0xD0 && marker <= 0xD9)) return framed ? JPEG_DAMAGED : JPEG_NOT_JPEG;
+        if (jpeg_is_unknown(marker)) return JPEG_DAMAGED;
         size_t length = (size_t)u16(data + at + 2);
         if (length < 2 || length > size - at - 2) return JPEG_DAMAGED;
         const uint8_t *body = data + at + 4, *end = data + at + 2 + length;
@@ -119,7 +120,7 @@ int jpeg_parse(const uint8_t *data, size_t size, jpeg_header *header) {
         } else if (marker == 0xE0 && end - body >= 14 && !memcmp(body, "JFIF", 5)) jfif = 1;
         else if (marker == 0xEE && end - body >= 12 && !memcmp(body, "Adobe", 5)) adobe = body[11];
         else if (marker == 0xCC) reason = JPEG_ARITHMETIC;
-        else if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC8) {
+        else if (marker >= 0xC0 && marker <= 0xCF) {
             if (framed) return JPEG_DAMAGED;
             header->frame = (int32_t)at;
             reason = read_frame(marker, body, end, header);

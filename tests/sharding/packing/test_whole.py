@@ -159,6 +159,16 @@ def test_a_baseline_jpeg_with_tables_that_are_no_code_is_broken(how: Preparation
 
 
 @ways
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("marker", [0xC8, 0xDE, 0xDF, *range(0xF0, 0xFF)])
+def test_a_segment_passes_where_libjpeg_passes_over_it(marker: int, kind: str, how: Preparation) -> None:
+    data = by_pillow(64, 48, **KINDS[kind])
+    scan = data.index(b"\xff\xda")
+    given = data[:scan] + bytes((0xFF, marker)) + b"\0\4ab" + data[scan:]
+    assert passes(given, how) == readable(given) == (marker == 0xFE)
+
+
+@ways
 @pytest.mark.parametrize("behind", [b"\xff\xc0\0\4\0\0", b"\xff\xdb\0\3\xff", b"\xff\xd8"], ids=["SOF", "DQT", "SOI"])
 def test_what_libjpeg_refuses_behind_the_pixels_is_refused_by_packing_and_evaluation(
     behind: bytes, how: Preparation
