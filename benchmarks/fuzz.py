@@ -147,7 +147,8 @@ def examine(
     assert not whole or by_pillow(data) is not None, "taken for a whole picture"
     if reason == Reason.OK or tiled != data:
         before = by_pillow(data)
-        assert before is not None and before == by_pillow(tiled), "tiled into other pixels"
+        assert before is not None, "tiled, and Pillow does not read it"
+        assert before == by_pillow(tiled), "tiled into other pixels"
     for source in (data, tiled) if reason == Reason.OK else (data,):
         if not source:
             continue

@@ -94,6 +94,16 @@ def test_a_jpeg_made_smaller_is_turned_as_it_was(number: int) -> None:
     assert (image.size, image.getexif()[0x0112]) == ((100, 75), number)
 
 
+@pytest.mark.parametrize("how", [WAYS["quality"], WAYS["normalised"]], ids=["quality", "normalised"])
+def test_what_is_too_long_for_a_jpeg_says_so(how: Preparation) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (70_000, 2)).save(out, "PNG")
+    with pytest.raises(DamagedError, match=r"^too large for a JPEG \(70000 x 2 px, 65,500 a side at most\)$"):
+        prepare(out.getvalue(), PICTURE, how)
+    assert prepare(out.getvalue(), PICTURE, Preparation()).data == out.getvalue()
+    assert opened(prepare(out.getvalue(), PICTURE, WAYS["max side"]).data).size == (100, 1)
+
+
 def test_a_smaller_original_stays_where_training_decodes_it_by_the_crop() -> None:
     for data in (by_pillow(200, 150, quality=20), by_pillow(200, 150, quality=20, progressive=True)):
         assert prepare(data, PICTURE, WAYS["quality"]).data == tile(data)[0]
