@@ -45,6 +45,7 @@ class Contender:
     options: tuple[tuple[str, str], ...] = ()
 
 
+HOOKS = "hook-"  # begins the names of those that augment by torchvision's v2, which hooks.py compares
 OURS = ("torch", "tarn.training.streaming")
 TORCH = ("torch", "torchvision")
 CONTENDERS = {
@@ -81,6 +82,17 @@ CONTENDERS = {
         "Tarn, default fidelity, --max-side 500 --quality 90 (u8)", "benchmarks.ours:tarn", OURS,
         "longer side at most 500, q90, tiled", options=(("variant", "small"),),
     ),
+    **{
+        f"{HOOKS}{who}-{what}": Contender(
+            f"{words}, then {what}", f"benchmarks.augmented:{who}", (*TORCH, *OURS[1:]), stored,
+            options=(("what", what),),
+        )
+        for what in ("flip", "jitter", "randaugment")
+        for who, words, stored in (
+            ("folder", "ImageFolder, PIL, v2's RandomResizedCrop (u8)", "as they were"),
+            ("tarn", "Tarn's crop, v2 in the picture's hook (u8)", "tiled, same pixels"),
+        )
+    },
 }  # fmt: skip
 
 

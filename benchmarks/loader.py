@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contender import CONTENDERS, Task
+from benchmarks.contender import CONTENDERS, HOOKS, Task
 from benchmarks.data import Data, bytes_of, prepared
 from benchmarks.machine import describe
 from benchmarks.report import Bar, keep, show
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, metavar="FILE.png")
     args = parser.parse_args()
     data = prepared(args.source)
-    names = list(CONTENDERS) if args.all else list(QUICK)
+    names = [name for name in CONTENDERS if not name.startswith(HOOKS)] if args.all else list(QUICK)
     print(f"{describe()}\n{args.rounds} rounds of {args.seconds:g} s, batches of 64, crops of 224 px, in turns\n")
     one = measured(data, names, 1, args)
     both = measured(data, names if args.all else QUICK_ON_TWO, 2, args)

@@ -14,6 +14,7 @@ import contextlib
 import itertools
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -50,6 +51,7 @@ def main() -> None:
     if args.bulk:
         print(json.dumps(bulk(args.model, pictures, args.batch, args.seconds)))
         return
+    check_free(PORT)
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cores[:-1] or cores)
     rows: dict[str, list[dict[str, float]]] = {}
@@ -64,6 +66,19 @@ def main() -> None:
                 load(args, pictures, WARM, told)
                 rows.setdefault(way, []).append(load(args, pictures, args.seconds, told, process.pid))
     tell(rows, args)
+
+
+def check_free(port: int) -> None:
+    """Else what is measured is somebody else's. SystemExit says so."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the service does
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise SystemExit(
+                f"port {port} of 127.0.0.1 cannot be had ({error.strerror}): end what listens there, such as another "
+                "run of this benchmark."
+            ) from error
 
 
 def bulk(model: str, pictures: list[Path], batch: int, seconds: int) -> float:
@@ -91,6 +106,7 @@ def running(way: str, args: argparse.Namespace) -> "Iterator[subprocess.Popen[by
         ],
         "LitServe": ["benchmarks.serving_peer", args.model, str(PORT), str(args.batch)],
     }[way]
+    check_free(PORT)
     log = subprocess.DEVNULL
     with subprocess.Popen([sys.executable, "-m", *command], stdout=log, stderr=log, start_new_session=True) as process:
         try:

@@ -5,6 +5,7 @@ R. R. Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks v
 """
 
 import io
+import sys
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,15 @@ def heat(scorer: Scorer, pixels: NDArray[np.uint8], index: int) -> NDArray[np.fl
 
     Raises UsageError for a network whose layers cannot be listened to, or that has no feature maps.
     """
-    from tarn.inference.models.torch_scorer import TorchScorer
-
-    if not isinstance(scorer, TorchScorer):
-        raise UsageError("this model's library does not tell where it looked: serve its model.pt.")
+    if not explains(scorer):
+        raise UsageError("a model for ONNX Runtime or OpenVINO does not tell where it looked: serve its model.pt.")
     return heat_of(scorer, pixels, index)
+
+
+def explains(scorer: Scorer) -> bool:
+    """Whether PyTorch computes it: its layers alone can be listened to. Imports no torch for that."""
+    module = sys.modules.get("tarn.inference.models.torch_scorer")
+    return module is not None and isinstance(scorer, module.TorchScorer)
 
 
 def heat_of(scorer: Any, pixels: NDArray[np.uint8], index: int) -> NDArray[np.float32]:

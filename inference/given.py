@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +98,12 @@ class Preparer:
         if isinstance(given, Readable | Loadable):
             try:
                 most = self.limits.bytes
-                return given.load(most) if isinstance(given, Loadable) else given.read(most + 1)
+                found: Any = given.load(most) if isinstance(given, Loadable) else given.read(most + 1)
+                if isinstance(found, str):
+                    raise UsageError(f"{name_of(given, 0)} is open as text: open it by 'rb'.")
+                return cast(Bytes, found)
+            except UnicodeDecodeError as error:
+                raise UsageError(f"{name_of(given, 0)} is open as text: open it by 'rb'.") from error
             except OSError as error:
                 raise storage.unreadable(name_of(given, 0), error) from error
         if isinstance(given, str) and "://" in given:

@@ -16,6 +16,7 @@ from tarn.inference.limits import USUAL, Limits
 from tarn.inference.models.scorer import Scorer
 from tarn.inference.prediction import Guess, Prediction, likeliest
 from tarn.inference.urls import PUBLIC, Reach
+from tarn.sharding import storage
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.training.export.card import Card
 from tarn.training.pixels.pictures import BrokenPictureError, Pixels
@@ -78,8 +79,18 @@ class Predictor:
         from tarn.inference.models.load import load  # it may import torch, which takes seconds
 
         with at_hand(model) as path:
-            scorer = load(path, device, crop, resize, flip, precision)
+            try:
+                scorer = load(path, device, crop, resize, flip, precision)
+            except TarnError as error:
+                if storage.local_path(model) is not None:
+                    raise
+                kind = UsageError if isinstance(error, UsageError) else TarnError
+                raise kind(str(error).replace(str(path), os.fspath(model))) from error  # nobody knows of the copy
         return cls(scorer, top, batch_size, orientation=orientation, limits=limits, reach=reach)
+
+    def __repr__(self) -> str:
+        how = self.card.preprocessing
+        return f"<Predictor: {self.card.arch}, {self.card.num_classes} classes, {how.crop} px>"
 
     @property
     def card(self) -> Card:
@@ -162,5 +173,6 @@ class Predictor:
 
 def check_numbers(top: int, batch_size: int) -> None:
     """Raises UsageError, in the words of the command."""
-    if top < 1 or batch_size < 1:
-        raise UsageError(f"--top={top} and --batch-size={batch_size} must be at least 1.")
+    for name, value in {"top": top, "batch-size": batch_size}.items():
+        if value < 1:
+            raise UsageError(f"--{name}={value} must be at least 1.")

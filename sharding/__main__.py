@@ -128,7 +128,10 @@ def add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--classes", type=Path, metavar="FILE", help="lines `wnid name`, `id<TAB>name`, or names alone")
     parser.add_argument("--picture", metavar="ENDING", help="of a sample's picture, such as input.jpg (jpg, png, ...)")
     parser.add_argument(
-        "--label", metavar="ENDING", help="of what tells its class: cls, outputs.txt, json:key (cls, json or a wnid)"
+        "--label",
+        metavar="ENDING",
+        help="of what tells its class: cls, outputs.txt, json:key; none where samples have no class, such as captions "
+        "or boxes (cls, json or a wnid)",
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="tars read at a time (%(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="read everything again")
@@ -248,7 +251,8 @@ def run_index(args: argparse.Namespace) -> int:
     for note in (*done.notes, *notes(done.root)):
         print(f"        {note}")
     count = counted_kind(len(done.manifest.classes), "classes")
-    print(f"{done.root}: {count}. Next: python -m tarn.training fit --data.shards={done.root}")
+    training = f"python -m tarn.training fit --data.shards={done.root}"
+    print(f"{done.root}: {count}. Next: {training if done.manifest.classes else 'ShardLoader(..., fields=...)'}")
     return 0
 
 

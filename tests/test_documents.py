@@ -27,6 +27,7 @@ THEIRS = {"config.yaml", "/config.yaml", "run.yaml", "training.py", "inference.p
 # what readers of the guide save
 THEIRS |= set(re.findall(r"^    # (\w+\.py)$", (ROOT / "docs/loader-guide.md").read_text(), re.MULTILINE))
 # sources that ours are measured by: libjpeg-turbo's, Pillow's, FFCV's
+THEIRS |= {"augment.py", "spots.py"}  # of somebody who writes hooks
 THEIRS |= {"jidctred.c", "jdmaster.c", "jdsample.c", "Resample.c", "write_imagenet.py"}
 
 

@@ -17,6 +17,7 @@ DISK = GROUND | {"sharding/storage", "sharding/format", "sharding/archives"}
 SOURCES = {"sharding/sources", "sharding/resharding", "sharding/sources/find"}
 PIXELS = {"training/pixels", "training/pixels/jpeg", "training/pixels/resize"}
 STREAM = {"training/streaming", "training/streaming/randomness", "training/streaming/processes"}
+FIELDS = {"training/streaming/fields"}
 MAY_USE = {
     "tarn": set(),
     "sharding": {"tarn"},
@@ -60,10 +61,13 @@ MAY_USE = {
     "training/pixels/resize": GROUND,
     "training/pixels": GROUND | {"sharding/jpeg", "training/pixels/jpeg", "training/pixels/resize"},
     "training/streaming/randomness": GROUND,
-    "training/streaming": DISK | PIXELS | {"training/world", "training/streaming/randomness"},
+    "training/streaming/fields": DISK
+    | PIXELS
+    | {"sharding/jpeg", "sharding/sources", "sharding/foreign", "sharding/looking"},
+    "training/streaming": DISK | PIXELS | FIELDS | {"training/world", "training/streaming/randomness"},
     "training/streaming/processes": GROUND,
     "training/streaming/remote": DISK | STREAM,
-    "training/streaming/workers": DISK | STREAM | PIXELS | {"training/streaming/remote"},
+    "training/streaming/workers": DISK | STREAM | PIXELS | FIELDS | {"training/streaming/remote"},
     "training/streaming/holdout": DISK | STREAM | {"training/streaming/remote"},
     "training/streaming/parts": DISK
     | STREAM
@@ -73,13 +77,18 @@ MAY_USE = {
     "training/streaming/loader": DISK
     | STREAM
     | PIXELS
+    | FIELDS
     | {"training/world", "training/streaming/parts", "training/streaming/planned"},
+    "training/streaming/testing": GROUND | {"training/streaming", "training/streaming/loader"},
     "training/streaming/sequential": DISK
     | STREAM
     | PIXELS
     | {"training/world", "training/streaming/loader", "sharding/foreign"},
     "training/adapters": GROUND | STREAM | {"sharding/storage", "training/pixels", "training/streaming/planned"},
-    "training/streaming/__init__": STREAM | PIXELS | {"training/streaming/loader", "training/streaming/sequential"},
+    "training/streaming/__init__": STREAM
+    | PIXELS
+    | FIELDS
+    | {"training/streaming/loader", "training/streaming/sequential"},
     "training/model": GROUND | {"sharding/storage"},
     "training/recipe": GROUND | {"training/pixels", "training/streaming/randomness"},
     "training/evaluation": DISK

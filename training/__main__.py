@@ -35,6 +35,14 @@ def main(words: list[str] | None = None) -> int:
         return 128 + signal.SIGINT
 
 
+EXPORTING = """Model files of a checkpoint or a model.pt, in formats for PyTorch and others (docs/export.md). Each is
+loaded back and compared with the trained model; if all are near enough, they take their names, and the place of earlier
+files that are called so."""
+EXAMPLE = """example:
+  python -m tarn.training export --checkpoint runs/sample/model.pt --out models --formats onnx,openvino-int8 \\
+      --shards build/sample"""
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tarn.training", description="Train, evaluate and export.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -69,7 +77,13 @@ def build_parser() -> argparse.ArgumentParser:
     planning.add_argument("--config", type=Path, help="as for fit, --key.sub=value words too")
     add_arguments(planning, "what is assumed of the machines")
     planning.set_defaults(run=run_plan)
-    export = commands.add_parser("export", help="model files, in formats for PyTorch and others, of a checkpoint")
+    export = commands.add_parser(
+        "export",
+        help="model files, in formats for PyTorch and others, of a checkpoint",
+        description=EXPORTING,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     export.add_argument(
         "--checkpoint",
         type=expanded,
@@ -79,7 +93,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--averaged", action="store_true", help="the moving average of a checkpoint's weights")
     export.add_argument("--out", type=expanded, required=True, help="folder that receives them")
-    export.add_argument("--formats", default="pt,pkl", metavar="NAMES", help=f"of {', '.join(FORMATS)} (%(default)s)")
+    names = f"any of {', '.join(FORMATS)}, with commas between (%(default)s)"
+    export.add_argument("--formats", default="pt,pkl", metavar="NAMES", help=names)
     export.add_argument(
         "--shards", help="folder or URL of a packed dataset to compare and score on, and calibrate int8"
     )

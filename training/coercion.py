@@ -146,7 +146,7 @@ def coerce_tuple(arms: tuple[Any, ...], value: Any, key: str, where: str) -> tup
     items = value if isinstance(value, list | tuple) else None
     if len(arms) == 2 and arms[1] is Ellipsis:
         if items is None:
-            raise refusal(key, value, "a list", where)
+            raise refusal(key, value, "a list, such as [a, b]", where)
         return tuple(coerce(arms[0], item, key, where) for item in items)
     if items is None or len(items) != len(arms):
         raise refusal(key, value, f"a list of {len(arms)} values", where)

@@ -1,4 +1,5 @@
 # The service in a container, from a checkout: docker build -f docs/serving/tarn.Dockerfile -t tarn .
+# The user 10001 must be able to read the model and the key:
 # docker run -p 8000:8000 -v $PWD/model.pt:/model.pt:ro -v $PWD/key:/key:ro tarn
 FROM python:3.12-slim
 COPY . /src

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tarn.inference.comparing.figures import figures
 from tarn.inference.comparing.report import Weight, lines, page
-from tarn.inference.comparing.run import Comparison, Timed
+from tarn.inference.comparing.run import Comparison, Timed, name_alike
 from tarn.inference.predictor import BATCH, Predictor
 from tarn.inference.report import shown
 from tarn.inference.sources.words import Sources
@@ -22,18 +22,33 @@ from tarn.sharding.storage.words import add_words
 PAGE, TABLE = "index.html", "disagreements.csv"
 
 
+EXAMPLE = """example:
+  python -m tarn.inference compare model.pt model-int8.openvino build/imagenet --out compared"""
+
+
 def add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = commands.add_parser("compare", help="two models on the same pictures: accuracy, disagreements, speed")
+    command = commands.add_parser(
+        "compare",
+        help="two models on the same pictures: accuracy, disagreements, speed",
+        description="Two models on the same pictures, seen as evaluation sees them: accuracy, disagreements, speed.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     command.set_defaults(run=compare)
     command.add_argument("first", metavar="A", help="a model: a path, or a URL of a store")
     command.add_argument("second", metavar="B", help="another one")
     command.add_argument(
-        "sources", nargs="+", metavar="SOURCE", help="pictures with labels: a packed dataset, shards, ..."
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="pictures, as for predict; with labels: a packed dataset, shards, listings, folders called as classes",
     )
     command.add_argument("--split", default="val", help="of a packed dataset (%(default)s)")
     command.add_argument("--out", type=Path, metavar="FOLDER", help=f"for {PAGE}, a contact sheet, and {TABLE}")
     command.add_argument("--sheet", type=int, default=24, metavar="N", help="pictures of each kind (%(default)s)")
-    command.add_argument("--batch-size", type=int, default=BATCH, metavar="B", help="(%(default)s)")
+    command.add_argument(
+        "--batch-size", type=int, default=BATCH, metavar="B", help="pictures scored together (%(default)s)"
+    )
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
     command.add_argument(
         "--precision", default="float32", help="of what PyTorch computes: float32, bf16, or auto (%(default)s)"
@@ -48,6 +63,8 @@ def compare(args: argparse.Namespace, words: list[str]) -> int:
     units = Sources(words=args.sources, split=args.split).units()
     models = [loaded(name, args) for name in (args.first, args.second)]
     (first, one), (second, other) = models
+    for sentence in name_alike(one, other):
+        print(f"note: {sentence}", file=sys.stderr)
     comparison = Comparison(first, second, args.sheet if args.out is not None else 0)
     with progress_bar(sum(unit.count or 0 for unit in units), "comparing", "img") as bar:
         for count in comparison.see(units):

@@ -25,8 +25,20 @@ SOURCES = (
 )
 
 
+EXAMPLES = """examples:
+  python -m tarn.inference predict model.pt cat.jpg
+  python -m tarn.inference predict model.pt 'pictures/**/*.jpg' --top 1 --format csv
+  python -m tarn.inference predict model.pt build/imagenet --split val --out results.parquet"""
+
+
 def add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = commands.add_parser("predict", help="the likeliest classes of pictures")
+    command = commands.add_parser(
+        "predict",
+        help="the likeliest classes of pictures",
+        description="The likeliest classes of pictures, printed, or written into a file of one row a picture.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     command.set_defaults(run=predict)
     command.add_argument("model", metavar="MODEL", help="an exported model: a path, or a URL of a store")
     command.add_argument("sources", nargs="*", metavar="SOURCE", help=SOURCES)
@@ -43,7 +55,9 @@ def add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def add_seeing(command: argparse.ArgumentParser) -> None:
     seeing = command.add_argument_group("how pictures are seen")
-    seeing.add_argument("--batch-size", type=int, default=BATCH, metavar="B", help="(%(default)s)")
+    seeing.add_argument(
+        "--batch-size", type=int, default=BATCH, metavar="B", help="pictures scored together (%(default)s)"
+    )
     seeing.add_argument("--image-size", type=int, metavar="PX", help="of the centre crop (the model's own)")
     seeing.add_argument("--resize", type=int, metavar="PX", help="of the shorter side before it (grows with the crop)")
     seeing.add_argument("--flip", action="store_true", help="mean of the logits of each picture and its mirror image")
@@ -57,9 +71,7 @@ def add_seeing(command: argparse.ArgumentParser) -> None:
     told = "of what PyTorch computes: float32, bf16, or auto, bf16 where the hardware has it (%(default)s)"
     seeing.add_argument("--precision", default="float32", help=told)
     most = seeing.add_argument
-    most(
-        "--max-bytes", default=str(USUAL.bytes), metavar="SIZE", help="of a picture's file, such as 20MB (%(default)s)"
-    )
+    most("--max-bytes", default="512MiB", metavar="SIZE", help="of a picture's file, such as 20MB (%(default)s)")
     most("--max-pixels", type=int, default=USUAL.pixels, metavar="N", help="of a picture, width x height (%(default)s)")
     most("--max-frames", type=int, default=USUAL.frames, metavar="N", help="of an animation (%(default)s)")
 

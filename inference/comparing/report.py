@@ -7,7 +7,9 @@ from html import escape
 
 from tarn.inference.comparing.figures import Figures
 from tarn.inference.comparing.run import Kept, in_order
+from tarn.sharding.sizes import counted
 
+ALIKE = 1.1  # what differs by less may be the machine's
 SHOWN = 10  # classes on the terminal
 STYLE = """
 :root { color-scheme: light dark; --paper: #fbfaf8; --ink: #1c2024; --faint: #5b636b; --line: #d5d2cb; --card: #fff }
@@ -18,7 +20,8 @@ body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; background: var(--pape
   font: 1rem/1.5 system-ui, sans-serif }
 h1 { font-size: 1.5rem; overflow-wrap: anywhere } h2 { font-size: 1.2rem; margin-top: 2rem }
 table { border-collapse: collapse } th, td { padding: .3rem 1rem .3rem 0; text-align: right;
-  border-bottom: 1px solid var(--line) } th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere }
+  border-bottom: 1px solid var(--line) }
+th:first-child, td:first-child { text-align: left; min-width: 9rem; overflow-wrap: anywhere }
 .wide { overflow-x: auto }
 ul { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); list-style: none;
   margin: 0; padding: 0 }
@@ -44,10 +47,8 @@ def lines(one: Weight, other: Weight, found: Figures, names: Mapping[str, str]) 
     for word, it, top in (("first", one, found.first), ("second", other, found.second)):
         told.append(f"{word:<10} {top or '(no labels)'!s:<28} {it.rate:>9.1f} {it.size / 1e6:>8.1f}   {it.name}")
     if found.change is not None:
-        told.append(
-            f"{'change':<10} {signed(found)}   {'faster' if other.rate > one.rate else 'slower'} by {ratio(one, other)}"
-        )
-    told.append(f"same class on {found.agree} of {found.pictures:,} pictures, {found.labelled:,} of them with labels")
+        told.append(f"{'change':<10} {signed(found)}   {quickness(one, other)}")
+    told.append(f"same class on {found.agree} of {counted(found.pictures, 'picture')}, {found.labelled:,} with labels")
     told += [f"  {count:>6,} {kind}" for kind, count in found.kinds.items()]
     if found.classes:
         told.append(f"{'class':<32} {'pictures':>8} {'first':>8} {'second':>8} {'differ':>8}")
@@ -67,8 +68,12 @@ def signed(found: Figures) -> str:
     return "{} points ({} to {}){}".format(*points, sure)
 
 
-def ratio(one: Weight, other: Weight) -> str:
-    return f"{max(one.rate, other.rate) / max(min(one.rate, other.rate), 1e-9):.2f} x"
+def quickness(one: Weight, other: Weight) -> str:
+    """Of the second, by a watch on a machine that does other things too."""
+    ratio = max(one.rate, other.rate) / max(min(one.rate, other.rate), 1e-9)
+    if ratio < ALIKE:
+        return "about as fast"
+    return f"{ratio:.2f} x {'as fast' if other.rate > one.rate else 'slower'}"
 
 
 def page(
@@ -96,7 +101,7 @@ def page(
         f"<body><h1>{title}</h1>\n"
         f'<div class="wide"><table><thead><tr><th>model</th><th>top-1, 95 % interval</th><th>images/s</th><th>MB</th>'
         f"</tr></thead><tbody>{tops}</tbody></table></div>{change}"
-        f"<p>The same class on {found.agree} of {found.pictures:,} pictures.</p>\n{sheets}\n"
+        f"<p>The same class on {found.agree} of {counted(found.pictures, 'picture')}.</p>\n{sheets}\n"
         f'<h2>Classes on which they differ</h2><div class="wide"><table><thead><tr><th>class</th><th>pictures</th>'
         f"<th>first right</th><th>second right</th><th>differ</th></tr></thead><tbody>{classes}</tbody></table></div>"
         "</body></html>\n"

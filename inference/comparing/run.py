@@ -5,7 +5,7 @@ import io
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from tarn.inference.pictures import NamedPicture
 from tarn.inference.prediction import Prediction
 from tarn.inference.predictor import Predictor
 from tarn.inference.sources import Unit
-from tarn.sharding.errors import TarnError
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.labels import Label
 from tarn.sharding.pillow import BrokenPictureError, decoding, open_picture
 from tarn.training.export.card import Card
@@ -29,11 +29,7 @@ class Timed:
     """A scorer that tells how long it worked. seconds: for how many pictures."""
 
     def __init__(self, scorer: Scorer) -> None:
-        self.scorer, self.seconds, self.pictures = scorer, 0.0, 0
-
-    @property
-    def card(self) -> Card:
-        return self.scorer.card
+        self.scorer, self.card, self.seconds, self.pictures = scorer, scorer.card, 0.0, 0
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         started = time.perf_counter()
@@ -41,6 +37,36 @@ class Timed:
         self.seconds += time.perf_counter() - started
         self.pictures += len(pixels)
         return found
+
+
+def name_alike(first: Timed, second: Timed) -> Iterator[str]:
+    """What is worth a word about their classes. A state dict of others numbers them: where there are as many, they are
+    taken for the other model's, in its order.
+
+    Raises UsageError for models that have no class in common.
+    """
+    for mine, theirs in ((first, second), (second, first)):
+        as_many = mine.card.num_classes == theirs.card.num_classes
+        if as_many and is_numbered(mine.card) and not is_numbered(theirs.card):
+            mine.card = replace(mine.card, classes=theirs.card.classes)
+            which = "first" if mine is first else "second"
+            yield f"the {which} model numbers its classes: they are taken for the other's, in its order."
+    ours, theirs_too = ({info.wnid for info in it.card.classes} for it in (first, second))
+    shared = len(ours & theirs_too)
+    if not shared:
+        raise UsageError(
+            f"the models have no class in common ({first.card.classes[0].wnid}, ... and {second.card.classes[0].wnid}, "
+            "...): compare models of the same dataset."
+        )
+    if shared < max(len(ours), len(theirs_too)):
+        yield (
+            f"the models have {shared:,} of {len(ours):,} and {len(theirs_too):,} classes in common: pictures of "
+            "others count as without label."
+        )
+
+
+def is_numbered(card: Card) -> bool:
+    return all(info.wnid == str(number) for number, info in enumerate(card.classes))
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -46,7 +46,7 @@ def of_others(told: Mapping[str, Any], path: Path) -> Artifact:
         return artifact(f"timm/{arch}", len(list(state.values())[-1]), state, path, False)
     raise TarnError(
         f"{path} holds weights whose names tell none of {', '.join(DEPTHS)}, and does not say of which network they "
-        "are: give a model exported by Tarn, a ResNet's state dict or a checkpoint of timm."
+        "are: give a model exported by Tarn, a ResNet's state dict, or {'arch': a name of timm's, 'state_dict': ...}."
     )
 
 

@@ -49,6 +49,8 @@ def kind_of_zip(path: Path) -> str:
             names = archive.namelist()
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise TarnError(f"{path} is no whole zip ({error}): export or copy it again.") from error
+    if any(name.endswith("/constants.pkl") for name in names) and any("/code/" in name for name in names):
+        raise TarnError(f"{path} is TorchScript, which is code: give the state_dict() of its network, or a {KNOWN}.")
     if "model.xml" in names:
         return "openvino"
     if any(name.endswith("/archive_format") for name in names):

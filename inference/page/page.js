@@ -2,6 +2,7 @@
 const at = (id) => document.getElementById(id);
 const [shown, state, guesses, why, lens] = ["shown", "state", "guesses", "why", "lens"].map(at);
 let current = null; // {blob, name, best, plain, heat}
+let explains = false; // whether this model tells where it looked
 let turn = 0; // of the picture that was chosen last: answers to earlier ones are dropped
 
 function say(text, isWrong = false) {
@@ -41,7 +42,7 @@ async function look(blob, name) {
     list(found);
     const all = Math.round(performance.now() - started);
     say(`${found[0].name}, ${percent(found[0].probability)}. ${Math.round(told.milliseconds)} ms, ${all} ms with the way there.`);
-    why.hidden = false;
+    why.hidden = !explains;
   } catch (error) {
     if (mine === turn) say(error.message, true);
   }
@@ -143,15 +144,18 @@ at("shoot").addEventListener("click", () => {
 
 // What is known beforehand
 
+const WORDS = { val_top1: "top-1", val_top5: "top-5", val_loss: "loss in validation", top1: "top-1", top5: "top-5" };
+
 async function begin() {
   const model = await (await fetch("model", { headers })).json();
   if (model.error) throw new Error(model.error);
+  explains = model.explains;
   at("model").textContent = `${model.arch}, ${model.classes.toLocaleString()} classes, ${model.crop} px`;
-  const told = { Network: model.arch, Classes: model.classes, Sees: `shorter side ${model.resize} px, middle ${model.crop} px`, "Read at": model.since, ...model.provenance };
+  const told = { network: model.arch, classes: model.classes, sees: `shorter side ${model.resize} px, middle ${model.crop} px`, "read at": model.since, ...model.provenance };
   for (const [name, value] of Object.entries(told)) {
     const [term, text] = ["dt", "dd"].map((tag) => document.createElement(tag));
-    term.textContent = name.replaceAll("_", " ");
-    text.textContent = value;
+    term.textContent = WORDS[name] ?? name.replaceAll("_", " ");
+    text.textContent = name.includes("top") && typeof value === "number" ? percent(value) : value;
     at("card").querySelector("dl").append(term, text);
   }
   const names = await (await fetch("samples", { headers })).json();

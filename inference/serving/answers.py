@@ -47,13 +47,23 @@ class Failure(BaseModel):
     error: str
 
 
+class ClassTold(BaseModel):
+    """index: among the network's outputs, from 0 on."""
+
+    index: int
+    wnid: str
+    name: str
+
+
 class ModelTold(BaseModel):
-    """arch: its name. provenance: of its training, with scores. since: when it was read."""
+    """arch: its name. classes: how many. explains: whether it tells where it looked. provenance: of its training, with
+    scores. since: when it was read."""
 
     arch: str
     classes: int
     crop: int
     resize: int
+    explains: bool
     provenance: dict[str, Any]
     since: str
 

@@ -4,16 +4,20 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
+from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from tarn.inference.explaining import explains
 from tarn.inference.serving.answers import (
     BODY,
     FAILURES,
     Answer,
+    ClassTold,
     Failure,
     ModelTold,
     State,
@@ -35,11 +39,19 @@ def app_of(service: Service) -> FastAPI:
         with suppress(asyncio.CancelledError):
             await work
 
-    app = FastAPI(title="Tarn", summary="Classes of pictures", lifespan=life, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Tarn",
+        summary="Classes of pictures",
+        version=own_version(),
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
 
     @app.exception_handler(HTTPException)
     async def failed(request: Request, error: HTTPException) -> Response:
-        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+        return JSONResponse({"error": sentence(request, error)}, error.status_code, error.headers)
 
     @app.exception_handler(ClientDisconnect)
     async def left(request: Request, error: ClientDisconnect) -> Response:
@@ -53,6 +65,25 @@ def app_of(service: Service) -> FastAPI:
     app.add_middleware(Gate, config=service.config)
     app.add_middleware(Counted, requests=service.metrics.requests)
     return app
+
+
+def own_version() -> str:
+    try:
+        return version("tarn-train")
+    except PackageNotFoundError:  # on a path, and not installed
+        return "unknown"
+
+
+def sentence(request: Request, error: HTTPException) -> str:
+    """What went wrong; of paths and methods that there are not, the framework tells no more than the status."""
+    method, path, told = request.method, request.url.path[:100], str(error.detail)
+    if error.status_code == 404 and told == HTTPStatus.NOT_FOUND.phrase:
+        if path == "/reload":
+            return "without a key there is no /reload: start the service with --api-key-file, or send it SIGHUP."
+        return f"there is nothing at {path}: /openapi.json names what there is."
+    if error.status_code == 405:
+        return f"{method} is not for {path}: use {(error.headers or {}).get('Allow', 'another method')}."
+    return told
 
 
 def add_answers(app: FastAPI, service: Service) -> None:
@@ -78,6 +109,12 @@ def add_answers(app: FastAPI, service: Service) -> None:
         """What is served."""
         return described(service)
 
+    @app.get("/classes", response_model=list[ClassTold])
+    async def classes() -> Response:
+        """All that it can tell apart, in the order of their index."""
+        told = service.served.predictor.card.classes
+        return JSONResponse([{"index": at, "wnid": it.wnid, "name": it.name} for at, it in enumerate(told)])
+
     if service.config.api_key is not None:  # else anybody might keep it busy
 
         @app.post("/reload", responses={409: {"model": Failure, "description": "the old model stays"}})
@@ -100,6 +137,9 @@ def add_watching(app: FastAPI, service: Service) -> None:
             response.status_code = 503
         return State(state="ending" if service.ending else "ready")
 
+    for path, answer in (("/healthz", healthz), ("/readyz", readyz)):  # as some that watch over services ask
+        app.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)
+
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """For Prometheus."""
@@ -107,12 +147,14 @@ def add_watching(app: FastAPI, service: Service) -> None:
 
 
 def described(service: Service) -> ModelTold:
+    """Without the training's configuration: it names folders of somebody's disk, and the model file has it."""
     card = service.served.predictor.card
     return ModelTold(
         arch=card.arch,
         classes=card.num_classes,
         crop=card.preprocessing.crop,
         resize=card.preprocessing.resize,
-        provenance=dict(card.provenance),
+        explains=explains(service.served.predictor.scorer),
+        provenance={name: value for name, value in card.provenance.items() if name != "config"},
         since=service.served.since.isoformat(timespec="seconds"),
     )

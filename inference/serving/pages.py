@@ -32,6 +32,7 @@ PNG: dict[int | str, dict[str, Any]] = {
 def pages_of(service: Service) -> APIRouter:
     router = APIRouter()
 
+    @router.head("/", include_in_schema=False)
     @router.get("/", include_in_schema=False)
     async def home() -> Response:
         return Response((HOME / "index.html").read_bytes(), media_type="text/html; charset=utf-8", headers=POLICY)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from tarn.sharding.foreign.classes import CLASSES, classes_of, numbers_of
 from tarn.sharding.foreign.layout import Layout
 from tarn.sharding.foreign.notes import label_notes, repeat_note
-from tarn.sharding.foreign.problems import AGAIN, advice, which_have
+from tarn.sharding.foreign.problems import AGAIN, LABEL, advice, which_have
 from tarn.sharding.foreign.repeats import repeats
 from tarn.sharding.foreign.samples import Samples
 from tarn.sharding.foreign.scan import Scan
@@ -26,6 +26,8 @@ def check(
     that does not fit."""
     problems = Problems()
     add_problems(scans, problems)
+    if word == CLASSES and none_has_a_label(scans):
+        problems.advise("say --label none if samples have no class (captions, boxes, masks)")
     tars = {name: scan.samples for name, scan in scans.items() if scan.samples is not None}
     splits = {split: [tar.name for tar in members if tar.name in tars] for split, members in layout.splits.items()}
     notes = [note for split, names in splits.items() for note in check_keys(split, names, tars, problems)]
@@ -53,6 +55,13 @@ def add_problems(scans: Mapping[str, Scan], problems: Problems) -> None:
     problems.advise(advice(single))
     if any(problem.kind == AGAIN for problem in single):
         problems.advise("sort the members by name, for those of a sample must follow each other")
+
+
+def none_has_a_label(scans: Mapping[str, Scan]) -> bool:
+    """Whether every sample lacks one, and nothing else."""
+    found = [scan.samples for scan in scans.values() if scan.samples is not None]
+    lacks = [problem.lacks for samples in found for problem in samples.problems]
+    return bool(lacks) and set(lacks) == {(LABEL,)} and not any(len(samples.records) for samples in found)
 
 
 def check_keys(split: str, names: Sequence[str], tars: Mapping[str, Samples], problems: Problems) -> list[str]:

@@ -50,6 +50,8 @@ class Names:
 def label_of(key: str, parts: Mapping[str, Member], told: Mapping[str, Any], reading: Reading) -> Label | None:
     """From the member that was chosen; else from cls, else from the json, else the wnid in the key. told: the json's
     contents."""
+    if not reading.has_labels:
+        return None
     if reading.label_member is not None:
         return chosen_label(parts, reading.label_member, reading.label_key)
     if "cls" in parts:

@@ -10,6 +10,7 @@ from tarn.sharding.foreign.labels import Label, label_in_value, read_json
 from tarn.sharding.foreign.reading import PICTURES, Reading, is_json
 
 PICTURE, LABEL = "picture", "label"
+SEVERAL = "samples with several pictures"
 AGAIN = "keys that come again behind other samples"
 TOLD_KEYS = 5  # of a json
 LIKELY = ("cls", "class", "label", "category", "target", "txt", "text", "json:")  # within what tells a label
@@ -35,16 +36,18 @@ def problem_of(
 ) -> Problem | None:
     """doubled: two members of the sample have the same ending. empty: a picture without a byte is none."""
     pictures, told = reading.pictures(parts), reading.label_member or "cls"
-    lacks = (PICTURE,) * (not pictures) + (LABEL,) * (label is None and not holds_label(parts, told, reading.label_key))
+    lacks_label = label is None and reading.has_labels
+    lacks = (PICTURE,) * (not pictures)
+    lacks += (LABEL,) * (lacks_label and not holds_label(parts, told, reading.label_key))
     if doubled:
         return Problem("samples with two members of the same ending", shown(key))
     if lacks:
         return Problem(kind_of(lacks, reading), shown(key), lacks, endings_of(parts))
     if len(pictures) > 1:
-        return Problem("samples with several pictures", shown(key))
+        return Problem(SEVERAL, shown(key), endings=tuple(map(shown, pictures)))
     if parts[pictures[0]].size == 0 and not empty:
         return Problem("empty pictures", shown(key))
-    if label is None:
+    if lacks_label:
         return Problem(f"labels ({reading.label or told}) that are not a number, a wnid or a name", shown(key))
     return None
 
@@ -83,13 +86,24 @@ def which_have(problems: Iterable[Problem]) -> dict[str, str]:
 
 
 def advice(problems: Iterable[Problem]) -> str | None:
-    """The options by which most of the samples that lack something would have it; None where none is to be seen."""
-    counts = Counter((problem.lacks, problem.endings) for problem in problems if problem.lacks)
+    """The options by which most of the samples that lack something, or have too many pictures, would be sound; None
+    where none is to be seen."""
+    found = list(problems)
+    counts = Counter((problem.lacks, problem.endings) for problem in found if problem.lacks)
     if not counts:
-        return None
+        several = Counter(problem.endings for problem in found if problem.kind == SEVERAL).most_common(1)
+        return (
+            f"say which is the picture by {choice(several[0][0])}; the others are there for the loader's fields"
+            if several
+            else None
+        )
     lacks, endings = counts.most_common(1)[0][0]
     label = next((each for word in LIKELY for each in endings if word in each), None)
-    pictures = " (or ".join(each for each in endings if each.rpartition(".")[2] in PICTURES)
-    words = [f"--picture {pictures}{')' * pictures.count('(')}"] if PICTURE in lacks and pictures else []
+    pictures = tuple(each for each in endings if each.rpartition(".")[2] in PICTURES)
+    words = [choice(pictures)] if PICTURE in lacks and pictures else []
     words += [f"--label {label}"] if LABEL in lacks and label else []
     return f"say which member is the {' and which the '.join(lacks)} by {' '.join(words)}" if words else None
+
+
+def choice(pictures: tuple[str, ...]) -> str:
+    return f"--picture {' (or '.join(pictures)}{')' * (len(pictures) - 1)}"

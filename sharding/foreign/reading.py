@@ -13,6 +13,7 @@ OTHERS = tuple(each[1:] for each in EXTENSIONS if each[1:] not in USUAL)  # look
 PICTURES = (*USUAL, *OTHERS)
 MOST_BYTES = 2**20  # of a member that tells a label
 ENDING = re.compile(r"[^\s/:]+")
+NONE = "none"  # in place of a label's ending: samples have no class
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Reading:
     """Endings as the webdataset library has them: all behind the first dot of a base name, in lower case.
 
     picture: None for that of any picture. label: None for cls, json, or a wnid in the key; `ending:key` names a key of
-    a JSON object.
+    a JSON object; `none`: samples have no class (captions, boxes, masks), and -1 stands in its place in the index.
     """
 
     picture: str | None = None
@@ -29,6 +30,8 @@ class Reading:
     @classmethod
     def chosen(cls, picture: str | None, label: str | None) -> "Reading":
         """As somebody writes them. Raises UsageError for what is no ending."""
+        if label == NONE:
+            return cls(ending_of(picture, "picture") if picture is not None else None, NONE)
         ending, colon, key = (label or "").partition(":")
         told = ending_of(ending, "label") if label is not None else None
         if told is not None and colon:
@@ -52,8 +55,12 @@ class Reading:
         return {} if self == Reading() else {"reading": asdict(self)}
 
     @property
+    def has_labels(self) -> bool:
+        return self.label != NONE
+
+    @property
     def label_member(self) -> str | None:
-        return self.label.partition(":")[0] if self.label is not None else None
+        return self.label.partition(":")[0] if self.label is not None and self.has_labels else None
 
     @property
     def label_key(self) -> str | None:

@@ -13,16 +13,17 @@ from tarn.sharding.archives.tar import Member
 from tarn.sharding.foreign.labels import Label, Names, label_of, read_json, text_of, wnid_of
 from tarn.sharding.foreign.problems import AGAIN, Problem, problem_of
 from tarn.sharding.foreign.reading import Reading, parted
-from tarn.sharding.format.manifest import RECORD
+from tarn.sharding.format.manifest import RECORD, UNLABELLED
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
     """Those of one tar, in its order, held small: a split may have millions.
 
-    records: as in the index, but labels are places in `labels`; joined: the keys, with zero characters between;
-    digests: eight bytes of each key, to compare those of a whole split; endings: of each picture, as it is written,
-    with the dot; beside: how many members of other endings the samples have, which are neither picture nor label.
+    records: as in the index, but labels are places in `labels` (UNLABELLED: of no class); joined: the keys, with zero
+    characters between; digests: eight bytes of each key, to compare those of a whole split; endings: of each picture,
+    as it is written, with the dot; beside: how many members of other endings the samples have, which are neither
+    picture nor label.
     """
 
     records: NDArray[np.void]
@@ -41,6 +42,8 @@ class Samples:
     def numbered(self, numbers: Mapping[Label, int]) -> NDArray[np.void]:
         """The records of the index, given the number of each label's class."""
         records = self.records.copy()
+        if not self.labels:
+            return records
         records["label"] = np.array([numbers[label] for label in self.labels], np.int32)[records["label"]]
         return records
 
@@ -71,15 +74,16 @@ class Collector:
         if problem is not None:
             self.problems.append(problem)
             return
-        assert label is not None
         ending = self.reading.pictures(parts)[0]
-        picture, number = parts[ending], self.labels.setdefault(label, len(self.labels))
+        picture = parts[ending]
+        number = self.labels.setdefault(label, len(self.labels)) if label is not None else UNLABELLED
         self.rows.append((picture.offset, picture.size, number, picture.crc32))
         self.keys.append(key)
         written = picture.name[-len(ending) - 1 :]
         self.endings.append(self.known.setdefault(written, written))
         self.beside.update(each for each in parts if each != ending and not self.reading.tells_label(each))
-        self.names.add(label, wnid_of(key, told), text_of(told))
+        if label is not None:
+            self.names.add(label, wnid_of(key, told), text_of(told))
 
     def samples(self) -> Samples:
         return Samples(

@@ -30,6 +30,7 @@ PENDING = ".pending.json"  # the manifest of what is about to be published, see 
 INDEXED = "tars"  # the source in Split.packed of tars that somebody else packed
 MAGIC = b"TARNIDX2"
 HEADER = 16  # bytes of an index before its records
+UNLABELLED = -1  # in place of a class's number, of samples that have none
 RECORD = np.dtype([("offset", "<u8"), ("size", "<u4"), ("label", "<i4"), ("crc32", "<u4")])
 
 

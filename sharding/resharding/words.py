@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tarn.sharding.errors import UsageError
-from tarn.sharding.foreign.reading import Reading
+from tarn.sharding.foreign.reading import NONE, Reading
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources.class_list import read_classes
 
@@ -24,6 +24,10 @@ class SampleWords:
     @classmethod
     def chosen(cls, picture: str | None, label: str | None, class_list: str | None) -> "SampleWords":
         """As a command says them. class_list: a file of lines `wnid name`, see read_classes. Raises UsageError."""
+        if label == NONE:
+            raise UsageError(
+                "--label=none: what is packed has classes; `python -m tarn.sharding index` takes samples without."
+            )
         return cls(
             Reading.chosen(picture, label),
             read_classes(Path(class_list).expanduser(), CLASS_LIST) if class_list is not None else None,

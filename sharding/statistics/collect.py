@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarn.sharding.format.index import read_index
-from tarn.sharding.format.manifest import Manifest, Split
+from tarn.sharding.format.manifest import UNLABELLED, Manifest, Split
 from tarn.sharding.looking.windows import Windows
 from tarn.sharding.packing.inspection import BROKEN, describe
 
@@ -50,7 +50,8 @@ def collect(root: str | os.PathLike[str], manifest: Manifest) -> Iterator[Number
         indexes = [read_index(root, shard) for shard in split.shards]
         records = np.concatenate(indexes)
         looks = look(manifest.shards_root(root), split, indexes)
-        counts = np.bincount(records["label"], minlength=len(manifest.classes))
+        labels = records["label"][records["label"] != UNLABELLED]
+        counts = np.bincount(labels, minlength=len(manifest.classes))
         untiled = None if split.indexed else split.packed.get("left_untiled", {})
         yield Numbers(name, split, records["size"], counts, looks, untiled)
 

@@ -69,6 +69,8 @@ def header_lines(looks: Looks) -> list[str]:
 
 
 def class_lines(manifest: Manifest, counts: NDArray[np.int64]) -> list[str]:
+    if not manifest.classes:
+        return []
     order = np.argsort(counts, kind="stable")
     lines = [f"  pictures of a class: least {counts.min():,}, median {np.median(counts):,.0f}, most {counts.max():,}"]
     lines += histogram(counts, tuple(np.unique(np.linspace(counts.min(), counts.max() + 1, 6).round())))

@@ -77,10 +77,10 @@ def advice(error: BaseException) -> str:
     if is_refused(error) or "Expired" in text:
         return (
             "check the credentials (expired? of this store?), that they may read here, the endpoint and the name, and "
-            "start again: the run goes on where it stood"
+            "try again"
         )
     if is_missing(error):
-        return "restore it, or pack the dataset again"
+        return "check the name, or put it back"
     if type(error).__name__ == "NotSupportedError" or "ranges" in text:
         return "the server does not serve ranges of files: take one that does, or copy the shards to a disk"
-    return "check the network and the store, and start again: the run goes on where it stood"
+    return "check the network and the store, and try again"

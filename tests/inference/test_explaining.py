@@ -5,10 +5,11 @@ import io
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from tarn.inference.explaining import heat, overlaid
+from tarn.inference.explaining import explains, heat, overlaid
 from tarn.inference.models.torch_scorer import TorchScorer
 from tarn.sharding.errors import UsageError
 from tarn.training.export.card import Card
@@ -52,6 +53,19 @@ def test_a_picture_without_anything_of_the_class_has_no_heat() -> None:
 def test_a_network_without_feature_maps_says_so() -> None:
     with pytest.raises(UsageError, match="no feature maps"):
         heat(scorer(nn.Sequential(nn.Flatten(), nn.Linear(3072, 2))), np.zeros((32, 32, 3), np.uint8), 0)
+
+
+def test_a_graph_of_another_library_says_what_to_serve() -> None:
+    class Graph:
+        card = scorer(colours()).card
+
+        def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return np.zeros((len(pixels), 2), np.float32)
+
+    assert explains(scorer(colours()))
+    assert not explains(Graph())
+    with pytest.raises(UsageError, match=r"does not tell where it looked: serve its model\.pt"):
+        heat(Graph(), np.zeros((32, 32, 3), np.uint8), 0)
 
 
 def test_the_heat_is_laid_over_the_picture() -> None:

@@ -1,6 +1,7 @@
 """State dicts that others saved."""
 
 import pickle
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tarn.inference.models.load import load
 from tarn.inference.models.weights import read_weights
@@ -137,3 +138,16 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "weights.pth")
     with pytest.raises(TarnError, match="not finite"):
         read_weights(tmp_path / "weights.pth")
+
+
+def test_whole_networks_and_torchscript_are_refused_with_what_to_give_instead(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3, 2), nn.Tanh())
+    torch.save(network, tmp_path / "whole.pth")
+    with pytest.raises(
+        TarnError, match=r"whole\.pth is refused: it wants .*if it is yours, give the network's state_dict"
+    ):
+        read_weights(tmp_path / "whole.pth")
+    with warnings.catch_warnings(action="ignore"):  # it is to go
+        torch.jit.save(torch.jit.trace(network, torch.zeros(1, 3)), tmp_path / "script.pt")
+    with pytest.raises(TarnError, match=r"script\.pt is TorchScript, which is code: give the state_dict"):
+        read_weights(tmp_path / "script.pt")

@@ -128,6 +128,20 @@ def test_what_is_no_picture_at_all_is_the_callers_mistake(predictor: Predictor) 
         predictor.predict([{"path": "x"}])
 
 
+def test_a_file_that_is_open_as_text_is_the_callers_mistake(predictor: Predictor, pictures: Path) -> None:
+    path = val(pictures, 1)
+    with path.open() as text, pytest.raises(UsageError, match=rf"{path.name} is open as text: open it by 'rb'"):
+        predictor.predict(text)
+    with pytest.raises(UsageError, match="is open as text"):
+        predictor.predict(io.StringIO("text"))
+
+
+def test_a_predictor_says_what_it_is_and_a_wrong_number_is_named_alone(model: Path, predictor: Predictor) -> None:
+    assert repr(predictor) == "<Predictor: resnet18, 10 classes, 64 px>"
+    with pytest.raises(UsageError, match=r"^--top=0 must be at least 1\.$"):
+        Predictor.load(model, top=0)
+
+
 def test_pictures_beyond_the_limits_are_refused_whatever_form_they_have(model: Path, pictures: Path) -> None:
     data = val(pictures, 1).read_bytes()
     image = Image.open(io.BytesIO(data))
@@ -180,6 +194,10 @@ def test_a_model_is_loaded_from_a_url(model: Path, pictures: Path, predictor: Pr
         found = Predictor.load(f"{web.url}/{model.name}", "cpu", top=3)
         with pytest.raises(TarnError, match=r"gone\.pt"):
             Predictor.load(f"{web.url}/gone.pt")
+        (model.parent / "no-model.pt").write_bytes(b"no model")
+        with pytest.raises(TarnError, match=rf"^{web.url}/no-model\.pt is no whole file"):
+            Predictor.load(f"{web.url}/no-model.pt")
+        (model.parent / "no-model.pt").unlink()
     assert guesses(found.predict(val(pictures, 1))) == guesses(predictor.predict(val(pictures, 1)))
 
 

@@ -36,7 +36,7 @@ def exported(out: Path, seed: int = 1, classes: tuple[ClassInfo, ...] = TEN) -> 
         small_stem=False,
         classes=classes,
         preprocessing=Preprocessing(resize=40, crop=32),
-        provenance={"top1": 0.1, "seed": seed},
+        provenance={"top1": 0.1, "seed": seed, "config": "out: /home/somebody/run\n"},
         state_dict=build_model("resnet18", len(classes), seed=seed).state_dict(),
     )
     return publish(artifact, out)[0]

@@ -55,6 +55,11 @@ class Artifact(Card):
         """From model.pt, on the CPU; runs no code from the file. Raises TarnError for what is no such file."""
         if not path.is_file():
             raise TarnError(f"{path} is not there: train first, or give the path of a model.pt.")
+        if not begins_as_zip(path):
+            raise TarnError(
+                f"{path} is no model.pt: give one; files of other formats are scored by `python -m tarn.inference "
+                "compare`, or by `predict --out`."
+            )
         return cls.from_payload(read_torch_zip(path), str(path))
 
     def build(self, where: str = "the model") -> nn.Module:
@@ -86,6 +91,14 @@ class Artifact(Card):
         except (RuntimeError, TypeError, AttributeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise TarnError(f"{where} has weights that do not fit {self.arch} ({reason}): export it again.") from error
+
+
+def begins_as_zip(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == b"PK"
+    except OSError as error:
+        raise TarnError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
 
 
 def is_model(path: Path) -> bool:

@@ -21,6 +21,7 @@ from tarn.training.streaming.subset import Holdout
 from tarn.training.world.ranks import Ranks
 
 CALIBRATION = 300  # training pictures; more change little (NNCF's own default)
+SCORED = 2000  # pictures of the validation split, at most
 BATCH = 50
 Pixels = NDArray[np.uint8]
 

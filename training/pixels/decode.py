@@ -6,17 +6,18 @@ from numpy.typing import NDArray
 from tarn.sharding.errors import UsageError
 from tarn.sharding.jpeg.structure import Reason, is_whole, picture_size
 from tarn.sharding.kernel import NoCompilerError
-from tarn.sharding.pillow import MOST_BYTES, MOST_PIXELS
+from tarn.sharding.pillow import MOST_BYTES, MOST_PIXELS, open_picture
 from tarn.training.pixels.geometry import (
     Augmentation,
     Box,
     centre_start,
+    covering_sides,
+    fitting_sides,
     is_flipped,
     resized_crop_box,
-    resized_sides,
 )
 from tarn.training.pixels.jpeg.region import Region, RegionDecoder
-from tarn.training.pixels.pictures import Pixels, decode_eval, decode_train
+from tarn.training.pixels.pictures import Pixels, cut_and_resize, decode_eval, decode_train
 from tarn.training.pixels.preprocessing import Preprocessing, check_interpolation
 from tarn.training.pixels.resize.resize import Filter, Resizer, exact_filter
 from tarn.training.pixels.resize.stretch import LARGEST_SIDE, window_stretch
@@ -66,29 +67,58 @@ class PictureDecoder:
             self.native = False
 
     def train(self, data: memoryview, out: Pixels, augmentation: Augmentation, uniforms: NDArray[np.float64]) -> None:
-        """Writes size x size x 3 pixels. uniforms: UNIFORMS numbers in [0, 1) that choose crop and flip.
+        """Writes height x width x 3 pixels. uniforms: UNIFORMS numbers in [0, 1) that choose crop and flip.
 
         Raises BrokenPictureError.
         """
         if augmentation.crop == "resized" and self.native and self.crop(data, out, augmentation, uniforms):
             return
-        out[...] = decode_train(data, len(out), augmentation, uniforms, self.exact, self.interpolation)
+        out[...] = decode_train(
+            data, len(out), augmentation, uniforms, self.exact, self.interpolation, width=out.shape[1]
+        )
 
     def evaluate(self, data: memoryview, out: Pixels, preprocessing: Preprocessing, upright: bool = False) -> None:
-        """Writes crop x crop x 3 pixels, those of decode_eval. Raises BrokenPictureError."""
+        """Writes height x width x 3 pixels, those of decode_eval; of a crop that is no square the resized picture
+        covers it in the proportion of the height to `resize`. Raises BrokenPictureError."""
         turn = turn_of(data) if upright else AS_IT_IS
         if self.native and self.centre(data, out, preprocessing, turn):
             return
         how = preprocessing
-        out[...] = decode_eval(data, how.resize, how.crop, how.interpolation, upright=turn is not AS_IT_IS)
+        out[...] = decode_eval(
+            data, how.resize, len(out), how.interpolation, upright=turn is not AS_IT_IS, width=out.shape[1]
+        )
+
+    def whole(self, data: memoryview, room: Pixels, flip: bool = False) -> Pixels:
+        """All of a picture, h x w x 3, at the beginning of the room (height x width x 3, contiguous); made smaller, its
+        shape kept, where it has more pixels. Raises BrokenPictureError."""
+        width, height = picture_size(data) if self.native else (0, 0)
+        native = 0 < width * height <= MOST_PIXELS and is_whole(data)
+        image = None if native else open_picture(data)
+        if image is not None:
+            width, height = image.size
+        across, down = fitting_sides(width, height, room.shape[0] * room.shape[1])
+        out = room.reshape(-1)[: 3 * across * down].reshape(down, across, 3)
+        box = (0, 0, width, height)
+        if native and self.stretch(data, box, out, flip):
+            return out
+        pixels = np.asarray(
+            cut_and_resize(image or open_picture(data), box, across, down, self.exact, self.interpolation)
+        )
+        out[...] = pixels[:, ::-1] if flip else pixels
+        return out
 
     def crop(self, data: memoryview, out: Pixels, augmentation: Augmentation, uniforms: NDArray[np.float64]) -> bool:
         """Whether this picture could be cropped without decoding all of it."""
         width, height = picture_size(data)
         if not 0 < width * height <= MOST_PIXELS:
             return False
-        left, top, right, bottom = box = resized_crop_box(width, height, augmentation, uniforms)
-        scale = 8 if self.exact else dct_scale(min(right - left, bottom - top), len(out))
+        box = resized_crop_box(width, height, augmentation, uniforms)
+        return self.stretch(data, box, out, is_flipped(augmentation, uniforms))
+
+    def stretch(self, data: memoryview, box: Box, out: Pixels, flip: bool) -> bool:
+        """A JPEG's box, to all of out; whether the region decoder could."""
+        left, top, right, bottom = box
+        scale = 8 if self.exact else max(dct_scale(right - left, out.shape[1]), dct_scale(bottom - top, len(out)))
         region = self.region(data, box, scale)
         if region is None:
             return False
@@ -97,8 +127,8 @@ class PictureDecoder:
         rows, columns = region.pixels.shape[:2]
         chosen = self.filter
         if self.exact or self.interpolation == "bicubic":
-            chosen = exact_filter(columns, rows, len(out), len(out), self.interpolation)
-        self.resizer.resize(region.pixels, inside, out, chosen, is_flipped(augmentation, uniforms))
+            chosen = exact_filter(columns, rows, out.shape[1], len(out), self.interpolation)
+        self.resizer.resize(region.pixels, inside, out, chosen, flip)
         return True
 
     def centre(self, data: memoryview, out: Pixels, preprocessing: Preprocessing, turn: Turn = AS_IT_IS) -> bool:
@@ -107,12 +137,12 @@ class PictureDecoder:
         width, height = turn.size(stored)
         if not 0 < width * height <= MOST_PIXELS or not is_whole(data):
             return False  # it may be cut off where the crop does not show: that is for Pillow to judge
-        sides, crop = resized_sides(width, height, preprocessing.resize), preprocessing.crop
-        how = preprocessing.interpolation
+        (down_px, across_px), resize = out.shape[:2], preprocessing.resize
+        sides, how = covering_sides(width, height, across_px * resize // down_px, resize), preprocessing.interpolation
         if max(sides) > LARGEST_SIDE:
             return False
-        across, right = window_stretch(width, sides[0], centre_start(sides[0], crop), crop, how)
-        down, bottom = window_stretch(height, sides[1], centre_start(sides[1], crop), crop, how)
+        across, right = window_stretch(width, sides[0], centre_start(sides[0], across_px), across_px, how)
+        down, bottom = window_stretch(height, sides[1], centre_start(sides[1], down_px), down_px, how)
         region = self.region(data, turn.box((across.origin, down.origin, right, bottom), stored), 8)
         if region is None:
             return False

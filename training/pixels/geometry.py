@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tarn.sharding.errors import UsageError
 
 Box = tuple[int, int, int, int]
+Size = tuple[int, int]  # height and width in px
 
 UNIFORMS = 24  # random numbers that one sample may use: 10 attempts of 2, a corner of 2, one for the flip
 ATTEMPTS = 10
@@ -19,7 +20,8 @@ class Augmentation:
     """What happens to a training picture's geometry.
 
     crop "resized" is Inception's random resized crop (Szegedy et al. 2014, arXiv 1409.4842) with torchvision's
-    sampling; "padded" is CIFAR's shifted crop (He et al. 2015, section 4.2); "centre" draws nothing.
+    sampling; "padded" is CIFAR's shifted crop (He et al. 2015, section 4.2); "centre" draws nothing; "none" gives whole
+    pictures (ShardLoader's alone).
     """
 
     crop: str = "resized"
@@ -42,8 +44,8 @@ class Augmentation:
             raise UsageError(
                 f"data.augment.flip_mode=alternate mirrors a picture every other time: flip={self.flip} must be 0.5."
             )
-        if self.crop not in ("resized", "padded", "centre"):
-            raise UsageError(f"data.augment.crop={self.crop!r} is unknown: choose resized, padded or centre.")
+        if self.crop not in ("resized", "padded", "centre", "none"):
+            raise UsageError(f"data.augment.crop={self.crop!r} is unknown: choose resized, padded, centre or none.")
         if not 0 < self.scale[0] <= self.scale[1] <= 1:
             raise UsageError(f"data.augment.scale={list(self.scale)} must be two areas with 0 < low <= high <= 1.")
         if not 0 < self.ratio[0] <= self.ratio[1]:
@@ -80,11 +82,27 @@ def central_box(width: int, height: int, ratio: tuple[float, float]) -> Box:
     return left, top, left + w, top + h
 
 
-def resized_sides(width: int, height: int, shorter: int) -> tuple[int, int]:
-    """Width and height once the shorter side is `shorter` px: torchvision's Resize."""
-    if width <= height:
-        return shorter, int(shorter * height / width)
-    return int(shorter * width / height), shorter
+def covering_sides(width: int, height: int, across: int, down: int) -> tuple[int, int]:
+    """Width and height once the picture, its shape kept, covers a rectangle; of a square, its shorter side is as long
+    as that: torchvision's Resize."""
+    if width * down <= height * across:
+        return across, max(down, int(across * height / width))
+    return max(across, int(down * width / height)), down
+
+
+def fitting_sides(width: int, height: int, pixels: int) -> tuple[int, int]:
+    """Width and height of a whole picture of at most so many pixels, its shape kept; none is made larger."""
+    if width * height <= pixels:
+        return width, height
+    part = math.sqrt(pixels / (width * height))
+    across, down = max(1, int(width * part)), max(1, int(height * part))
+    return min(across, pixels), min(down, max(1, pixels // across))
+
+
+def padded_start(padding: int, uniforms: NDArray[np.float64]) -> tuple[int, int]:
+    """px, across and down, by which a padded crop is moved."""
+    left, top = (int(uniform * (2 * padding + 1)) for uniform in uniforms[2 * ATTEMPTS : 2 * ATTEMPTS + 2])
+    return left - padding, top - padding
 
 
 def centre_start(side: int, crop: int) -> int:

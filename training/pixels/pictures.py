@@ -13,13 +13,13 @@ from tarn.sharding.pillow import MOST_PIXELS, Bytes, decoding, open_picture
 from tarn.sharding.pillow import BrokenPictureError as BrokenPictureError
 from tarn.sharding.pillow import upright as turned_upright
 from tarn.training.pixels.geometry import (
-    ATTEMPTS,
     Augmentation,
     Box,
     centre_start,
+    covering_sides,
     is_flipped,
+    padded_start,
     resized_crop_box,
-    resized_sides,
 )
 
 Pixels = NDArray[np.uint8]
@@ -33,25 +33,39 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
 
 
-def decode_eval(data: Bytes, resize: int, crop: int, interpolation: str = "bilinear", upright: bool = False) -> Pixels:
+def decode_eval(
+    data: Bytes,
+    resize: int,
+    crop: int,
+    interpolation: str = "bilinear",
+    upright: bool = False,
+    width: int | None = None,
+) -> Pixels:
     """crop x crop x 3, uint8: torchvision's Resize(resize) and CenterCrop(crop) on a Pillow picture, to the bit.
 
-    upright: as its Exif says that it is to be seen. Raises BrokenPictureError.
+    upright: as its Exif says that it is to be seen. width: of a crop that is no square; the resized picture covers it
+    in the same proportion. Raises BrokenPictureError.
     """
-    return evaluated(open_picture(data), resize, crop, interpolation, upright)
+    return evaluated(open_picture(data), resize, crop, interpolation, upright, width)
 
 
-def evaluated(image: Image.Image, resize: int, crop: int, interpolation: str, upright: bool) -> Pixels:
+def evaluated(
+    image: Image.Image, resize: int, crop: int, interpolation: str, upright: bool, width: int | None = None
+) -> Pixels:
     """The same of a picture that Pillow has opened or made."""
     if upright:
         with decoding("damaged pixels"):
             image = turned_upright(image)
-    return np.asarray(centre_crop(resize_shorter(to_rgb(image), resize, interpolation), crop))
+    across = crop if width is None else width
+    return np.asarray(
+        centre_crop(resize_to_cover(to_rgb(image), across * resize // crop, resize, interpolation), across, crop)
+    )
 
 
-def resize_shorter(image: Image.Image, size: int, interpolation: str) -> Image.Image:
-    """Raises BrokenPictureError where a picture of one narrow side would grow beyond the limit."""
-    sides = resized_sides(*image.size, size)
+def resize_to_cover(image: Image.Image, across: int, down: int, interpolation: str) -> Image.Image:
+    """A rectangle, of a square: its shorter side as long as that. Raises BrokenPictureError where a picture of one
+    narrow side would grow beyond the limit."""
+    sides = covering_sides(*image.size, across, down)
     if sides[0] * sides[1] > max(MOST_PIXELS, image.width * image.height):
         raise BrokenPictureError(
             f"too long and narrow ({image.width} x {image.height} px: {sides[0]} x {sides[1]} at the size asked for)"
@@ -59,9 +73,9 @@ def resize_shorter(image: Image.Image, size: int, interpolation: str) -> Image.I
     return image if image.size == sides else image.resize(sides, RESAMPLING[interpolation])
 
 
-def centre_crop(image: Image.Image, size: int) -> Image.Image:
-    left, top = centre_start(image.width, size), centre_start(image.height, size)
-    return image.crop((left, top, left + size, top + size))
+def centre_crop(image: Image.Image, across: int, down: int) -> Image.Image:
+    left, top = centre_start(image.width, across), centre_start(image.height, down)
+    return image.crop((left, top, left + across, top + down))
 
 
 def decode_train(
@@ -71,40 +85,43 @@ def decode_train(
     uniforms: NDArray[np.float64],
     exact: bool = False,
     interpolation: str = "bilinear",
+    width: int | None = None,
 ) -> Pixels:
     """size x size x 3, uint8, its crop and flip chosen by UNIFORMS numbers in [0, 1). exact: see cut_and_resize.
+    width: of a crop that is no square.
 
     Raises BrokenPictureError.
     """
-    image = open_picture(data)
+    image, across = open_picture(data), size if width is None else width
     if augmentation.crop == "resized":
         box = resized_crop_box(image.width, image.height, augmentation, uniforms)
-        pixels = np.asarray(cut_and_resize(image, box, size, exact, interpolation))
-    elif augmentation.crop == "padded":
-        pixels = padded_crop(resize_shorter(to_rgb(image), size, interpolation), size, augmentation.padding, uniforms)
+        pixels = np.asarray(cut_and_resize(image, box, across, size, exact, interpolation))
     else:
-        pixels = np.asarray(centre_crop(resize_shorter(to_rgb(image), size, interpolation), size))
+        pixels = np.asarray(centre_crop(resize_to_cover(to_rgb(image), across, size, interpolation), across, size))
+        if augmentation.crop == "padded":
+            pixels = moved(pixels, augmentation.padding, uniforms)
     return pixels[:, ::-1] if is_flipped(augmentation, uniforms) else pixels
 
 
-def cut_and_resize(image: Image.Image, box: Box, size: int, exact: bool, interpolation: str) -> Image.Image:
+def cut_and_resize(
+    image: Image.Image, box: Box, across: int, down: int, exact: bool, interpolation: str
+) -> Image.Image:
     """The box's pixels alone take part. A JPEG that is far larger than needed is decoded at 1/2, 1/4 or 1/8 by its own
     DCT (Pillow's draft mode), but where it is to be exact."""
     width, height = image.size
     left, top, right, bottom = box
     if not exact:
-        image.draft(None, (math.ceil(width * size / (right - left)), math.ceil(height * size / (bottom - top))))
+        image.draft(None, (math.ceil(width * across / (right - left)), math.ceil(height * down / (bottom - top))))
     x, y = image.width / width, image.height / height
     outer = (int(left * x), int(top * y), math.ceil(right * x), math.ceil(bottom * y))
     part = to_rgb(image).crop((*outer[:2], min(outer[2], image.width), min(outer[3], image.height)))
     inner = (left * x - outer[0], top * y - outer[1], right * x - outer[0], bottom * y - outer[1])
     inner = (*inner[:2], min(inner[2], part.width), min(inner[3], part.height))
-    return part.resize((size, size), RESAMPLING[interpolation], box=inner)
+    return part.resize((across, down), RESAMPLING[interpolation], box=inner)
 
 
-def padded_crop(image: Image.Image, size: int, padding: int, uniforms: NDArray[np.float64]) -> Pixels:
-    """A size x size window of the picture, moved by up to `padding` px over black borders."""
-    centred = np.asarray(centre_crop(image, size))
-    bordered = np.pad(centred, ((padding, padding), (padding, padding), (0, 0)))
-    left, top = (int(uniform * (2 * padding + 1)) for uniform in uniforms[2 * ATTEMPTS : 2 * ATTEMPTS + 2])
-    return bordered[top : top + size, left : left + size]
+def moved(pixels: Pixels, padding: int, uniforms: NDArray[np.float64]) -> Pixels:
+    """By up to `padding` px over black borders, the size kept."""
+    bordered = np.pad(pixels, ((padding, padding), (padding, padding), (0, 0)))
+    left, top = (padding + start for start in padded_start(padding, uniforms))
+    return bordered[top : top + len(pixels), left : left + pixels.shape[1]]

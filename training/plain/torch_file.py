@@ -151,7 +151,9 @@ def guarded(path: Path, read: Any) -> Any:
     try:
         return read()
     except RefusedError as error:
-        raise TarnError(f"{path} is refused: {error}; do not trust this file.") from error
+        raise TarnError(
+            f"{path} is refused: {error}; do not trust this file, or, if it is yours, give the network's state_dict()."
+        ) from error
     except TarnError:
         raise
     except Exception as error:  # what a foreign or cut file makes of the steps above

@@ -105,6 +105,7 @@ def has_validation(config: RunConfig, manifest: Manifest) -> bool:
         (config.optim.schedule == "plateau", "optim.schedule='plateau'", "choose cosine, step or constant"),
         (config.optim.early_stop is not None, f"optim.early_stop={config.optim.early_stop}", "set it to null"),
         (config.export == "best", "export='best'", "choose last"),
+        (bool(scored := config.scored_formats), f"export_formats={','.join(scored)}", "leave it out"),
     ):
         if is_asked:
             raise UsageError(

@@ -16,7 +16,8 @@ from tarn.training.recipe.schedule import learning_rate
 from tarn.training.run.config import RunConfig
 from tarn.training.run.journal import Journal
 
-OF_THE_END = ("export=", "eval_flip=", "data.val_split=")  # a complete run is scored and exported as it is told now
+# A complete run is scored and exported as it is told now.
+OF_THE_END = ("export=", "export_formats=", "eval_flip=", "data.val_split=")
 
 
 def keep_config(config: RunConfig, journal: Journal, is_complete: bool) -> None:

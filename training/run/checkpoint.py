@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -134,14 +135,22 @@ def damage(marker: Mapping[str, Any]) -> str | None:
 def read(path: Path) -> dict[str, Any]:
     """One checkpoint, on the CPU. Raises TarnError for a file that is none; runs no code from the file."""
     try:
-        payload = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # torch warns of pickles before it refuses them
+            payload = torch.load(path, map_location="cpu", weights_only=True)
         found = payload["format"]
     except Exception as error:  # torch raises many kinds for a foreign file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise TarnError(f"{path} is not a Tarn checkpoint ({reason}): give one from RUN/checkpoints.") from error
+        raise TarnError(f"{path} is not a Tarn checkpoint ({why(error)}): give one from RUN/checkpoints.") from error
     if found != FORMAT:
         raise TarnError(f"{path} has checkpoint format {found!r}, this Tarn reads {FORMAT}.")
     return dict(payload)
+
+
+def why(error: Exception) -> str:
+    """Without the advice of torch, which is to open the file without its safeguards."""
+    told = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, KeyError) or ("weights" in told.lower() and "only" in told.lower()):
+        return "it is a file of another kind"
+    return told
 
 
 def best_of(found: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from tarn.sharding.errors import UsageError
 from tarn.sharding.storage.urls import expanded
 from tarn.training.coercion import refuse_url
+from tarn.training.export.formats import Format, known_formats
 from tarn.training.recipe.augment_config import AugmentConfig
 from tarn.training.recipe.optim import OptimConfig
 from tarn.training.recipe.precision import CHOICES as AMP
@@ -66,6 +67,9 @@ class RunConfig:
     export: str = "last"
     """Which weights are scored and exported at the end: last, best (of the epoch with the best validation top-1) or
     averaged (optim.ema_decay)."""
+    export_formats: tuple[str, ...] = ("pt", "pkl")
+    """What they are exported as: any of pt, pkl, safetensors, pt2, onnx, openvino-bf16, openvino-int8, such as
+    [pt, onnx]; those of openvino are scored on data.val_split, int8 is calibrated on the training split."""
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -84,6 +88,21 @@ class RunConfig:
                 raise UsageError(f"{name}={getattr(self, name)!r} is unknown: choose one of {', '.join(known)}.")
         if self.export == "averaged" and self.optim.ema_decay is None:
             raise UsageError("export='averaged' needs an average: set optim.ema_decay, such as 0.9999.")
+        if self.scored_formats and self.data.holdout:
+            raise UsageError(
+                f"export_formats={self.scored_formats[0]} is scored on a split, and data.val_fraction holds out a part "
+                "of one: leave it out, and make it afterwards by `export --formats`."
+            )
         refuse_url(self.out, "out")
         object.__setattr__(self, "out", str(expanded(self.out)))
         _ = self.data.preprocessing  # raises for sizes that make no picture
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """Of the export at the end. Raises UsageError for names that are none."""
+        return known_formats(self.export_formats, "export_formats")
+
+    @property
+    def scored_formats(self) -> list[str]:
+        """Those that take a validation split."""
+        return [format.name for format in self.formats if format.is_scored]

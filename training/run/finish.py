@@ -1,4 +1,4 @@
-"""The end of a run: the report and the export of the chosen weights, each made once for their very checkpoint."""
+"""The end of a run: the report of the chosen weights, made once for their very checkpoint."""
 
 import json
 from dataclasses import replace
@@ -7,16 +7,13 @@ from typing import Any
 
 from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import Manifest
-from tarn.sharding.storage.local import write_whole
 from tarn.training.evaluation.evaluate import write_report
 from tarn.training.pixels.preprocessing import Preprocessing
-from tarn.training.run import checkpoint
 from tarn.training.run.building import loader_of, validated_split
 from tarn.training.run.chosen import Chosen, choose, model_of
 from tarn.training.run.interruption import Interruption
 from tarn.training.run.journal import Journal
 from tarn.training.run.saving import main_does, main_finds
-from tarn.training.run.snapshot import export_checkpoint
 from tarn.training.run.trainer import Trainer
 
 
@@ -70,25 +67,6 @@ def see_as(chosen: Chosen, trainer: Trainer, manifest: Manifest) -> None:
     loader.close()
 
 
-def export_once(trainer: Trainer, journal: Journal, stop: Interruption) -> None:
-    """model.pt and model.pkl of the chosen weights, unless exported.json tells that they are just that."""
-    run, chosen = Path(trainer.config.out), choose(trainer, journal.say)
-    names, told = ("model.pt", "model.pkl"), run / "exported.json"
-    belongs = {"checkpoint": chosen.path.name, "sha256": chosen.marker.get("sha256"), "export": chosen.kind}
-    if tells(told, belongs) and all(tells(told, {name: digest(run / name)}) for name in names):
-        journal.say(f"Exported before: {run / names[0]} and {run / names[1]}.")
-        return
-    journal.say("Exporting: the files are loaded back and compared before they are published.")
-    try:
-        told.unlink(missing_ok=True)  # two files cannot be replaced at once: until both are, none is told of
-        paths = export_checkpoint(chosen.path, run, stop.leave_if_asked, chosen.is_averaged)
-        exported = belongs | {name: digest(run / name) for name in names}
-        write_whole(told, json.dumps(exported) + "\n")
-    except OSError as error:
-        raise TarnError(f"{run} cannot receive the export ({error}): make room or check permissions.") from error
-    journal.say(f"Exported{chosen.words}, loaded back and compared: {paths[0]} and {paths[1]}.")
-
-
 def tells(path: Path, wanted: dict[str, Any]) -> bool:
     """Whether a JSON file says all that is wanted; one that does not say of which weights it is is of the last, and
     where it speaks of no mirror images there were none."""
@@ -97,10 +75,3 @@ def tells(path: Path, wanted: dict[str, Any]) -> bool:
         return all(value is not None and told.get(name) == value for name, value in wanted.items())
     except (OSError, ValueError, AttributeError):
         return False
-
-
-def digest(path: Path) -> str | None:
-    try:
-        return checkpoint.sha256(path)
-    except OSError:
-        return None

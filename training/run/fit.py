@@ -10,12 +10,14 @@ import torch
 
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import read_manifest
+from tarn.training.export.formats import chosen_formats
 from tarn.training.run import checkpoint
 from tarn.training.run.adoption import adopt
 from tarn.training.run.building import build_trainer
 from tarn.training.run.changes import keep_config, settled
 from tarn.training.run.config import RunConfig
-from tarn.training.run.finish import export_once, report_once
+from tarn.training.run.exporting import export_once
+from tarn.training.run.finish import report_once
 from tarn.training.run.interruption import Interruption, Left
 from tarn.training.run.introduction import introduce
 from tarn.training.run.journal import Journal
@@ -24,6 +26,7 @@ from tarn.training.run.network import network_of
 from tarn.training.run.saving import Keeper, main_does
 from tarn.training.run.trace import Trace
 from tarn.training.run.trainer import Trainer
+from tarn.training.streaming.plan import check_classes
 from tarn.training.streaming.randomness import mixed
 from tarn.training.world.numerics import training_numerics
 from tarn.training.world.world import World, joined_world
@@ -32,8 +35,10 @@ from tarn.training.world.world import World, joined_world
 def fit(config: RunConfig) -> int:
     """Trains until the last epoch, going on from the newest checkpoint. Returns the exit code: 0, or 128 + the signal
     that ended the run before."""
+    chosen_formats(config.export_formats, "export_formats")  # what is missing is told now, and not after the last epoch
     with joined_world(config.device) as world, ExitStack() as stack:
         manifest = read_manifest(config.data.shards, config.data.storage_options)
+        check_classes(config.data, manifest)
         stack.enter_context(training_numerics(config.speed.tf32, config.speed.deterministic))
         with told_of(config.out):
             config = settled(config)

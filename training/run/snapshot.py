@@ -2,7 +2,7 @@
 
 import argparse
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,26 +14,33 @@ from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.training.coercion import refuse_url
 from tarn.training.export.artifact import Artifact, is_model
-from tarn.training.export.formats import chosen_formats
+from tarn.training.export.formats import DEFAULT, Format, chosen_formats
 from tarn.training.export.publish import publish
-from tarn.training.export.trial import trial_of
+from tarn.training.export.trial import Trial, noise, trial_of
 from tarn.training.export.verdict import Verdict
 from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.run import checkpoint
 
 
 def export_checkpoint(
-    path: Path, out: Path, look: Callable[[], object] = lambda: None, averaged: bool = False
+    path: Path,
+    out: Path,
+    look: Callable[[], object] = lambda: None,
+    averaged: bool = False,
+    formats: Sequence[Format] = DEFAULT,
+    trial: Callable[[Artifact], Trial] = noise,
+    say: Callable[[Verdict], object] = lambda verdict: None,
 ) -> tuple[Path, ...]:
-    """model.pt and model.pkl in the folder out, loaded back and compared. path: a checkpoint, or a run's folder.
+    """Files in the folder out, loaded back and compared. path: a checkpoint, or a run's folder.
 
     look: called now and then; what it raises ends the export, with nothing left of it. averaged: the moving average of
-    the weights in their place.
+    the weights in their place. trial: the pictures that they are compared on. say: receives what came of each.
 
     Raises UsageError where there is none, TarnError for a damaged one.
     """
     refuse_url(out, "--out")
-    return publish(exported_now(path, averaged), out, look)
+    artifact = exported_now(path, averaged)
+    return publish(artifact, out, look, formats, trial(artifact), say)
 
 
 def export_formats(args: argparse.Namespace) -> Iterator[Verdict | Path]:
@@ -45,7 +52,15 @@ def export_formats(args: argparse.Namespace) -> Iterator[Verdict | Path]:
         raise UsageError(f"--formats={calibrated[0]} is calibrated and scored on pictures: give --shards.")
     if args.pictures < 1:
         raise UsageError(f"--pictures={args.pictures} must be at least 1.")
-    artifact = exported_before(args.checkpoint) or exported_now(args.checkpoint, args.averaged)
+    if args.out.exists() and not args.out.is_dir():
+        raise UsageError(f"--out={args.out} is a file: give the folder that is to receive {formats[0].file}.")
+    artifact = exported_before(args.checkpoint)
+    if artifact is not None and args.averaged:
+        raise UsageError(
+            f"--averaged is of checkpoints, and {args.checkpoint} is a model, which holds no weights but its own: give "
+            "RUN or one of its step-*.pt."
+        )
+    artifact = artifact or exported_now(args.checkpoint, args.averaged)
     trial = trial_of(artifact, args.shards, args.split, args.pictures) if args.shards else None
     said: list[Verdict] = []
     paths = publish(artifact, args.out, formats=formats, trial=trial, say=said.append)
@@ -71,7 +86,9 @@ def find_checkpoint(path: Path) -> Path:
         for marker in reversed(checkpoint.markers(folder) if folder.is_dir() else []):
             if checkpoint.damage(marker) is None:
                 return Path(marker["path"])
-    raise UsageError(f"{path} is no checkpoint and holds none: give RUN, RUN/checkpoints or one of its step-*.pt.")
+    raise UsageError(
+        f"{path} is no checkpoint and holds none: give RUN, RUN/checkpoints or one of its step-*.pt, or a model.pt."
+    )
 
 
 def weights_of(payload: dict[str, Any], where: Path, averaged: bool) -> dict[str, Tensor]:

@@ -7,6 +7,10 @@ if TYPE_CHECKING:
     from tarn.training.streaming.access import AccessConfig
     from tarn.training.streaming.bad_samples import BadSamplesConfig
     from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig
+    from tarn.training.streaming.fields.numbers import Array, Label, MultiLabel, Number, SoftLabel
+    from tarn.training.streaming.fields.places import Boxes, BoxLabels, Mask, Picture
+    from tarn.training.streaming.fields.row import Row
+    from tarn.training.streaming.fields.texts import Json, Raw, Text
     from tarn.training.streaming.iteration import Batch
     from tarn.training.streaming.loader import ShardLoader
     from tarn.training.streaming.part import Part
@@ -14,16 +18,30 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessConfig",
+    "Array",
     "Augmentation",
     "BadSamplesConfig",
     "Batch",
+    "BoxLabels",
+    "Boxes",
     "DeliveryConfig",
+    "Json",
+    "Label",
+    "Mask",
+    "MultiLabel",
+    "Number",
     "OrderConfig",
     "Part",
+    "Picture",
     "PictureConfig",
+    "Raw",
+    "Row",
     "SequentialLoader",
     "ShardLoader",
+    "SoftLabel",
+    "Text",
 ]
+NUMBERS, PLACES, TEXTS = (f"tarn.training.streaming.fields.{name}" for name in ("numbers", "places", "texts"))
 WHERE = {
     "Augmentation": "tarn.training.pixels.geometry",
     "AccessConfig": "tarn.training.streaming.access",
@@ -34,6 +52,10 @@ WHERE = {
     "PictureConfig": "tarn.training.streaming.config",
     "Batch": "tarn.training.streaming.iteration",
     "ShardLoader": "tarn.training.streaming.loader",
+    **dict.fromkeys(("Array", "Label", "MultiLabel", "Number", "SoftLabel"), NUMBERS),
+    **dict.fromkeys(("BoxLabels", "Boxes", "Mask", "Picture"), PLACES),
+    "Row": "tarn.training.streaming.fields.row",
+    **dict.fromkeys(("Json", "Raw", "Text"), TEXTS),
     "SequentialLoader": "tarn.training.streaming.sequential.loader",
 }
 

@@ -49,7 +49,8 @@ class PictureConfig:
     """What becomes of a picture. augment: crop and flip in training. eval_resize: px of the shorter side before
     evaluation's centre crop; 8/7 of the crop where none is told. fidelity: of training crops (decode.py), exact,
     default or fast. interpolation: bilinear or bicubic, in evaluation too. first_size, ramp: training pictures grow
-    from first_size to image_size px between two epochs (growth.py)."""
+    from first_size to image_size px between two epochs (growth.py). pad_to: whole pictures (augment's crop="none") come
+    as one tensor, padded with zeros to sides that are multiples of so many px; without it as a list."""
 
     augment: Augmentation = field(default_factory=Augmentation)
     eval_resize: int | None = None
@@ -57,8 +58,11 @@ class PictureConfig:
     interpolation: str = "bilinear"
     first_size: int | None = None
     ramp: tuple[int, int] | None = None
+    pad_to: int | None = None
 
     def __post_init__(self) -> None:
+        if self.pad_to is not None:
+            check_number(self.pad_to, "pad_to", 1, "px that the sides of padded pictures are multiples of")
         check_kind(self.augment, Augmentation, "augment")
         check_fidelity(self.fidelity, self.interpolation)
 
@@ -149,6 +153,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         check_fidelity(self.fidelity, self.interpolation, "data.")
         check_decode(self.decode, self.fidelity, "data.decode")
+        if self.augment.crop == "none":
+            raise UsageError("data.augment.crop=none gives pictures of different sizes: it is ShardLoader's alone.")
         parse_size(self.prefetch, "data.prefetch")
         for name in ("image_size", "lanes", "active_shards", "repeats"):
             if getattr(self, name) < 1:

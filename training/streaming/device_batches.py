@@ -69,8 +69,12 @@ class CudaCopier:
         """The memory was taken on the copier's stream: it is used again only when the caller's is done with it."""
         current = torch.cuda.current_stream(self.device)
         current.wait_event(done)
-        batch.images.record_stream(current)
-        batch.labels.record_stream(current)
+        batch.changed(lambda tensor: recorded(tensor, current))
+
+
+def recorded(tensor: torch.Tensor, stream: torch.cuda.Stream) -> torch.Tensor:
+    tensor.record_stream(stream)
+    return tensor
 
 
 class DeviceBatches(Iterator[Batch]):

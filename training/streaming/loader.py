@@ -8,9 +8,10 @@ for epoch in range(loader.epoch, 90):
         state = loader.state_dict()          # a few plain values, for the checkpoint
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -20,6 +21,7 @@ from tarn.training.pixels.decode import check_decode
 from tarn.training.streaming.access import AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
 from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig, check_kind, check_number
+from tarn.training.streaming.contents import check_labels, checked_content, checked_size
 from tarn.training.streaming.iteration import Batch
 from tarn.training.streaming.part import Part, parts_of
 from tarn.training.streaming.parts.opened import open_parts
@@ -27,6 +29,9 @@ from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
 from tarn.training.world.group import check_against_group, ranks_of
 from tarn.training.world.ranks import Ranks
+
+if TYPE_CHECKING:
+    from tarn.training.streaming.fields.field import Field
 
 PARTS: dict[str, type] = {
     "order": OrderConfig,
@@ -46,8 +51,12 @@ class ShardLoader(PlannedLoader):
     in the manifest's order, resized and centre-cropped, nothing left out. rank, world_size: by default those of the
     process group, or of the launcher (torchrun, Slurm, MPI). num_workers: auto (this rank's part of the host's cores),
     or a number, 0 for none. keys: batches tell their samples' keys. micro_batch: the most samples of a batch, where a
-    rank's share is to come in several. order, pictures, delivery: see config.py; access: access.py; bad_samples:
-    bad_samples.py, and bad_sample_ledger: a file of this rank for their names. Where iterating begins: iteration.py.
+    rank's share is to come in several. image_size: px of the side, or height and width; of pictures that come whole
+    (Augmentation(crop="none")) the most pixels, as height and width. fields: what batches hold beside pictures, by name
+    (docs/samples.md); the class's number, `labels`, where none are told. picture_hook, batch_hook: import paths of
+    augmentation of one's own (workers/hooks.py). order, pictures, delivery: see config.py; access: access.py;
+    bad_samples: bad_samples.py, and bad_sample_ledger: a file of this rank for their names. Where iterating begins:
+    iteration.py.
 
     Batches depend on (data, seed, epoch, global_batch, order, pictures) and, but for rounding of pixels by decode=cuda,
     on nothing else. Raises UsageError for settings that do not fit together, TarnError for data that cannot be read.
@@ -59,13 +68,16 @@ class ShardLoader(PlannedLoader):
         split: str = "train",
         global_batch: int = 256,
         seed: int = 0,
-        image_size: int = 224,
+        image_size: int | tuple[int, int] = 224,
         train: bool = True,
         rank: int | None = None,
         world_size: int | None = None,
         num_workers: int | str = "auto",
         keys: bool = False,
         *,
+        fields: "Mapping[str, str | Field] | None" = None,
+        picture_hook: str | None = None,
+        batch_hook: str | None = None,
         drop_last: bool | None = None,
         micro_batch: int | None = None,
         order: OrderConfig = OrderConfig(),
@@ -76,14 +88,17 @@ class ShardLoader(PlannedLoader):
         delivery: DeliveryConfig = DeliveryConfig(),
     ) -> None:
         parts = parts_of(url)
-        check_numbers(seed, image_size, global_batch, micro_batch)
+        check_numbers(seed, global_batch, micro_batch)
+        size = checked_size(image_size)
         check_parts(order=order, pictures=pictures, access=access, bad_samples=bad_samples, delivery=delivery)
         check_decode(delivery.decode, pictures.fidelity, "decode")
+        content = checked_content(fields, picture_hook, batch_hook, size, pictures, delivery)
         self.ranks_told = rank is not None
         ranks = ranks_of(rank, world_size)
         crew = start_crew(worker_count(num_workers, ranks))
         try:
             found = open_parts(parts, split, access, order, train, int(seed), int(global_batch))
+            check_labels(content, found.classes, parts[0].url)
             plan = StreamPlan(
                 **found.data,
                 seed=int(seed),
@@ -92,8 +107,8 @@ class ShardLoader(PlannedLoader):
                 active_shards=order.active_shards,
                 ranks=ranks,
                 part_size=int(micro_batch or global_batch),
-                image_size=int(image_size),
-                preprocessing=pictures.preprocessing(image_size),
+                image_size=size[0],
+                preprocessing=pictures.preprocessing(size[0]),
                 augmentation=pictures.augment if train else None,
                 drop_last=found.blended or (train if drop_last is None else drop_last),
                 bad_samples=bad_samples,
@@ -101,8 +116,9 @@ class ShardLoader(PlannedLoader):
                 fidelity=pictures.fidelity,
                 prefetch=parse_size(str(delivery.prefetch), "prefetch"),
                 decode=delivery.decode,
-                growth=pictures.growth(image_size) if train else None,
+                growth=pictures.growth(size[0]) if train else None,
                 repeats=order.repeats if train else 1,
+                content=content,
             )
             device = torch.device(delivery.device) if delivery.device is not None else None
             super().__init__(
@@ -114,6 +130,8 @@ class ShardLoader(PlannedLoader):
                 device=device,
                 ledger=Path(bad_sample_ledger) if bad_sample_ledger else None,
                 start=found.start,
+                batch_hook=batch_hook,
+                pad_to=pictures.pad_to,
             )
             self.classes, self.manifests = found.classes, found.manifests
             self.warnings += found.notes
@@ -128,10 +146,9 @@ class ShardLoader(PlannedLoader):
         return super().batches(epoch, first_step)
 
 
-def check_numbers(seed: int, image_size: int, global_batch: int, micro_batch: int | None) -> None:
+def check_numbers(seed: int, global_batch: int, micro_batch: int | None) -> None:
     """Raises UsageError naming the setting."""
     check_number(seed, "seed", -(2**63))
-    check_number(image_size, "image_size", 1, "px of a square picture's side")
     check_number(global_batch, "global_batch", 1)
     check_number(1 if micro_batch is None else micro_batch, "micro_batch", 1)
 

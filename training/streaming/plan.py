@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.manifest import Manifest, ShardInfo
 from tarn.sharding.sizes import parse_size
-from tarn.training.pixels.geometry import Augmentation
+from tarn.training.pixels.geometry import Augmentation, Size
 from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.streaming.access import Access
 from tarn.training.streaming.bad_samples import BadSamplesConfig
 from tarn.training.streaming.blend import Blend, BlendOrder
 from tarn.training.streaming.config import PREFETCH, DataConfig
+from tarn.training.streaming.fields.content import Content
 from tarn.training.streaming.growth import Growth
 from tarn.training.streaming.order import EpochOrder
 from tarn.training.streaming.origin import Origin, Origins
@@ -34,7 +35,8 @@ class StreamPlan:
     root: where the manifest and the indexes lie; tars: where the shards do, mostly the same.
     part_size: the most samples of a part (micro-batch). drop_last: leave out the samples behind the last whole global
     batch; otherwise they make a smaller one, of which every rank gets a part, an empty one where there are too few.
-    image_size: px, the largest where pictures grow. repeats: showings of a picture in a row (repeats.py).
+    image_size: px, the largest where pictures grow, and the height of those that are no squares (content, what a sample
+    becomes). repeats: showings of a picture in a row (repeats.py).
     subset: the samples of the shards that belong to it; None: all. relabelling: what their labels become.
     origins: of several datasets, whose shards are those of the plan one behind the other; blend: how they are mixed in
     training. Then root, tars and subset are not those of all, and access only tells of the cache.
@@ -63,6 +65,7 @@ class StreamPlan:
     growth: Growth | None = None
     repeats: int = 1
     subset: Subset | None = None
+    content: Content = field(default_factory=Content)
     relabelling: Relabelling | None = None
     origins: Origins | None = None
     blend: Blend | None = None
@@ -118,9 +121,15 @@ class StreamPlan:
             return hashlib.sha256(" ".join(self.origins.fingerprints).encode()).hexdigest()[:16]
         return self.sources.each[0].fingerprint(manifest.fingerprint(split))
 
-    def size_of(self, epoch: int) -> int:
-        """px of a picture's side in an epoch."""
-        return self.growth.size(epoch) if self.growth is not None else self.image_size
+    def size_of(self, epoch: int) -> Size:
+        """Height and width in px of an epoch's pictures."""
+        side = self.growth.size(epoch) if self.growth is not None else self.image_size
+        return side, self.content.width or side
+
+    @property
+    def largest(self) -> Size:
+        """Of all epochs."""
+        return self.image_size, self.content.width or self.image_size
 
     def order(self, epoch: int) -> EpochOrder | BlendOrder:
         """Of an epoch."""
@@ -239,6 +248,15 @@ def eval_plan(
         access=access,
         subset=subset,
     )
+
+
+def check_classes(data: DataConfig, manifest: Manifest) -> None:
+    """Raises UsageError where samples have none, for `fit` trains classifiers."""
+    if not manifest.classes:
+        raise UsageError(
+            f"data.shards={data.shards} has no classes (indexed with --label none), and this trains classifiers: "
+            "read it by ShardLoader(..., fields=...), in a trainer of your own."
+        )
 
 
 def plain(ranks: Ranks) -> Ranks:

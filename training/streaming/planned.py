@@ -17,8 +17,11 @@ from tarn.training.streaming.remote.fetching import Fetching
 from tarn.training.streaming.remote.opening import Start, read_opening
 from tarn.training.streaming.sources import Opening
 from tarn.training.streaming.state import StreamState
-from tarn.training.streaming.workers.batches import BatchMaker, Place, build_source, slot_arrays, slot_layout
+from tarn.training.streaming.workers.batches import BatchMaker, Place, build_source
 from tarn.training.streaming.workers.device_decode import chosen_decoder
+from tarn.training.streaming.workers.fielded import BatchHook, with_fields
+from tarn.training.streaming.workers.hooks import batch_key
+from tarn.training.streaming.workers.layout import slot_arrays, slot_layout
 from tarn.training.streaming.workers.memory_limit import check_room, memory_limit
 from tarn.training.streaming.workers.page_locked import build_registrar
 from tarn.training.streaming.workers.pool import Lent, WorkerPool
@@ -34,7 +37,8 @@ class PlannedLoader(EpochIteration):
     """One rank's batches, for those who made the plan themselves; ShardLoader makes one from settings.
 
     split: of the manifest, whose samples the plan is about. crew: becomes the loader's own. ledger: a file for the
-    names of bad samples. start: what was asked of the store before. Raises TarnError for data that cannot be read.
+    names of bad samples. start: what was asked of the store before. batch_hook: import path; pad_to: the multiple that
+    whole pictures are padded to. Raises TarnError for data that cannot be read.
     """
 
     plan: StreamPlan
@@ -51,6 +55,8 @@ class PlannedLoader(EpochIteration):
         device: torch.device | None = None,
         ledger: Path | None = None,
         start: Start | None = None,
+        batch_hook: str | None = None,
+        pad_to: int | None = None,
     ) -> None:
         for origin in plan.sources.each:
             if not origin.is_local:  # a mistake is told here, in one sentence
@@ -68,6 +74,8 @@ class PlannedLoader(EpochIteration):
         self.ledger = Ledger(ledger, plan.bad_samples.budget)
         self.counters: Counter[str] = Counter()
         self.fetching = Fetching(plan, crew) if plan.access.cache is not None else None
+        self.batch_hook = BatchHook(batch_hook) if batch_hook is not None else None
+        self.pad_to = pad_to
         self.start, self.is_open = start, plan.is_local or not crew.workers or plan.origins is not None
         traffic = self.fetching.traffic if self.fetching else None
         note = partial(count_done, self.counters)  # no method of this: in a circle, slots would outlive the loader
@@ -98,7 +106,7 @@ class PlannedLoader(EpochIteration):
             if step != at and self.fetching is not None:
                 self.fetching.stand_at(epoch, step)
             at = step
-            yield self.batch(lent, step, part == self.parts(step) - 1)
+            yield self.batch(lent, epoch, step, part)
 
     def places(self, epoch: int, first_step: int = 0) -> Iterator[Place]:
         return ((epoch, step, part) for step in range(first_step, self.plan.steps) for part in range(self.parts(step)))
@@ -115,7 +123,7 @@ class PlannedLoader(EpochIteration):
         self.start = None
         return opening
 
-    def batch(self, lent: Lent, step: int, last: bool) -> Batch:
+    def batch(self, lent: Lent, epoch: int, step: int, part: int) -> Batch:
         """Raises TarnError for a picture that only the device found bad, or where too many are."""
         if self.decoder is not None:
             images, labels, made = self.decoder.finish(lent)
@@ -125,7 +133,11 @@ class PlannedLoader(EpochIteration):
         for bad in made.bad:
             self.ledger.enter(bad)
             self.counters["replaced"] += 1
-        batch = Batch(images, labels, step, last, made.keys)
+        batch = Batch(images, labels, step, part == self.parts(step) - 1, made.keys)
+        if self.plan.content.fields is not None:
+            batch = with_fields(batch, self.plan.content, lent, self.pad_to)
+        if self.batch_hook is not None:
+            batch = self.batch_hook(batch, batch_key(self.plan.seed, epoch, step, part, self.plan.ranks.rank))
         return self.pinned(batch) if self.pin_memory and self.decoder is None else batch
 
     def pinned(self, batch: Batch) -> Batch:
@@ -149,15 +161,17 @@ class PlannedLoader(EpochIteration):
             yield from zip(places, ready, strict=False)
             return
         assert self.maker is not None
-        rows, side = self.plan.rows, self.plan.size_of(epoch)
+        rows, size = self.plan.rows, self.plan.size_of(epoch)
+        columns = self.plan.content.columns(size)
         for place in places:
             self.crew.owner.check()
-            memory = bytearray(sum(slot_layout(rows, side)))
-            images, labels = slot_arrays(memoryview(memory), rows, side)
-            made = self.maker.make(place, images, labels)
+            memory = bytearray(sum(slot_layout(rows, size, columns)))
+            images, labels, others = slot_arrays(memoryview(memory), rows, size, columns)
+            made = self.maker.make(place, images, labels, columns=others)
             self.look()
             again = partial(self.maker.remake, place, images, labels)
-            yield place, Lent(images[: made.samples], labels[: made.samples], made, again)
+            others = {name: column[: made.samples] for name, column in others.items()}
+            yield place, Lent(images[: made.samples], labels[: made.samples], made, again, others)
 
     def look(self) -> None:
         """Hears the fetcher. Raises TarnError where it has given up."""

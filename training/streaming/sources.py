@@ -12,24 +12,30 @@ from numpy.typing import NDArray
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
+from tarn.sharding.format.archive import padded
 from tarn.sharding.format.manifest import ShardInfo, parse_index
 
 OPEN_FILES = 128
 HEADER = 512  # bytes of a tar header: it stands right before a member's bytes
 
 Place = tuple[int, int]  # shard, place in it
+Extent = tuple[int, int]  # first byte, and the one behind the last
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """raw: the picture's tar header and its bytes."""
+    """raw: the picture's tar header and its bytes, or all of the sample's members, with some of its neighbours', from
+    byte `start` of the tar on. begin, end: of the picture in it; end None: that of raw."""
 
     raw: bytes
     label: int
+    begin: int = HEADER
+    end: int | None = None
+    start: int = 0
 
     @property
     def picture(self) -> memoryview:
-        return memoryview(self.raw)[HEADER:]
+        return memoryview(self.raw)[self.begin : self.end]
 
     @property
     def key(self) -> str:
@@ -37,16 +43,17 @@ class Sample:
 
         Of foreign tars the header may hold the first 100 characters only, or `?` for what is not ASCII.
         """
-        name, prefix = (self.raw[a:b].split(b"\0")[0].decode("utf-8", "replace") for a, b in ((0, 100), (345, 500)))
+        header = self.raw[self.begin - HEADER : self.begin]
+        name, prefix = (header[a:b].split(b"\0")[0].decode("utf-8", "replace") for a, b in ((0, 100), (345, 500)))
         folder, slash, base = name.rpartition("/")
-        is_ustar = self.raw[257:263] == b"ustar\0"  # GNU's own headers keep other things behind 345
+        is_ustar = header[257:263] == b"ustar\0"  # GNU's own headers keep other things behind 345
         return f"{prefix + '/' if prefix and is_ustar else ''}{folder}{slash}{base.split('.')[0]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
     """What was read ahead. places: of a batch's rows; indexes: by shard; pieces: of a place that was missing, the
-    picture's tar header and its bytes."""
+    bytes of its extent."""
 
     places: tuple[Place, ...]
     indexes: dict[int, NDArray[np.void]]
@@ -66,8 +73,10 @@ class Opening:
 class Source:
     """Samples of one split. root: where the indexes lie; tars: where the shards do.
 
-    counters: what happened on the way (see storage/persistence.py).
+    counters: what happened on the way (see storage/persistence.py). whole: samples come with all of their members.
     """
+
+    whole = False
 
     def __init__(self, root: str, tars: str, shards: tuple[ShardInfo, ...]) -> None:
         self.root, self.tars, self.shards = root, tars, shards
@@ -85,6 +94,17 @@ class Source:
     def load_indexes(self, shards: set[int]) -> None:
         """Into `indexes`, all at once. Raises TarnError."""
         raise NotImplementedError
+
+    def extent(self, shard: int, place: int) -> Extent:
+        """Bytes of the tar that are read for a sample. Its members lie one behind the other, so all of them are between
+        the picture before its own and the one behind."""
+        records = self.indexes[shard]
+        offset, size, *_ = records[place].item()
+        if not self.whole:
+            return offset - HEADER, offset + size
+        before = records[place - 1].item() if place else (0, 0)
+        behind = records[place + 1].item()[0] if place + 1 < len(records) else self.shards[shard].bytes
+        return before[0] + padded(before[1]), behind
 
     def name(self, shard: int) -> str:
         """The shard's name below the tars' root."""
@@ -135,16 +155,17 @@ class LocalSource(Source):
         offset, size, label, _ = self.index(shard)[place].item()
         path = storage.local_path(storage.join(self.tars, self.shards[shard].name))
         assert path is not None
+        start, end = self.extent(shard, place) if self.whole else (offset - HEADER, offset + size)
         try:
-            raw = os.pread(self.files.descriptor(path), HEADER + size, offset - HEADER)
+            raw = os.pread(self.files.descriptor(path), end - start, start)
         except OSError as error:
             raise TarnError(f"{path} cannot be read ({error.strerror}): copy or pack the dataset again.") from error
-        if len(raw) != HEADER + size:
+        if len(raw) != end - start:
             raise TarnError(
-                f"{path} has {path.stat().st_size} bytes, its index promises {offset + size}: "
+                f"{path} has {path.stat().st_size} bytes, its index promises {end}: "
                 "the shard was cut short, copy or pack it again."
             )
-        return Sample(raw, label)
+        return Sample(raw, label, offset - start, offset - start + size, start) if self.whole else Sample(raw, label)
 
     def index(self, shard: int) -> NDArray[np.void]:
         if shard not in self.indexes:

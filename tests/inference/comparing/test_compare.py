@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from support.services import exported
 from tarn.inference.__main__ import main
-from tarn.sharding.format.manifest import read_manifest
+from tarn.sharding.format.manifest import ClassInfo, read_manifest
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,31 @@ def test_a_broken_picture_is_told_and_the_rest_compared(
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
     assert main(["compare", *map(str, models), *map(str, good), str(tmp_path / "bad.jpg")]) == 1
     said = capsys.readouterr()
-    assert "of 3 pictures, 0 of them with labels" in said.out
+    assert "of 3 pictures, 0 with labels" in said.out
     assert "bad.jpg" in said.err
     assert main(["compare", *map(str, models), str(tmp_path / "bad.jpg")]) == 1
     assert "nothing was compared" in capsys.readouterr().err
+
+
+def test_models_of_other_classes_are_not_compared_and_what_they_share_is_told(
+    models: tuple[Path, Path], shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strange = exported(tmp_path / "strange")
+    assert main(["compare", str(models[0]), str(strange), str(shards)]) == 2
+    assert "the models have no class in common (n90900001, ... and n00000000, ...)" in capsys.readouterr().err
+    some = exported(tmp_path / "some", 2, (*read_manifest(shards).classes[:9], ClassInfo("n00000000", "another")))
+    assert main(["compare", str(models[0]), str(some), str(shards)]) == 0
+    said = capsys.readouterr()
+    assert "note: the models have 9 of 10 and 10 classes in common" in said.err
+    assert "of 40 pictures, 36 with labels" in said.out
+
+
+def test_a_state_dict_that_numbers_its_classes_is_scored_by_the_other_models(
+    models: tuple[Path, Path], shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = torch.load(models[0], weights_only=True)["state_dict"]
+    torch.save(weights, tmp_path / "weights.pth")
+    assert main(["compare", str(models[0]), str(tmp_path / "weights.pth"), str(shards)]) == 0
+    said = capsys.readouterr()
+    assert "note: the second model numbers its classes: they are taken for the other's, in its order." in said.err
+    assert "of 40 pictures, 40 with labels" in said.out

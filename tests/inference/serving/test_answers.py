@@ -105,6 +105,26 @@ def test_the_model_and_the_state_are_told(service: Running) -> None:
     assert status == 200
     model = json.loads(told)
     assert (model["arch"], model["classes"], model["crop"], model["resize"]) == ("resnet18", 10, 32, 40)
-    assert model["provenance"] == {"top1": 0.1, "seed": 1}
+    assert model["provenance"] == {"top1": 0.1, "seed": 1}  # and not the config, which names folders of a disk
+    assert model["explains"] is True
+    classes = json.loads(fetch(service.url, "/classes")[1])
+    assert [it["index"] for it in classes] == list(range(10))
+    assert classes[3] == {"index": 3, "wnid": "n00000003", "name": "class 3"}
     assert fetch(service.url, "/healthz") == (200, b'{"state":"alive"}')
     assert fetch(service.url, "/readyz") == (200, b'{"state":"ready"}')
+
+
+def test_what_watches_over_services_may_ask_for_heads_alone(service: Running) -> None:
+    for path in ("/", "/healthz", "/readyz"):
+        assert fetch(service.url, path, "HEAD") == (200, b""), path
+
+
+def test_a_path_or_method_that_there_is_not_is_told_in_a_sentence(service: Running) -> None:
+    for method, path, wanted, told in (
+        ("GET", "/nothing", 404, "there is nothing at /nothing: /openapi.json names what there is."),
+        ("GET", "/page/nothing.js", 404, "there is nothing at /page/nothing.js: /openapi.json names what there is."),
+        ("GET", "/predict", 405, "GET is not for /predict: use POST."),
+        ("POST", "/reload", 404, "without a key there is no /reload: start the service with --api-key-file, or"),
+    ):
+        status, answer = fetch(service.url, path, method)
+        assert (status, json.loads(answer)["error"][: len(told)]) == (wanted, told)

@@ -95,6 +95,7 @@ def test_a_new_model_takes_over_without_a_request_lost(photographs: list[Path], 
         asked = len(answers)
         while len(answers) < asked + 20:
             time.sleep(0.01)
+        assert "the model was read again" in running.said.read_text()
         enough.set()
         for client in clients:
             client.join()
@@ -136,6 +137,21 @@ def test_who_is_being_served_when_it_is_told_to_end_has_his_answer(
         assert "Traceback" not in running.said.read_text()
 
 
+def test_who_ends_it_as_soon_as_it_says_where_it_is_does_not_wait(model: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\nfrom tarn.inference.__main__ import main\nfrom tarn.inference.serving import server\n"
+        "run = server.Server.serve\n"
+        "def late(*words, **more):\n    os.kill(os.getpid(), signal.SIGTERM)\n    return run(*words, **more)\n"
+        "server.Server.serve = late\nsys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "serve", str(model), "--port=0"],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "at http://127.0.0.1:" in done.stderr
+
+
 def accepts(url: str) -> bool:
     host, _, port = url.removeprefix("http://").partition(":")
     try:
@@ -157,6 +173,8 @@ def test_what_cannot_be_served_is_told_in_a_sentence(
             ([str(model), f"--port={port}"], "cannot be had (Address already in use): choose another"),
             ([str(model), "--port=70000"], "--port=70000 is none"),
             ([str(model), "--room=0"], "--room=0 must be above 0"),
+            ([str(model), "--max-bytes=much"], "--max-bytes='much' is not a size"),
+            ([str(model), "--max-bytes=20GB"], "is more than all requests may hold"),
             ([str(model), f"--api-key-file={tmp_path / 'none'}"], "the API key is empty"),
             ([str(model), f"--api-key-file={tmp_path / 'gone'}"], "cannot be read"),
             ([str(model), f"--samples={tmp_path}"], "holds no pictures"),
@@ -165,6 +183,13 @@ def test_what_cannot_be_served_is_told_in_a_sentence(
             assert error in capsys.readouterr().err
     assert main(["serve", str(tmp_path / "none.pt")]) == 1
     assert "none.pt" in capsys.readouterr().err
+
+
+def test_sizes_are_told_as_people_write_them(model: Path, photographs: list[Path], tmp_path: Path) -> None:
+    data = photographs[0].read_bytes()
+    with served(model, tmp_path, "--max-bytes=1KB") as running:
+        status, answer = fetch(running.url, "/predict", "POST", body=data, headers=JPEG)
+        assert (status, json.loads(answer)["error"][:40]) == (413, "the request is larger than 1,000 bytes: ")
 
 
 def test_help_comes_without_torch_or_a_web_server() -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,10 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 def test_the_document_names_every_path_and_every_answer(service: Running) -> None:
     status, told = fetch(service.url, "/openapi.json")
     assert status == 200
-    paths = json.loads(told)["paths"]
-    assert set(paths) == {"/predict", "/explain", "/model", "/healthz", "/readyz", "/metrics"}
+    document = json.loads(told)
+    assert document["info"]["version"] == version("tarn-train")
+    paths = document["paths"]
+    assert set(paths) == {"/predict", "/explain", "/model", "/classes", "/healthz", "/readyz", "/metrics"}
     assert {"200", "401", "403", "408", "413", "415", "422", "503"} <= set(paths["/predict"]["post"]["responses"])
     assert set(paths["/predict"]["post"]["requestBody"]["content"]) >= {"multipart/form-data", "application/json"}
 

@@ -97,3 +97,22 @@ def test_it_can_be_used_by_keyboard_and_fits_its_window(page: Any) -> None:
     assert page.locator("#state").get_attribute("aria-live") == "polite"
     wide, window = page.locator("html").evaluate("it => [it.scrollWidth, it.clientWidth]")
     assert wide <= window
+
+
+def test_what_the_model_is_can_be_read_and_what_it_cannot_do_is_not_offered(browser: Any, service: Running) -> None:
+    page = browser.new_page()
+
+    def as_onnx(route: Any) -> None:
+        told = route.fetch().json()
+        route.fulfill(json=told | {"explains": False, "provenance": {"val_top1": 0.7554, "step": 7}})
+
+    page.route("**/model", as_onnx)
+    page.goto(service.url)
+    page.wait_for_selector("#samples button img")
+    page.click("#samples button >> nth=0")
+    assert len(shown(page)) == 5
+    assert page.locator("#why:visible").count() == 0
+    page.click("#card summary")
+    told = page.inner_text("#card dl").split("\n")
+    assert told[told.index("top-1") + 1] == "75.5 %"
+    page.close()

@@ -184,5 +184,32 @@ def test_a_url_is_no_folder_for_an_export(
     assert list(tmp_path.iterdir()) == []
 
 
+def refusal(words: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> str:
+    """The one sentence."""
+    assert main(words) == code
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    return said
+
+
+def test_what_exports_cannot_be_made_of_is_told_without_torchs_advice(
+    published: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pt, pkl = published
+    (tmp_path / "graph.onnx").write_bytes(b"\x08\x0a\x12\x07pytorch" + bytes(100))
+    out = f"--out={tmp_path / 'out'}"
+    for path in (pkl, tmp_path / "graph.onnx"):
+        said = refusal(["export", f"--checkpoint={path}", out], 1, capsys)
+        assert f"{path} is not a Tarn checkpoint (it is a file of another kind): give one from RUN/checkpoints" in said
+        said = refusal(["evaluate", f"--model={path}", "--shards=none"], 1, capsys)
+        assert f"{path} is no model.pt: give one; files of other formats are scored by" in said
+    assert "--averaged is of checkpoints" in refusal(["export", f"--checkpoint={pt}", out, "--averaged"], 2, capsys)
+    (tmp_path / "file").touch()
+    said = refusal(["export", f"--checkpoint={pt}", f"--out={tmp_path / 'file'}"], 2, capsys)
+    assert "is a file: give the folder that is to receive model.pt" in said
+    assert not (tmp_path / "out").exists()
+
+
 class InterruptedByTest(Exception):  # noqa: N818  it is none
     pass

@@ -54,5 +54,5 @@ def test_what_is_not_finite_is_never_published(name: str, wanted: NDArray[np.flo
 def test_formats_are_told_by_name_each_once_in_the_order_of_the_table() -> None:
     assert [format.name for format in chosen_formats(["pkl", " pt", "pkl"])] == ["pt", "pkl"]
     for told, word in ((["pt", "tflite"], "tflite"), ([""], "")):
-        with pytest.raises(UsageError, match=f"--formats={word} is unknown: choose of pt, pkl, safetensors"):
+        with pytest.raises(UsageError, match=f"--formats={word} is unknown: choose from pt, pkl, safetensors"):
             chosen_formats(told)

@@ -6,7 +6,7 @@ from PIL import Image, ImageOps
 
 from tarn.sharding.jpeg.structure import tile
 from tarn.training.pixels.decode import PictureDecoder
-from tarn.training.pixels.pictures import centre_crop, resize_shorter
+from tarn.training.pixels.pictures import centre_crop, resize_to_cover
 from tarn.training.pixels.preprocessing import Preprocessing
 from tarn.training.pixels.turn import AS_IT_IS, turn_of
 
@@ -29,7 +29,7 @@ def test_a_turned_picture_has_the_pixels_of_the_one_that_pillow_turns(orientatio
     for data in (plain, tile(plain)[0]):
         with Image.open(io.BytesIO(data)) as image:
             seen = ImageOps.exif_transpose(image)
-        theirs = np.asarray(centre_crop(resize_shorter(seen, 72, interpolation), 64))
+        theirs = np.asarray(centre_crop(resize_to_cover(seen, 72, 72, interpolation), 64, 64))
         decoder, out = PictureDecoder(), np.empty((64, 64, 3), np.uint8)
         assert decoder.centre(memoryview(data), out, how, turn_of(data)) == decoder.native
         decoder.evaluate(memoryview(data), out, how, upright=True)
@@ -42,7 +42,7 @@ def test_other_formats_are_turned_too(kind: str) -> None:
     PictureDecoder().evaluate(memoryview(data), out, Preprocessing(resize=72, crop=64), upright=True)
     with Image.open(io.BytesIO(data)) as image:
         seen = ImageOps.exif_transpose(image)
-    assert np.array_equal(out, np.asarray(centre_crop(resize_shorter(seen, 72, "bilinear"), 64)))
+    assert np.array_equal(out, np.asarray(centre_crop(resize_to_cover(seen, 72, 72, "bilinear"), 64, 64)))
 
 
 def test_a_picture_is_left_as_it_is_where_it_is_not_asked_for_upright_or_tells_nothing_sensible() -> None:

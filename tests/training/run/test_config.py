@@ -93,6 +93,13 @@ def test_the_saved_config_reads_back_equal(tmp_path: Path) -> None:
         ("optim:\n  ema_decay: 1\n", r"ema_decay=1.*below 1"),
         ("optim:\n  ema_every: 0\n", r"ema_every=0.*at least 1"),
         ("optim:\n  early_stop: 0\n", r"early_stop=0.*at least 1"),
+        ("export_formats: [pt, onx]\n", r"export_formats=onx is unknown: choose from pt, pkl, safetensors, pt2, onnx"),
+        ("export_formats: pt,onnx\n", r"export_formats='pt,onnx' is not a list, such as \[a, b\]"),
+        ("export_formats: []\n", r"export_formats= is unknown: choose from pt"),
+        (
+            "export_formats: [openvino-int8]\ndata: {val_fraction: 0.1}\n",
+            r"export_formats=openvino-int8 is scored on a split, and data\.val_fraction",
+        ),
         ("export: newest\n", r"export='newest'.*last, best, averaged"),
         ("export: averaged\n", r"export='averaged'.*optim\.ema_decay"),
         ("seed: 100000000000000000000\n", r"seed=100000000000000000000"),

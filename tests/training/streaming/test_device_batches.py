@@ -172,7 +172,7 @@ class Told:
     def copied(self, batch: Batch, non_blocking: bool) -> SimpleNamespace:
         self.say(f"copy {batch.step}, {non_blocking=}")
         kept = SimpleNamespace(record_stream=lambda stream: self.say(f"{batch.step} is used by {stream.name}"))
-        return SimpleNamespace(images=kept, labels=kept, step=batch.step)
+        return SimpleNamespace(changed=lambda change: [change(kept), change(kept)], step=batch.step)
 
 
 def test_the_loader_is_asked_on_the_copiers_stream_and_the_trainers_waits_for_no_other_copy(

@@ -6,9 +6,9 @@ from collections import Counter
 from contextlib import suppress
 
 from tarn.training.streaming.remote.cache import ShardCache
-from tarn.training.streaming.sources import HEADER, OpenFiles
+from tarn.training.streaming.sources import OpenFiles
 
-Record = tuple[int, int, int, int]  # offset, size, label, crc32
+Record = tuple[int, int, int, int, int, int]  # offset, size, label, crc32; first byte to be read, one behind the last
 
 
 class CachedShards:
@@ -20,12 +20,12 @@ class CachedShards:
         self.unusable: set[str] = set()  # digests of files that were damaged or not readable when last looked at
 
     def piece(self, digest: str, record: Record) -> bytes | None:
-        """A picture's tar header and its bytes; None where there is no file, or none that is right.
+        """A picture's bytes and what is read around them; None where there is no file, or none that is right.
 
         A damaged one is removed, where that may be done, so that it is fetched again.
         """
         path, raw = self.cache.path(digest), b""
-        offset, size, _, crc = record
+        offset, size, _, crc, start, end = record
         try:
             file = self.files.descriptor(path)
         except FileNotFoundError:
@@ -34,8 +34,8 @@ class CachedShards:
             self.unusable.add(digest)
             return None
         with suppress(OSError):
-            raw = os.pread(file, HEADER + size, offset - HEADER)
-        if len(raw) == HEADER + size and zlib.crc32(memoryview(raw)[HEADER:]) == crc:
+            raw = os.pread(file, end - start, start)
+        if len(raw) == end - start and zlib.crc32(memoryview(raw)[offset - start : offset - start + size]) == crc:
             self.unusable.discard(digest)
             return raw
         if digest not in self.unusable:

@@ -12,12 +12,16 @@ from tarn.training.streaming.remote.traffic import Traffic
 from tarn.training.streaming.sources import Opening, Place, Sample, Source
 
 
-def joined_source(origins: Origins, traffic: Traffic | None, number: int, reader: Reader | None = None) -> Source:
+def joined_source(
+    origins: Origins, traffic: Traffic | None, number: int, reader: Reader | None = None, whole: bool = False
+) -> Source:
     """number: of this process in the traffic. reader: one of the tars' root of a single dataset that has its
-    connections open, if there is one."""
+    connections open, if there is one. whole: samples with all of their members."""
     firsts = origins.firsts.tolist()
     sources = [
-        source_of_origin(origin, traffic.of_shards(first, len(origin.shards)) if traffic else None, number, reader)
+        source_of_origin(
+            origin, traffic.of_shards(first, len(origin.shards)) if traffic else None, number, reader, whole
+        )
         for origin, first in zip(origins.each, firsts, strict=True)
     ]
     if len(sources) == 1 and origins.each[0].relabelling is None:
@@ -25,8 +29,10 @@ def joined_source(origins: Origins, traffic: Traffic | None, number: int, reader
     return JoinedSource(origins, sources)
 
 
-def source_of_origin(origin: Origin, traffic: Traffic | None, number: int, reader: Reader | None) -> Source:
-    return source_of(origin.root, origin.tars, origin.shards, origin.access, traffic, number, reader)
+def source_of_origin(
+    origin: Origin, traffic: Traffic | None, number: int, reader: Reader | None, whole: bool
+) -> Source:
+    return source_of(origin.root, origin.tars, origin.shards, origin.access, traffic, number, reader, whole)
 
 
 class JoinedSource(Source):

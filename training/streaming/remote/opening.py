@@ -59,6 +59,7 @@ def read_opening(
     """
     reader, known = (start.reader, start.indexes(plan.shards)) if start else (None, {})
     source = RemoteSource(plan.root, plan.tars, plan.shards, plan.access, traffic, number, reader)
+    source.whole = plan.content.reads_members
     shards, places = Showings(plan, epoch).locate(plan.positions(step)[0])
     source.load_indexes(set(shards.tolist()), known)
     return source.read_ahead(list(zip(shards.tolist(), places.tolist(), strict=True))), source.counters

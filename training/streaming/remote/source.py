@@ -22,7 +22,7 @@ from tarn.training.streaming.access import Access
 from tarn.training.streaming.remote.cache import ShardCache
 from tarn.training.streaming.remote.cached import CachedShards, Record
 from tarn.training.streaming.remote.traffic import COMING, Traffic
-from tarn.training.streaming.sources import HEADER, LocalSource, Opening, Place, Sample, Source, checked_index
+from tarn.training.streaming.sources import LocalSource, Opening, Place, Sample, Source, checked_index
 
 POLL = 0.005  # s
 LONGEST_WAIT = 60.0  # s for a shard that is on its way; then its samples are read by range
@@ -41,11 +41,17 @@ def source_of(
     traffic: Traffic | None = None,
     number: int = 1,
     reader: Reader | None = None,
+    whole: bool = False,
 ) -> Source:
-    """Of shards wherever they lie. reader: one of the tars' root that has its connections open, if there is one."""
+    """Of shards wherever they lie. reader: one of the tars' root that has its connections open, if there is one.
+    whole: samples with all of their members."""
+    source: Source
     if storage.local_path(tars) is not None:
-        return LocalSource(root, tars, shards, access.options)
-    return RemoteSource(root, tars, shards, access, traffic, number, reader)
+        source = LocalSource(root, tars, shards, access.options)
+    else:
+        source = RemoteSource(root, tars, shards, access, traffic, number, reader)
+    source.whole = whole
+    return source
 
 
 class RemoteSource(Source):
@@ -80,7 +86,7 @@ class RemoteSource(Source):
         self.load_indexes({shard for shard, _ in places})
         here = {shard for shard, _ in places if self.is_cached(self.shards[shard])}
         missing = [(shard, place) for shard, place in dict.fromkeys(places) if shard not in here]
-        records: list[Record] = [self.indexes[shard][place].item() for shard, place in missing]
+        records = [self.record(*place) for place in missing]
         raws = self.read_by_range([shard for shard, _ in missing], records, range(len(missing)))
         return Opening(tuple(places), dict(self.indexes), dict(zip(missing, raws, strict=True)))
 
@@ -91,7 +97,7 @@ class RemoteSource(Source):
     def read(self, places: Sequence[Place]) -> list[Sample]:
         """What the cache holds, comes from it; the rest at once by ranges, or when its shard arrives."""
         self.load_indexes({shard for shard, _ in places})
-        records: list[Record] = [self.indexes[shard][place].item() for shard, place in places]
+        records = [self.record(*place) for place in places]
         shards = [shard for shard, _ in places]
         found = [
             self.given.pop(place, None) or self.cached(place[0], record)
@@ -106,7 +112,14 @@ class RemoteSource(Source):
             time.sleep(POLL)
             for row in missing:
                 found[row] = self.cached(shards[row], records[row])
-        return [Sample(raw or b"", record[2]) for raw, record in zip(found, records, strict=True)]
+        return [
+            Sample(raw or b"", label, offset - start, offset - start + size, start)
+            for raw, (offset, size, label, _, start, _) in zip(found, records, strict=True)
+        ]
+
+    def record(self, shard: int, place: int) -> Record:
+        offset, size, label, crc = self.indexes[shard][place].item()
+        return offset, size, label, crc, *self.extent(shard, place)
 
     def should_wait(self, shards: set[int]) -> bool:
         """Whether all of the shards are coming whole, and enough was read by range already."""
@@ -119,14 +132,16 @@ class RemoteSource(Source):
 
     def read_by_range(self, shards: Sequence[int], records: Sequence[Record], rows: Sequence[int]) -> list[bytes]:
         """Raw bytes of the samples in these rows, their pictures checked against the index's CRC-32."""
-        ranges: list[Range] = []
-        for row in rows:
-            offset, size, _, _ = records[row]
-            ranges.append((self.shards[shards[row]].name, offset - HEADER, offset + size))
-        crcs = [records[row][3] for row in rows]
-        parts = self.checked(
-            self.reader, ranges, lambda at, raw: zlib.crc32(memoryview(raw)[HEADER:]) == crcs[at], "CRC-32 of the index"
-        )
+        wanted = [records[row] for row in rows]
+        ranges: list[Range] = [
+            (self.shards[shards[row]].name, start, end) for row, (*_, start, end) in zip(rows, wanted, strict=True)
+        ]
+
+        def is_right(at: int, raw: bytes) -> bool:
+            offset, size, _, crc, start, _ = wanted[at]
+            return zlib.crc32(memoryview(raw)[offset - start : offset - start + size]) == crc
+
+        parts = self.checked(self.reader, ranges, is_right, "CRC-32 of the index")
         self.counters["range_samples"] += len(rows)
         if self.traffic is not None:
             self.traffic.moved[self.number] += sum(map(len, parts))

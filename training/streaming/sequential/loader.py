@@ -199,6 +199,8 @@ def check(plan: SequentialPlan) -> None:
         raise UsageError(f"samples={plan.samples} does not fill one batch of global_batch={plan.global_batch}.")
     if tars < ranks:
         raise UsageError(f"{tars} tars cannot be dealt to {ranks} ranks: give at least as many tars, or fewer ranks.")
+    if plan.augmentation is not None and plan.augmentation.crop == "none":
+        raise UsageError("crop=none gives pictures of different sizes, as ShardLoader alone does: choose another crop.")
     if plan.augmentation is not None and plan.augmentation.flip_mode != "random":
         raise UsageError(
             f"flip_mode={plan.augmentation.flip_mode} needs samples that are known from epoch to epoch: take random, "

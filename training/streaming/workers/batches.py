@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,16 @@ from tarn.training.pixels.decode import PictureDecoder
 from tarn.training.pixels.jpeg_rows import JPEG_ROW, JpegRow, RegionWriter, no_jpegs
 from tarn.training.pixels.pictures import BrokenPictureError, Pixels
 from tarn.training.streaming.bad_samples import BadSample, substitute
+from tarn.training.streaming.fields.errors import FieldError
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.remote.joined import joined_source
 from tarn.training.streaming.remote.traffic import Traffic
 from tarn.training.streaming.showings import Showings
 from tarn.training.streaming.sources import Sample, Source
+from tarn.training.streaming.workers.layout import NOTHING, RowColumns
+
+if TYPE_CHECKING:  # what only samples of several members need is imported for those
+    from tarn.training.streaming.workers.samples import SampleMaker
 
 SUBSTITUTES = 20  # tried for one bad sample before the shard itself counts as bad
 
@@ -28,17 +34,19 @@ Rows = tuple[int, int]  # of a batch: the first one, and one past the last
 class Made:
     """samples: rows written. keys: of the samples, where asked for. bad: samples that were replaced.
 
-    jpegs: which rows hold a JPEG, and what is to become of it (JPEG_ROW); all others hold pixels.
+    jpegs: which rows hold a JPEG, and what is to become of it (JPEG_ROW); all others hold pixels. values: by field, one
+    of each row, of fields that have no place in the batch's memory.
     """
 
     samples: int
     keys: tuple[str, ...]
     bad: tuple[BadSample, ...]
     jpegs: NDArray[np.void] = field(default_factory=no_jpegs)
+    values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Without the type of the JPEGs' records, which takes longer to pickle than all else."""
-        return made_of, (self.samples, self.keys, self.bad, self.jpegs.tobytes())
+        return made_of, (self.samples, self.keys, self.bad, self.jpegs.tobytes(), dict(self.values))
 
     def mended(self, rows: Sequence[int], again: "Made") -> "Made":
         """With those rows made again, as pixels."""
@@ -49,8 +57,10 @@ class Made:
         return Made(self.samples, tuple(keys), self.bad + again.bad, kept)
 
 
-def made_of(samples: int, keys: tuple[str, ...], bad: tuple[BadSample, ...], jpegs: bytes) -> Made:
-    return Made(samples, keys, bad, np.frombuffer(jpegs, JPEG_ROW))
+def made_of(
+    samples: int, keys: tuple[str, ...], bad: tuple[BadSample, ...], jpegs: bytes, values: dict[str, tuple[Any, ...]]
+) -> Made:
+    return Made(samples, keys, bad, np.frombuffer(jpegs, JPEG_ROW), values)
 
 
 def joined(parts: Sequence[Made]) -> Made:
@@ -60,22 +70,29 @@ def joined(parts: Sequence[Made]) -> Made:
         tuple(key for part in parts for key in part.keys),
         tuple(bad for part in parts for bad in part.bad),
         np.concatenate([part.jpegs for part in parts]),
+        {
+            name: tuple(it for part in parts for it in part.values.get(name, ()))
+            for part in parts
+            for name in part.values
+        },
     )
 
 
 def build_source(plan: StreamPlan, traffic: Traffic | None, number: int, reader: Reader | None = None) -> Source:
     """reader: one of the tars' root that has its connections open, if there is one."""
-    return joined_source(plan.sources, traffic, number, reader)
+    return joined_source(plan.sources, traffic, number, reader, plan.content.reads_members)
 
 
 class BatchMaker:
     """Makes the batch of any place, or some of its rows, for a place is all that a batch depends on."""
 
-    def __init__(self, plan: StreamPlan, source: Source) -> None:
+    def __init__(self, plan: StreamPlan, source: Source, alone: bool = False) -> None:
+        """alone: whether this process is a worker. Raises TarnError for a hook that cannot be imported."""
         self.plan, self.source = plan, source
         self.showings: Showings | None = None
         self.decoder = PictureDecoder(plan.fidelity, plan.preprocessing.interpolation)
         self.regions = RegionWriter() if plan.decode == "cuda" and plan.train else None
+        self.samples = sample_maker(plan, self.decoder, alone) if plan.content.fields is not None else None
 
     def make(
         self,
@@ -84,8 +101,9 @@ class BatchMaker:
         labels: NDArray[np.int64],
         rows: Rows | None = None,
         as_pixels: bool = False,
+        columns: Mapping[str, NDArray[Any]] = NOTHING,
     ) -> Made:
-        """Writes those rows of images (n x H x W x 3) and labels, as far as the batch has them, or all.
+        """Writes those rows of images (n x H x W x 3), labels and columns, as far as the batch has them, or all.
 
         as_pixels: no JPEG is left to a device. Raises TarnError naming shard, key and cause.
         """
@@ -100,17 +118,23 @@ class BatchMaker:
         bad: list[BadSample] = []
         keys: list[str] = []
         jpegs: dict[int, JpegRow] = {}
+        values: dict[str, list[Any]] = {}
         for at, sample in enumerate(self.read(wanted)):
             shard, out = wanted[at][0], images[first + at]
             jpeg = None if as_pixels else self.leave_to_device(sample.picture, out, uniforms[at])
             if jpeg is not None:
                 jpegs[first + at] = jpeg
             else:
-                sample = self.write(out, shard, sample, uniforms[at], (epoch, int(positions[at])), bad)
+                place_in_order = (epoch, int(positions[at]))
+                row = columns, first + at
+                sample, told = self.write(out, row, shard, sample, uniforms[at], place_in_order, bad)
+                for name, value in told.items():
+                    values.setdefault(name, []).append(value)
             labels[first + at] = sample.label
             if self.plan.keys:
                 keys.append(sample.key)
-        return Made(len(wanted), tuple(keys), tuple(bad), jpeg_table(jpegs))
+        listed = {name: tuple(each) for name, each in values.items()}
+        return Made(len(wanted), tuple(keys), tuple(bad), jpeg_table(jpegs), listed)
 
     def read(self, places: Sequence[tuple[int, int]]) -> list[Sample]:
         """A picture that comes several times is read once."""
@@ -132,21 +156,28 @@ class BatchMaker:
     def write(
         self,
         out: Pixels,
+        columns: RowColumns,
         shard: int,
         sample: Sample,
         uniforms: NDArray[np.float64],
         at: tuple[int, int],
         bad: list[BadSample],
-    ) -> Sample:
-        """The sample's pixels, or those of the one that stands in for it. Returns the sample that they are of."""
+    ) -> tuple[Sample, Mapping[str, Any]]:
+        """The sample's pixels and columns, or those of the one that stands in for it. Returns the sample that they are
+        of, and its values that stand in no column."""
         for attempt in range(SUBSTITUTES):
             try:
+                if self.samples is not None:
+                    row = columns, uniforms, at, self.source.url(shard)
+                    return sample, self.samples.make(sample, out, *row)
                 self.decode(sample.picture, out, uniforms)
-                return sample
-            except BrokenPictureError as error:
+                return sample, NOTHING
+            except (BrokenPictureError, FieldError) as error:
                 if self.plan.bad_samples.policy == "raise":
+                    is_picture = isinstance(error, BrokenPictureError)
                     raise TarnError(
-                        f"{self.source.url(shard)}: {sample.key} is {error}: pack without it, or set "
+                        f"{self.source.url(shard)}: {sample.key}{' is' if is_picture else ':'} {error}: "
+                        f"{'pack without it' if is_picture else 'mend it'}, or set "
                         "data.bad_samples.policy=replace to train without it."
                     ) from error
                 bad.append(BadSample(self.source.name(shard), sample.key, str(error)))
@@ -167,18 +198,13 @@ class BatchMaker:
             self.decoder.train(data, out, self.plan.augmentation, uniforms)
 
 
+def sample_maker(plan: StreamPlan, decoder: PictureDecoder, alone: bool) -> "SampleMaker":
+    """Imported where it is needed: a first batch of pictures and classes is there sooner."""
+    from tarn.training.streaming.workers.samples import SampleMaker
+
+    return SampleMaker(plan, decoder, alone)
+
+
 def jpeg_table(jpegs: Mapping[int, JpegRow]) -> NDArray[np.void]:
     """By row. Returns JPEG_ROW records in the order of the rows."""
     return np.array([(row, *jpeg) for row, jpeg in jpegs.items()], JPEG_ROW)
-
-
-def slot_layout(rows: int, side: int) -> tuple[int, int]:
-    """Bytes of labels, then of images, in the memory of one batch."""
-    return -(-8 * rows // 64) * 64, rows * side * side * 3
-
-
-def slot_arrays(memory: memoryview, rows: int, side: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images and labels of a slot; both keep one array alive, their base."""
-    head, body = slot_layout(rows, side)
-    whole = np.frombuffer(memory, np.uint8, head + body)
-    return whole[head:].reshape(rows, side, side, 3), whole[: 8 * rows].view(np.int64)

@@ -9,9 +9,10 @@ slot is used again when the last of them is gone, so nobody has to give a batch 
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ Begin = Iterator[bool]  # begins a batch more with every turn, where there is on
 
 @dataclass(frozen=True, slots=True)
 class Lent:
-    """A batch. images: n x H x W x 3 and labels: n, in memory that is used again when both are gone.
+    """A batch. images: n x H x W x 3, labels: n, and columns by field, in memory that is used again when all are gone.
 
     remake(rows): makes those rows again, as pixels, into the same memory. Raises TarnError.
     """
@@ -50,6 +51,7 @@ class Lent:
     labels: NDArray[np.int64]
     made: Made
     remake: Callable[[Sequence[int]], Made]
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 class WorkerPool:
@@ -65,7 +67,8 @@ class WorkerPool:
     ) -> None:
         self.plan, self.on_done = plan, on_done
         self.crew, self.children = crew, crew.workers
-        self.slots = Slots(crew.slots_file, plan.rows, plan.image_size, registrar)
+        columns = plan.content.columns(plan.largest)
+        self.slots = Slots(crew.slots_file, plan.rows, plan.largest, registrar, columns)
         self.ahead = batches_ahead(plan.prefetch, self.slots.bytes, len(self.children))
         self.tickets = 0
         self.round = 0
@@ -214,10 +217,12 @@ class WorkerPool:
         self.release_abandoned(done.ticket, assembly)
 
     def delivered(self, assembly: Assembly, look: Look) -> Lent:
-        images, labels = self.slots.lend(assembly.slot, self.plan.size_of(assembly.place[0]))
+        size = self.plan.size_of(assembly.place[0])
+        images, labels, columns = self.slots.lend(assembly.slot, size, self.plan.content.columns(size))
         made = assembly.whole()
         again = partial(self.remake, assembly.place, assembly.slot, look)
-        return Lent(images[: made.samples], labels[: made.samples], made, again)
+        others = {name: column[: made.samples] for name, column in columns.items()}
+        return Lent(images[: made.samples], labels[: made.samples], made, again, others)
 
     def remake(self, place: Place, slot: int, look: Look, rows: Sequence[int]) -> Made:
         """Rows of a batch that is lent out, before all that waits. Raises TarnError."""

@@ -7,15 +7,19 @@ import mmap
 import os
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tarn.sharding.errors import TarnError
+from tarn.training.pixels.geometry import Size
 from tarn.training.streaming.processes.shared import mapped, page_aligned
-from tarn.training.streaming.workers.batches import slot_arrays, slot_layout
+from tarn.training.streaming.workers.layout import NOTHING, slot_arrays, slot_layout
+
+if TYPE_CHECKING:
+    from tarn.training.streaming.fields.field import Column
 
 Question = Callable[[], bool]
 
@@ -34,15 +38,23 @@ class Registrar(Protocol):
 
 
 class Slots:
-    """Of one loader, each for the labels and images of a batch of so many rows, at most `side` px wide and high.
-    bytes: of one slot.
+    """Of one loader, each for the labels, images and columns of a batch of so many rows, images of at most that height
+    and width. bytes: of one slot.
 
     warnings: why memory is not page-locked, told once; it is plain memory then.
     """
 
-    def __init__(self, file: int, rows: int, side: int, registrar: Registrar | None = None) -> None:
-        self.file, self.rows, self.side, self.registrar = file, rows, side, registrar
-        self.bytes = page_aligned(sum(slot_layout(rows, side)))
+    def __init__(
+        self,
+        file: int,
+        rows: int,
+        size: Size,
+        registrar: Registrar | None = None,
+        columns: "Mapping[str, Column]" = NOTHING,
+    ) -> None:
+        self.file, self.rows, self.size, self.registrar = file, rows, size, registrar
+        self.columns = columns
+        self.bytes = page_aligned(sum(slot_layout(rows, size, columns)))
         self.maps: list[mmap.mmap] = []
         self.free: deque[int] = deque()
         self.copied_from: deque[tuple[Question, int]] = deque()
@@ -79,12 +91,15 @@ class Slots:
         else:
             self.locked[slot] = address
 
-    def lend(self, slot: int, side: int | None = None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Images, of `side` px where they are smaller than the largest, and labels, views of the slot; it is taken back
-        when both are gone."""
-        images, labels = slot_arrays(memoryview(self.maps[slot]), self.rows, side or self.side)
-        weakref.finalize(images.base, self.take_back, slot).atexit = False
-        return images, labels
+    def lend(
+        self, slot: int, size: Size | None = None, columns: "Mapping[str, Column] | None" = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64], dict[str, NDArray[Any]]]:
+        """Images, labels and columns, views of the slot; it is taken back when all are gone. size, columns: where they
+        are smaller than the largest."""
+        told = self.columns if columns is None else columns
+        arrays = slot_arrays(memoryview(self.maps[slot]), self.rows, size or self.size, told)
+        weakref.finalize(arrays[0].base, self.take_back, slot).atexit = False
+        return arrays
 
     def take_back(self, slot: int) -> None:
         """Copies that the device was told to make from it may still be under way."""

@@ -13,7 +13,8 @@ from tarn.sharding.errors import TarnError
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.processes.shared import mapped
 from tarn.training.streaming.remote.traffic import Traffic
-from tarn.training.streaming.workers.batches import BatchMaker, Made, build_source, slot_arrays
+from tarn.training.streaming.workers.batches import BatchMaker, Made, build_source
+from tarn.training.streaming.workers.layout import slot_arrays
 from tarn.training.streaming.workers.queue import Job, jobs_of
 
 WORKER = "tarn.training.streaming.workers.worker:work"  # the task of its process
@@ -53,7 +54,11 @@ def work(connection: Connection) -> None:
     if setup.traffic_file is not None:
         traffic = Traffic(setup.plan, setup.processes, setup.traffic_file)
     source = build_source(setup.plan, traffic, setup.number)
-    maker = BatchMaker(setup.plan, source)
+    maker, flaw = None, ""
+    try:
+        maker = BatchMaker(setup.plan, source, alone=True)
+    except TarnError as problem:  # a hook that cannot be imported
+        flaw = str(problem)
     slots: dict[int, mmap.mmap] = {}
     before: Counter[str] = Counter()
     own: Job | None = connection.recv()
@@ -61,13 +66,15 @@ def work(connection: Connection) -> None:
         note(setup, job.ticket)
         if job.slot not in slots:
             slots[job.slot] = mapped(setup.slots_file, setup.slot_bytes, job.slot * setup.slot_bytes)
-        side = setup.plan.size_of(job.place[0])
-        images, labels = slot_arrays(memoryview(slots[job.slot]), setup.rows, side)
+        size = setup.plan.size_of(job.place[0])
+        columns = setup.plan.content.columns(size)
+        images, labels, others = slot_arrays(memoryview(slots[job.slot]), setup.rows, size, columns)
         if job.opening is not None:
             source.take_in(job.opening)
-        made, error = None, ""
+        made, error = None, flaw
         try:
-            made = maker.make(job.place, images, labels, job.rows, job.as_pixels)
+            if maker is not None:
+                made = maker.make(job.place, images, labels, job.rows, job.as_pixels, others)
         except TarnError as problem:
             error = str(problem)
         now = Counter(source.counters)

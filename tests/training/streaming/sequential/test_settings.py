@@ -6,6 +6,7 @@ import pytest
 
 from support.sequential_tars import loader, read
 from tarn.sharding.errors import UsageError
+from tarn.training.streaming import Augmentation
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,7 @@ from tarn.sharding.errors import UsageError
         ({"shuffle_buffer": -1}, "shuffle_buffer=-1"),
         ({"deadline": 0}, "deadline=0"),
         ({"image_size": 32, "eval_resize": 16}, "eval_resize=16"),
+        ({"augment": Augmentation(crop="none")}, "crop=none gives pictures of different sizes"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(tars: str, settings: dict[str, Any], told: str) -> None:

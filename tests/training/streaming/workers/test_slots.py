@@ -56,9 +56,9 @@ def file() -> Iterator[int]:
 
 def test_a_slot_is_free_only_when_the_copies_from_it_are_done(file: int) -> None:
     device = Device()
-    slots = Slots(file, rows=4, side=8, registrar=device)
+    slots = Slots(file, rows=4, size=(8, 8), registrar=device)
     first = slots.take()
-    images, labels = slots.lend(first)
+    images, labels, _ = slots.lend(first)
     part = images[:2]
     del images, labels
     assert device.marks == 0
@@ -71,23 +71,23 @@ def test_a_slot_is_free_only_when_the_copies_from_it_are_done(file: int) -> None
 
 
 def test_plain_slots_are_free_at_once(file: int) -> None:
-    slots = Slots(file, rows=4, side=8)
+    slots = Slots(file, rows=4, size=(8, 8))
     assert slots.take() == 0
-    images, labels = slots.lend(0)
+    images, labels, _ = slots.lend(0)
     del images, labels
     assert slots.take() == 0
 
 
 def test_memory_is_locked_once_a_slot_and_unlocked_after_the_last_batch(file: int) -> None:
     device = Device()
-    slots = Slots(file, rows=4, side=8, registrar=device)
+    slots = Slots(file, rows=4, size=(8, 8), registrar=device)
     device.done = True
     for _ in range(5):
-        images, labels = slots.lend(slots.take())
+        images, labels, _ = slots.lend(slots.take())
         address = images.base.ctypes.data
         del images, labels
     assert device.locked == {address: slots.bytes}
-    images, labels = slots.lend(slots.take())
+    images, labels, _ = slots.lend(slots.take())
     del slots
     assert device.locked
     images[:] = 7
@@ -97,7 +97,7 @@ def test_memory_is_locked_once_a_slot_and_unlocked_after_the_last_batch(file: in
 
 def test_memory_that_cannot_be_locked_is_told_once_and_used_as_it_is(file: int) -> None:
     device = Device("no more of it", works=1)
-    slots = Slots(file, rows=4, side=8, registrar=device)
+    slots = Slots(file, rows=4, size=(8, 8), registrar=device)
     assert [slots.take() for _ in range(4)] == [0, 1, 2, 3]
     (warning,) = slots.warnings
     assert "no more of it" in warning
@@ -126,7 +126,7 @@ def test_a_file_that_cannot_grow_is_told_with_what_to_do(tmp_path: Path) -> None
     path = tmp_path / "read-only"
     path.touch()
     with path.open("rb") as opened, pytest.raises(TarnError, match=r"no memory for batch 1 .*lower data\.prefetch"):
-        Slots(opened.fileno(), rows=4, side=8).take()
+        Slots(opened.fileno(), rows=4, size=(8, 8)).take()
 
 
 def test_without_a_gpu_memory_is_left_plain_with_a_warning() -> None:
@@ -198,7 +198,7 @@ class FailingCuda:
 
 def test_an_error_of_locking_is_taken_from_cuda_before_the_trainers_next_kernel_would_raise_it(file: int) -> None:
     cuda = FailingCuda()
-    slots = Slots(file, rows=4, side=8, registrar=CudaRegistrar(torch.device("cuda", 0), cuda))
+    slots = Slots(file, rows=4, size=(8, 8), registrar=CudaRegistrar(torch.device("cuda", 0), cuda))
     assert [slots.take() for _ in range(3)] == [0, 1, 2]
     assert cuda.calls == ["register", "launch"]
     cuda.launch()

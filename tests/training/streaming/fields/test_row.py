@@ -1,0 +1,105 @@
+"""Fields of a table beside the samples: by key, in any format, on any workers; what has no row."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.datasets import picture_tree
+from support.loaders import shard_loader
+from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.packing.pack import PackConfig, pack
+from tarn.training.streaming import Json, MultiLabel, Number, Part, Row, SoftLabel, Text
+
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """24 training pictures of three classes."""
+    root = tmp_path_factory.mktemp("rows")
+    pack(picture_tree(root / "pictures"), str(root / "shards"), PackConfig(shard_size=10_000))
+    return str(root / "shards")
+
+
+def batches(url: object, fields: dict[str, Any], workers: int = 0) -> list[Any]:
+    loader = shard_loader(
+        url, global_batch=6, image_size=16, lanes=2, num_workers=workers, keys=True, fields=fields, train=False
+    )
+    found = list(loader)
+    loader.close()
+    return found
+
+
+def told_of(packed: str) -> Rows:
+    """A row for each sample, which differs from all others."""
+    keys = [key for batch in batches(packed, {"own": "label"}) for key in batch.keys]
+    return [
+        {"key": key, "labels": [at % 3, (at + 1) % 3], "p": [at / 24, 1 - at / 24], "score": at, "said": f"no. {at}"}
+        for at, key in enumerate(keys)
+    ]
+
+
+def written(path: Path, rows: Rows) -> str:
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    return str(path)
+
+
+@pytest.mark.parametrize(("name", "workers"), [("rows.jsonl", 0), ("rows.parquet", 1)])
+def test_rows_of_a_table_are_fields_of_their_samples(packed: str, tmp_path: Path, name: str, workers: int) -> None:
+    rows = told_of(packed)
+    table = written(tmp_path / name, rows[::-1])
+    fields = {
+        "labels": Row(table, of=MultiLabel("json:labels", classes=3)),
+        "soft": Row(table, of=SoftLabel("json:p", classes=2)),
+        "score": Row(table, of=Number("json:score")),
+        "said": Row(table, of=Text("json:said")),
+        "own": "label",
+    }
+    found = batches(packed, fields, workers)
+    by_key = {row["key"]: row for row in rows}
+    for batch in found:
+        mine = [by_key[key] for key in batch.keys]
+        assert [[at for at, is_there in enumerate(row) if is_there] for row in batch.labels.tolist()] == [
+            sorted(row["labels"]) for row in mine
+        ]
+        assert batch.fields["soft"].tolist() == [pytest.approx(row["p"]) for row in mine]
+        assert batch.fields["score"].tolist() == [row["score"] for row in mine]
+        assert list(batch.fields["said"]) == [row["said"] for row in mine]
+    assert sum(len(batch.keys) for batch in found) == 24
+
+
+def test_a_csv_is_a_table_too_and_parts_have_its_rows(packed: str, tmp_path: Path) -> None:
+    rows = told_of(packed)
+    (tmp_path / "rows.csv").write_text("score,key\n" + "".join(f"{row['score']},{row['key']}\n" for row in rows))
+    fields = {"score": Row(str(tmp_path / "rows.csv"), of=Number("json:score")), "own": "label"}
+    found = batches([Part(packed, samples=(0, 5)), Part(packed, samples=(7, 9), label_offset=3)], fields)
+    assert [int(score) for batch in found for score in batch.fields["score"]] == [0, 1, 2, 3, 4, 7, 8]
+    labels = [int(label) for batch in found for label in batch.fields["own"]]
+    assert max(labels[:5]) < 3 <= min(labels[5:])
+
+
+def test_a_sample_without_a_row_is_refused_or_empty(packed: str, tmp_path: Path) -> None:
+    rows = told_of(packed)
+    table = written(tmp_path / "rows.jsonl", rows[1:])
+    with pytest.raises(TarnError, match=f"{rows[0]['key']}.*has no row of its key"):
+        batches(packed, {"labels": Row(table, of=MultiLabel("json:labels", classes=3))})
+    found = batches(packed, {"labels": Row(table, of=MultiLabel("json:labels", classes=3, optional=True))})
+    assert found[0].labels.tolist()[0] == [0, 0, 0]
+
+
+def test_tables_without_keys_and_fields_of_other_members_are_refused(packed: str, tmp_path: Path) -> None:
+    (tmp_path / "none.csv").write_text("name,score\na,1\n")
+    with pytest.raises(UsageError, match="needs of=, a field of json"):
+        Row("rows.csv", of=Number("txt"))
+    with pytest.raises(UsageError, match="needs of="):
+        Row("rows.csv")
+    twice = written(tmp_path / "twice.jsonl", told_of(packed)[:1] * 2)
+    for table, told in ((str(tmp_path / "none.csv"), "no column key, but name, score"), (twice, "several rows")):
+        with pytest.raises(TarnError, match=told):
+            batches(packed, {"row": Row(table, of=Json("json"))})

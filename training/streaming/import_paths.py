@@ -1,0 +1,56 @@
+"""Functions of somebody else, named as `module:function`: other processes find them without a look at `__main__`."""
+
+import importlib
+import importlib.machinery
+import importlib.util
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from tarn.sharding.errors import TarnError, UsageError
+
+WRITTEN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+LONGEST = 200  # characters of an error of somebody else's
+
+
+def check_written(path: object, name: str) -> None:
+    """Raises UsageError for what is no import path of a module that is there. name: of the setting."""
+    if not isinstance(path, str):
+        where = f"{getattr(path, '__module__', 'mymodule')}:{getattr(path, '__name__', 'augment')}"
+        raise UsageError(
+            f"{name}={path!r} must be an import path, such as {name}={where.replace('__main__', 'mymodule')!r}: the "
+            "processes that decode import it."
+        )
+    if not WRITTEN.fullmatch(path) or path.startswith("__main__:"):
+        raise UsageError(
+            f"{name}={path!r} is no import path: write {name}='mymodule:augment', of a module that is a file."
+        )
+    module = path.partition(":")[0]
+    try:
+        found = importlib.util.find_spec(module)
+    except ImportError:
+        found = None
+    except ValueError:  # a module that was made by hand
+        found = None if module not in sys.modules else importlib.machinery.ModuleSpec(module, None)
+    if found is None:
+        raise UsageError(
+            f"{name}={path!r}: there is no module {module} on sys.path: check its name, or add its folder."
+        )
+
+
+def imported(path: str, name: str) -> Callable[..., Any]:
+    """Raises TarnError."""
+    module, _, attribute = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except Exception as error:  # whatever somebody's module raises
+        raise TarnError(f"{name}={path!r}: importing {module} raised {shown(error)}.") from error
+    if not callable(found):
+        raise TarnError(f"{name}={path!r}: {module} has no function {attribute}.")
+    return found  # type: ignore[no-any-return]
+
+
+def shown(error: Exception) -> str:
+    text = " ".join(str(error).split())[:LONGEST]
+    return f"{type(error).__name__}{f' ({text})' if text else ''}"

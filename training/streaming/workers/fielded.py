@@ -1,0 +1,75 @@
+"""The batch of samples with fields: what lies in memory as tensors, the rest in lists."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tarn.sharding.errors import TarnError
+from tarn.training.streaming.fields.content import Content
+from tarn.training.streaming.import_paths import imported, shown
+from tarn.training.streaming.iteration import Batch
+from tarn.training.streaming.workers.hooks import seeded
+from tarn.training.streaming.workers.pool import Lent
+
+
+def with_fields(batch: Batch, content: Content, lent: Lent, pad_to: int | None) -> Batch:
+    """pad_to: whole pictures in one tensor, its sides multiples of it, None for a list of them."""
+    made, found = lent.made, dict[str, Any]()
+    for name, _ in content.fields or ():
+        if name in lent.columns:
+            found[name] = torch.from_numpy(lent.columns[name])
+        else:
+            found[name] = [as_tensors(value) for value in made.values.get(name, ())]
+    images: Any = batch.images
+    if content.whole:
+        sizes = made.values.get("sizes", ())
+        flat = images.reshape(len(images), -1)
+        images = [flat[row, : 3 * h * w].reshape(h, w, 3) for row, (h, w) in enumerate(sizes)]
+        found["sizes"] = torch.tensor(sizes, dtype=torch.int64).reshape(-1, 2)
+        if pad_to is not None:
+            images = padded(images, sizes, pad_to)
+            found |= {name: padded(found[name], sizes, pad_to) for name in content.of_pixels() if found[name]}
+    labels: Any = found.get("labels")
+    return replace(batch, images=images, labels=labels, fields=found)
+
+
+def as_tensors(value: Any) -> Any:
+    """Arrays, and those of an npz, as tensors; all else as it is."""
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value)
+    if isinstance(value, Mapping):
+        return {name: as_tensors(each) for name, each in value.items()}
+    return value
+
+
+def padded(pictures: Sequence[Tensor], sizes: Sequence[tuple[int, int]], multiple: int) -> Tensor:
+    """One tensor, zeros behind each picture's rows and columns."""
+    height, width = (-(-max((size[axis] for size in sizes), default=0) // multiple) * multiple for axis in (0, 1))
+    rest = pictures[0].shape[2:] if pictures else (3,)
+    out = torch.zeros((len(pictures), height, width, *rest), dtype=pictures[0].dtype if pictures else torch.uint8)
+    for row, picture in enumerate(pictures):
+        out[row, : picture.shape[0], : picture.shape[1]] = picture
+    return out
+
+
+class BatchHook:
+    """Called with a batch and a NumPy generator; gives a batch, such as `dataclasses.replace` makes of it."""
+
+    def __init__(self, path: str) -> None:
+        self.path, self.call = path, imported(path, "batch_hook")
+
+    def __call__(self, batch: Batch, key: int) -> Batch:
+        """Raises TarnError."""
+        with seeded(key, alone=False):
+            try:
+                given = self.call(batch, np.random.Generator(np.random.Philox(key=key)))
+            except Exception as error:  # whatever somebody's function raises
+                raise TarnError(f"step {batch.step}: batch_hook {self.path} raised {shown(error)}.") from error
+        if not isinstance(given, Batch):
+            kind = type(given).__name__
+            raise TarnError(f"step {batch.step}: batch_hook {self.path} returned a {kind}, expected a Batch.")
+        return replace(given, step=batch.step, last=batch.last)
