@@ -20,7 +20,8 @@ from torchvision.transforms import functional as vision
 from benchmarks.data import prepared
 from benchmarks.report import Bar, keep, show
 from tarn.sharding.jpeg.structure import tile
-from tarn.training.pixels.decode import FIDELITIES, PictureDecoder
+from tarn.training.pixels.decode import PictureDecoder
+from tarn.training.pixels.fidelity import FIDELITIES
 from tarn.training.pixels.geometry import UNIFORMS, Augmentation, resized_crop_box
 from tarn.training.pixels.preprocessing import INTERPOLATIONS
 from tarn.training.streaming.randomness import sample_uniforms

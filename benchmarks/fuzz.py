@@ -1,5 +1,5 @@
-"""Mutated JPEGs through tiling, cutting, decoding and resizing: no crash, no hang, no read beyond the data, no wrong
-tiling.
+"""Mutated JPEGs through tiling, cutting, decoding and resizing, and their bytes as a PNG's rows: no crash, no hang, no
+read beyond the data, no wrong tiling.
 
     python -m benchmarks.fuzz --pictures 100000 --seed 0
 
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tarn.sharding.jpeg.structure import Cutter, Reason, Region, is_whole, tile
+from tarn.training.pixels.formats.png import rows_kernel
 from tarn.training.pixels.jpeg.region import RegionDecoder
 from tarn.training.pixels.resize.resize import Filter, Resizer
 
@@ -141,6 +142,7 @@ def examine(
     rng: np.random.Generator,
 ) -> str:
     """The outcome in words; raises AssertionError for what must not be."""
+    undo_filters(cliff, data, rng)
     lying = cliff.place(data).data
     tiled, reason = tile(lying, 24) if data else (b"", Reason.NOT_JPEG)
     whole = bool(data) and is_whole(lying)
@@ -163,6 +165,23 @@ def examine(
         if isinstance(region, Region):
             decoder.decode_into(np.frombuffer(region.data, np.uint8), (0, 0, 90, 90), scale, out)
     return reason.words
+
+
+def undo_filters(cliff: Cliff, data: bytes, rng: np.random.Generator) -> None:
+    """The bytes as what a PNG's inflated rows may be, right before what nobody may read; every filter has its rows."""
+    pixel, width = (1, 2, 3, 4, 6, 8)[int(rng.integers(6))], int(rng.integers(1, 40))
+    count = len(data) // (width * pixel + 1)
+    lying = cliff.place(data[: count * (width * pixel + 1)])
+    lying[:: width * pixel + 1] %= 5
+    right, skipped = int(rng.integers(1, width + 1)), int(rng.integers(count + 1))
+    left, step = int(rng.integers(right)), 0 if pixel < 3 else pixel // 3
+    palette = rng.integers(0, 256, (256, 3), np.uint8) if pixel == 1 else None
+    above, out = np.zeros(right * pixel, np.uint8), np.empty((count - skipped, right - left, 3), np.uint8)
+    status = rows_kernel().png_rows(
+        *(lying.ctypes.data, width * pixel, count, right * pixel, pixel, above.ctypes.data, skipped, left, step),
+        *(None if palette is None else palette.ctypes.data, out.ctypes.data),
+    )
+    assert not status, "rows of a PNG that are sound were refused"
 
 
 def resize(cliff: Cliff, resizer: Resizer, pixels: NDArray[np.uint8], rng: np.random.Generator) -> None:

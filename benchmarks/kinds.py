@@ -1,9 +1,10 @@
-"""Images/s of the loader by what pictures are stored as: before, and packed as `pack` and `pack --normalise` do now.
+"""Images/s by what pictures are stored as: Pillow, and the loader of them as they are, packed, and normalised.
 
     python -m benchmarks.kinds DATA [--pictures 300] [--rounds 5]
 
 The same pictures are encoded as every kind and packed both ways. Crops of 224 px, batches of 64, all in one process and
 thread; seconds are those of the processor, so that whoever else is on the core takes no part; the ways take turns.
+Pillow's are of decoding and resizing alone (decode_train), which the loader does for what nothing else decodes.
 Prints medians, the bytes of a picture, and the mean PSNR between the pixels before and after (`same`: all are equal).
 """
 
@@ -29,7 +30,10 @@ from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.sharding.packing.preparation import Preparation, prepare
 from tarn.sharding.sources import Picture
 from tarn.sharding.sources.place import File
+from tarn.training.pixels.geometry import UNIFORMS, Augmentation
+from tarn.training.pixels.pictures import decode_train
 from tarn.training.streaming import ShardLoader
+from tarn.training.streaming.randomness import sample_uniforms
 
 OUT = Path("build/bench/kinds")
 PLAIN, TILED, NORMALISED = Preparation(tile=0), Preparation(), Preparation(normalise=True)
@@ -69,14 +73,22 @@ KINDS = {
     "baseline JPEG": Kind(lambda it: saved(it, "JPEG", quality=90), PLAIN, TILED),
     "progressive JPEG": Kind(lambda it: saved(it, "JPEG", quality=90, progressive=True), PLAIN, TILED),
     "JPEG turned by Exif": Kind(lambda it: saved(it, "JPEG", quality=90, exif=TURNED.tobytes()), TILED, NORMALISED),
+    "progressive grey JPEG": Kind(
+        lambda it: saved(it.convert("L"), "JPEG", quality=90, progressive=True), PLAIN, TILED
+    ),
     "CMYK JPEG": Kind(lambda it: saved(it.convert("CMYK"), "JPEG", quality=90), TILED, NORMALISED),
     "PNG": Kind(lambda it: saved(it, "PNG"), TILED, NORMALISED),
+    "PNG, transparent": Kind(lambda it: saved(it.convert("RGBA"), "PNG"), TILED, NORMALISED),
+    "PNG, grey": Kind(lambda it: saved(it.convert("L"), "PNG"), TILED, NORMALISED),
     "PNG with a palette": Kind(lambda it: saved(it.quantize(), "PNG"), TILED, NORMALISED),
     "PNG of 16 bits": Kind(png_of_16_bits, TILED, NORMALISED),
     "GIF": Kind(lambda it: saved(it, "GIF"), TILED, NORMALISED),
     "WebP, lossy": Kind(lambda it: saved(it, "WEBP", quality=90), TILED, NORMALISED),
     "WebP, lossless": Kind(lambda it: saved(it, "WEBP", lossless=True), TILED, NORMALISED),
+    "AVIF": Kind(lambda it: saved(it, "AVIF", speed=8), TILED, NORMALISED),
     "TIFF, LZW": Kind(lambda it: saved(it, "TIFF", compression="tiff_lzw"), TILED, NORMALISED),
+    "TIFF, as it is": Kind(lambda it: saved(it, "TIFF"), TILED, NORMALISED),
+    "BMP": Kind(lambda it: saved(it, "BMP"), TILED, NORMALISED),
 }
 
 
@@ -97,6 +109,23 @@ class Way:
         for batch in self.loader:
             images += len(batch.labels)
         self.rates.append(images / (time.process_time() - started))
+        self.epoch += 1
+
+
+class Pillow:
+    """The same crops of the same pictures without Tarn's decoders."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self.pictures = [file.read_bytes() for file in files]
+        self.epoch, self.rates = 0, list[float]()
+
+    def turn(self) -> None:
+        """One epoch."""
+        rows = sample_uniforms(0, self.epoch, np.arange(len(self.pictures)), UNIFORMS)
+        started = time.process_time()
+        for data, row in zip(self.pictures, rows, strict=True):
+            decode_train(data, 224, Augmentation(), row)
+        self.rates.append(len(self.pictures) / (time.process_time() - started))
         self.epoch += 1
 
 
@@ -129,7 +158,7 @@ def main() -> None:
     pin(1)
     torch.set_num_threads(1)
     shutil.rmtree(OUT, ignore_errors=True)
-    ways: dict[str, tuple[Way, Way]] = {}
+    ways: dict[str, tuple[Pillow, Way, Way]] = {}
     alike: dict[str, str] = {}
     for number, (name, kind) in enumerate(KINDS.items()):
         folder = OUT / f"tree-{number}" / "train" / "all"
@@ -140,20 +169,22 @@ def main() -> None:
         made = sorted(folder.iterdir())
         alike[name] = likeness(made[::10], kind.after)
         tree = folder.parents[1]
-        ways[name] = (Way(tree, f"{number}-before", kind.before), Way(tree, f"{number}-after", kind.after))
+        before, after = Way(tree, f"{number}-before", kind.before), Way(tree, f"{number}-after", kind.after)
+        ways[name] = (Pillow(made), before, after)
     for _ in range(args.rounds):
-        for pair in ways.values():
-            for way in pair:
+        for taken in ways.values():
+            for way in taken:
                 way.turn()
     print(f"{describe()}, {len(chosen)} pictures, {args.rounds} rounds in turns\n")
-    print("| kind | before, images/s | after | x | kB before | after | pixels |\n|---|---:|---:|---:|---:|---:|---:|")
-    for name, (before, after) in ways.items():
-        one, other = statistics.median(before.rates), statistics.median(after.rates)
+    print("| kind | Pillow, images/s | before | x | after | x before | kB before | after | pixels |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+    for name, (pillow, before, after) in ways.items():
+        usual, one, other = (statistics.median(way.rates) for way in (pillow, before, after))
         print(
-            f"| {name} | {one:,.0f} | {other:,.0f} | {other / one:.1f} | {before.bytes / 1e3:.0f} | "
-            f"{after.bytes / 1e3:.0f} | {alike[name]} |"
+            f"| {name} | {usual:,.0f} | {one:,.0f} | {one / usual:.1f} | {other:,.0f} | {other / one:.1f} | "
+            f"{before.bytes / 1e3:.0f} | {after.bytes / 1e3:.0f} | {alike[name]} |"
         )
-    tiled, progressive = (statistics.median(ways[name][1].rates) for name in ("baseline JPEG", "progressive JPEG"))
+    tiled, progressive = (statistics.median(ways[name][2].rates) for name in ("baseline JPEG", "progressive JPEG"))
     print(f"\nprogressive, packed, x baseline, tiled: {progressive / tiled:.3f}")
 
 

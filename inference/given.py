@@ -20,7 +20,7 @@ from tarn.sharding.pillow import Bytes
 from tarn.sharding.storage.local import refuse_special
 from tarn.sharding.storage.urls import kind_of
 from tarn.training.pixels.decode import PictureDecoder
-from tarn.training.pixels.pictures import BrokenPictureError, Pixels, evaluated
+from tarn.training.pixels.pictures import BrokenPictureError, Pixels
 from tarn.training.pixels.preprocessing import Preprocessing
 
 ORIENTATIONS = ("exif", "ignore")
@@ -77,8 +77,7 @@ class Preparer:
         """The same into memory that is there."""
         if (image := image_of(given)) is not None:
             self.limits.check_image(image)
-            how = self.how
-            out[...] = evaluated(image, how.resize, how.crop, how.interpolation, self.upright)
+            self.decoder.middle_of_image(image, out, self.how.resize, self.how.interpolation, self.upright)
             return
         data = memoryview(self.bytes_of(given))
         self.limits.check(data)

@@ -43,7 +43,7 @@ class BrokenPictureError(ValueError):
     """Bytes that are no whole picture, or too many of them."""
 
 
-def open_picture(data: Bytes) -> Image.Image:
+def open_picture(data: Bytes) -> ImageFile.ImageFile:
     """No pixel is read yet. Raises BrokenPictureError where not even the head can be read, and beyond the limits."""
     if len(data) > MOST_BYTES:
         raise BrokenPictureError(f"too large ({len(data):,} bytes, {MOST_BYTES:,} at most)")

@@ -15,7 +15,7 @@ from support.checkout import ROOT
 GROUND = {"sharding"}  # errors, progress, cores, sizes, kernel
 DISK = GROUND | {"sharding/storage", "sharding/format", "sharding/archives"}
 SOURCES = {"sharding/sources", "sharding/resharding", "sharding/sources/find"}
-PIXELS = {"training/pixels", "training/pixels/jpeg", "training/pixels/resize"}
+PIXELS = {"training/pixels", *(f"training/pixels/{it}" for it in ("geometry", "formats", "jpeg", "resize"))}
 STREAM = {"training/streaming", "training/streaming/randomness", "training/streaming/processes"}
 FIELDS = {"training/streaming/fields"}
 MAY_USE = {
@@ -59,7 +59,10 @@ MAY_USE = {
     "training/world": GROUND,
     "training/pixels/jpeg": GROUND | {"sharding/jpeg"},
     "training/pixels/resize": GROUND,
-    "training/pixels": GROUND | {"sharding/jpeg", "training/pixels/jpeg", "training/pixels/resize"},
+    "training/pixels/geometry": GROUND,
+    "training/pixels/formats": GROUND | {"sharding/jpeg", "training/pixels/jpeg", "training/pixels/geometry"},
+    "training/pixels": GROUND
+    | {"sharding/jpeg", *(f"training/pixels/{it}" for it in ("geometry", "formats", "jpeg", "resize"))},
     "training/streaming/randomness": GROUND,
     "training/streaming/fields": DISK
     | PIXELS

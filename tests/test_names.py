@@ -187,7 +187,7 @@ def test_an_installed_wheel_packs_trains_and_predicts_without_the_checkout(
         "--model.small_stem=true", "--optim.warmup_epochs=0",
     ]  # fmt: skip
     python("-m", "tarn.training", "fit", *words, at=tmp_path, interpreter=installed, **cache)
-    assert {path.name.split("-")[0] for path in kernels.glob("*.so")} == {"parse", "region", "resize"}
+    assert {path.name.split("-")[0] for path in kernels.glob("*.so")} == {"parse", "png_rows", "region", "resize"}
     picture = next(pictures.rglob("val/*.JPEG"))
     told = python(
         "-m", "tarn.inference", "predict", "run/model.pkl", str(picture), "--format=csv",

@@ -43,6 +43,24 @@ def test_probabilities_equal_those_of_torchvisions_own_pipeline(
     assert told["predictions"][0]["name"] == load(model).card.classes[int(best.indices[0])].name
 
 
+def test_a_turned_picture_is_seen_upright_but_where_the_command_says_ignore(
+    model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(val(pictures, 2)) as image:
+        image.save(tmp_path / "stored.png")
+        image.save(tmp_path / "turned.png", exif=exif)
+        image.transpose(Image.Transpose.ROTATE_270).save(tmp_path / "upright.png")
+
+    def told(name: str, *words: str) -> object:
+        assert main(["predict", str(model), str(tmp_path / name), "--format=json", *words]) == 0
+        return json.loads(capsys.readouterr().out)[0]["predictions"]
+
+    assert told("turned.png") == told("turned.png", "--orientation=exif") == told("upright.png")
+    assert told("turned.png", "--orientation=ignore") == told("stored.png") != told("upright.png")
+
+
 def test_pt_and_pickle_predict_the_same(model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = []
     for file in (model, model.with_suffix(".pkl")):

@@ -1,12 +1,20 @@
-"""From a picture's bytes to its pixels in the batch: of a JPEG what the crop needs, of anything else all."""
+"""From a picture's bytes to its pixels in the batch: by whichever way decodes the least of what is not needed."""
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from tarn.sharding.errors import UsageError
-from tarn.sharding.jpeg.structure import Reason, is_whole, picture_size
 from tarn.sharding.kernel import NoCompilerError
-from tarn.sharding.pillow import MOST_BYTES, MOST_PIXELS, open_picture
+from tarn.sharding.pillow import MOST_PIXELS, decoding, open_picture
+from tarn.sharding.pillow import upright as turned_upright
+from tarn.training.pixels.fidelity import FIDELITIES
+from tarn.training.pixels.formats.baseline import BaselineJpegs
+from tarn.training.pixels.formats.opened import Opened
+from tarn.training.pixels.formats.pillow_picture import PillowPicture
+from tarn.training.pixels.formats.png import rows_kernel
+from tarn.training.pixels.formats.ways import ways
 from tarn.training.pixels.geometry import (
     Augmentation,
     Box,
@@ -16,36 +24,20 @@ from tarn.training.pixels.geometry import (
     is_flipped,
     resized_crop_box,
 )
-from tarn.training.pixels.jpeg.region import Region, RegionDecoder
-from tarn.training.pixels.pictures import Pixels, cut_and_resize, decode_eval, decode_train
-from tarn.training.pixels.preprocessing import Preprocessing, check_interpolation
-from tarn.training.pixels.resize.resize import Filter, Resizer, exact_filter
+from tarn.training.pixels.pictures import (
+    BrokenPictureError,
+    Pixels,
+    cut_and_resize,
+    decode_eval,
+    decode_train,
+    evaluated,
+    moved,
+    too_narrow,
+)
+from tarn.training.pixels.preprocessing import Preprocessing
+from tarn.training.pixels.resize.resize import Resizer, exact_filter
 from tarn.training.pixels.resize.stretch import LARGEST_SIDE, window_stretch
 from tarn.training.pixels.turn import AS_IT_IS, Turn, turn_of
-
-FIDELITIES = {"exact": Filter.EXACT, "default": Filter.ANTIALIAS, "fast": Filter.BILINEAR}
-
-
-def check_fidelity(told: str, interpolation: str, prefix: str = "") -> None:
-    """Raises UsageError, naming the key, for what is no fidelity or interpolation, or none that goes with the other.
-
-    prefix: of the settings' names.
-    """
-    check_interpolation(interpolation, f"{prefix}interpolation")
-    if told not in FIDELITIES:
-        raise UsageError(f"{prefix}fidelity={told!r} is unknown: choose one of {', '.join(FIDELITIES)}.")
-    if told == "fast" and interpolation != "bilinear":
-        raise UsageError(
-            f"{prefix}fidelity=fast is bilinear: choose default or exact for {prefix}interpolation={interpolation}."
-        )
-
-
-def check_decode(told: str, fidelity: str, key: str) -> None:
-    """Raises UsageError, naming the key, for what is no way to decode, or none to that fidelity."""
-    if told not in ("cpu", "cuda"):
-        raise UsageError(f"{key}={told!r} is unknown: choose cpu or cuda.")
-    if told == "cuda" and fidelity == "exact":
-        raise UsageError(f"{key}=cuda cannot give fidelity=exact: choose the fidelity default or fast, or {key}=cpu.")
 
 
 class PictureDecoder:
@@ -59,9 +51,9 @@ class PictureDecoder:
 
     def __init__(self, fidelity: str = "default", interpolation: str = "bilinear") -> None:
         self.exact, self.filter, self.interpolation = fidelity == "exact", FIDELITIES[fidelity], interpolation
-        self.pixels = np.empty(1 << 20, np.uint8)
         try:
-            self.regions, self.resizer = RegionDecoder(), Resizer()
+            self.baseline, self.resizer = BaselineJpegs(), Resizer()
+            rows_kernel()  # compiled now, where it can be told whether anything compiles
             self.native = True
         except NoCompilerError:
             self.native = False
@@ -71,96 +63,102 @@ class PictureDecoder:
 
         Raises BrokenPictureError.
         """
-        if augmentation.crop == "resized" and self.native and self.crop(data, out, augmentation, uniforms):
-            return
-        out[...] = decode_train(
-            data, len(out), augmentation, uniforms, self.exact, self.interpolation, width=out.shape[1]
-        )
+        size, flip = out.shape[:2], is_flipped(augmentation, uniforms)
+        if not self.native:
+            out[...] = decode_train(
+                data, size[0], augmentation, uniforms, self.exact, self.interpolation, width=size[1]
+            )
+        elif augmentation.crop == "resized":
+            for picture in self.opened(data):
+                if self.stretch(picture, resized_crop_box(*picture.size, augmentation, uniforms), out, flip):
+                    return
+        else:
+            self.middle(data, out, size[0], self.interpolation)
+            made = moved(out, augmentation.padding, uniforms) if augmentation.crop == "padded" else out
+            out[...] = made[:, ::-1].copy() if flip else made
 
     def evaluate(self, data: memoryview, out: Pixels, preprocessing: Preprocessing, upright: bool = False) -> None:
         """Writes height x width x 3 pixels, those of decode_eval; of a crop that is no square the resized picture
         covers it in the proportion of the height to `resize`. Raises BrokenPictureError."""
+        self.middle(data, out, preprocessing.resize, preprocessing.interpolation, upright)
+
+    def middle(self, data: memoryview, out: Pixels, resize: int, how: str, upright: bool = False) -> None:
+        """The middle of the picture resized by the interpolation `how`, as evaluate() has it."""
         turn = turn_of(data) if upright else AS_IT_IS
-        if self.native and self.centre(data, out, preprocessing, turn):
+        if not self.native:
+            out[...] = decode_eval(data, resize, len(out), how, upright=turn is not AS_IT_IS, width=out.shape[1])
             return
-        how = preprocessing
-        out[...] = decode_eval(
-            data, how.resize, len(out), how.interpolation, upright=turn is not AS_IT_IS, width=out.shape[1]
-        )
+        for picture in self.opened(data, whole=True):
+            if isinstance(picture, PillowPicture):
+                self.middle_of_image(picture.image, out, resize, how, turn is not AS_IT_IS)
+                return
+            if self.centre(picture, out, resize, how, turn):
+                return
+
+    def middle_of_image(self, image: Image.Image, out: Pixels, resize: int, how: str, upright: bool) -> None:
+        """The same of a picture that Pillow has opened or made."""
+        if not self.native:
+            out[...] = evaluated(image, resize, len(out), how, upright, width=out.shape[1])
+            return
+        if upright:
+            with decoding("damaged pixels"):
+                image = turned_upright(image)
+        self.centre(PillowPicture(image), out, resize, how)
 
     def whole(self, data: memoryview, room: Pixels, flip: bool = False) -> Pixels:
         """All of a picture, h x w x 3, at the beginning of the room (height x width x 3, contiguous); made smaller, its
         shape kept, where it has more pixels. Raises BrokenPictureError."""
-        width, height = picture_size(data) if self.native else (0, 0)
-        native = 0 < width * height <= MOST_PIXELS and is_whole(data)
-        image = None if native else open_picture(data)
-        if image is not None:
-            width, height = image.size
-        across, down = fitting_sides(width, height, room.shape[0] * room.shape[1])
-        out = room.reshape(-1)[: 3 * across * down].reshape(down, across, 3)
-        box = (0, 0, width, height)
-        if native and self.stretch(data, box, out, flip):
-            return out
-        pixels = np.asarray(
-            cut_and_resize(image or open_picture(data), box, across, down, self.exact, self.interpolation)
-        )
-        out[...] = pixels[:, ::-1] if flip else pixels
-        return out
+        pictures = self.opened(data, whole=True) if self.native else iter([PillowPicture(open_picture(data))])
+        for picture in pictures:
+            width, height = picture.size
+            across, down = fitting_sides(width, height, room.shape[0] * room.shape[1])
+            out = room.reshape(-1)[: 3 * across * down].reshape(down, across, 3)
+            box = (0, 0, width, height)
+            if self.native and self.stretch(picture, box, out, flip):
+                return out
+            if isinstance(picture, PillowPicture):
+                image = cut_and_resize(picture.image, box, across, down, self.exact, self.interpolation)
+                out[...] = np.asarray(image)[:, :: -1 if flip else 1]
+                return out
+        raise AssertionError("Pillow takes all")
 
-    def crop(self, data: memoryview, out: Pixels, augmentation: Augmentation, uniforms: NDArray[np.float64]) -> bool:
-        """Whether this picture could be cropped without decoding all of it."""
-        width, height = picture_size(data)
-        if not 0 < width * height <= MOST_PIXELS:
-            return False
-        box = resized_crop_box(width, height, augmentation, uniforms)
-        return self.stretch(data, box, out, is_flipped(augmentation, uniforms))
+    def opened(self, data: memoryview, whole: bool = False) -> Iterator[Opened]:
+        """The picture by one way after the other, fastest first; the last one, Pillow, takes all or raises.
 
-    def stretch(self, data: memoryview, box: Box, out: Pixels, flip: bool) -> bool:
-        """A JPEG's box, to all of out; whether the region decoder could."""
+        whole: also what no box shows is to be there, as far as the end of the data tells.
+        """
+        return (it for it in ways(data, self.baseline, whole) if 0 < it.size[0] * it.size[1] <= MOST_PIXELS)
+
+    def stretch(self, picture: Opened, box: Box, out: Pixels, flip: bool) -> bool:
+        """A picture's box, to all of out; whether this way could."""
         left, top, right, bottom = box
         scale = 8 if self.exact else max(dct_scale(right - left, out.shape[1]), dct_scale(bottom - top, len(out)))
-        region = self.region(data, box, scale)
+        region = picture.region(box, scale)
         if region is None:
             return False
-        part = scale / 8
+        part = region.scale / 8
         inside = (left * part - region.left, top * part - region.top, (right - left) * part, (bottom - top) * part)
-        rows, columns = region.pixels.shape[:2]
         chosen = self.filter
         if self.exact or self.interpolation == "bicubic":
+            rows, columns = region.pixels.shape[:2]
             chosen = exact_filter(columns, rows, out.shape[1], len(out), self.interpolation)
         self.resizer.resize(region.pixels, inside, out, chosen, flip)
         return True
 
-    def centre(self, data: memoryview, out: Pixels, preprocessing: Preprocessing, turn: Turn = AS_IT_IS) -> bool:
-        """Whether this picture's centre could be resized as part of the whole without decoding all of it."""
-        stored = picture_size(data)
-        width, height = turn.size(stored)
-        if not 0 < width * height <= MOST_PIXELS or not is_whole(data):
-            return False  # it may be cut off where the crop does not show: that is for Pillow to judge
-        (down_px, across_px), resize = out.shape[:2], preprocessing.resize
-        sides, how = covering_sides(width, height, across_px * resize // down_px, resize), preprocessing.interpolation
+    def centre(self, picture: Opened, out: Pixels, resize: int, how: str, turn: Turn = AS_IT_IS) -> bool:
+        """Whether this way could resize the picture's centre as part of the whole. Raises BrokenPictureError."""
+        width, height = turn.size(picture.size)
+        down_px, across_px = out.shape[:2]
+        sides = covering_sides(width, height, across_px * resize // down_px, resize)
         if max(sides) > LARGEST_SIDE:
-            return False
+            raise BrokenPictureError(too_narrow((width, height), sides))
         across, right = window_stretch(width, sides[0], centre_start(sides[0], across_px), across_px, how)
         down, bottom = window_stretch(height, sides[1], centre_start(sides[1], down_px), down_px, how)
-        region = self.region(data, turn.box((across.origin, down.origin, right, bottom), stored), 8)
+        region = picture.region(turn.box((across.origin, down.origin, right, bottom), picture.size), 8)
         if region is None:
             return False
         self.resizer.resample(turn.pixels(region.pixels), across, down, out, exact_filter(width, height, *sides, how))
         return True
-
-    def region(self, data: memoryview, box: Box, scale: int) -> Region | None:
-        """The box at scale / 8, valid until the next one; None where the region decoder leaves it to others."""
-        left, top, right, bottom = box
-        room = 3 * (-(-(right - left) * scale // 8) + 1) * (-(-(bottom - top) * scale // 8) + 1)
-        if len(data) > MOST_BYTES:
-            return None
-        if room > len(self.pixels):
-            self.pixels = np.empty(2 * room, np.uint8)
-        reason, (x, y, columns, rows) = self.regions.decode_into(np.frombuffer(data, np.uint8), box, scale, self.pixels)
-        if reason != Reason.OK:
-            return None
-        return Region(self.pixels[: rows * columns * 3].reshape(rows, columns, 3), x, y)
 
 
 def dct_scale(side: int, target: int) -> int:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tarn.sharding.pillow import MOST_PIXELS, Bytes, decoding, open_picture
 from tarn.sharding.pillow import BrokenPictureError as BrokenPictureError
+from tarn.sharding.pillow import Bytes, decoding, open_picture
 from tarn.sharding.pillow import upright as turned_upright
 from tarn.training.pixels.geometry import (
     Augmentation,
@@ -21,10 +21,12 @@ from tarn.training.pixels.geometry import (
     padded_start,
     resized_crop_box,
 )
+from tarn.training.pixels.resize.stretch import LARGEST_SIDE, window_stretch
 
 Pixels = NDArray[np.uint8]
 
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}  # Pillow antialiases both
+MOST_RESIZED = 2**25  # px: what a picture may grow to for the sake of its middle
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -57,19 +59,43 @@ def evaluated(
         with decoding("damaged pixels"):
             image = turned_upright(image)
     across = crop if width is None else width
-    return np.asarray(
-        centre_crop(resize_to_cover(to_rgb(image), across * resize // crop, resize, interpolation), across, crop)
-    )
+    return np.asarray(middle(to_rgb(image), (across * resize // crop, resize), (across, crop), interpolation))
+
+
+def too_narrow(size: tuple[int, int], sides: tuple[int, int]) -> str:
+    """What is wrong with a picture of one narrow side that would grow to such sides."""
+    return f"too long and narrow ({size[0]} x {size[1]} px: {sides[0]} x {sides[1]} at the size asked for)"
+
+
+def middle(image: Image.Image, covered: tuple[int, int], crop: tuple[int, int], interpolation: str) -> Image.Image:
+    """The centre crop of the resized picture, where that is of moderate size; else of a part of it, resized by itself,
+    which may differ by a level. covered, crop: width and height. Raises BrokenPictureError where a picture of one
+    narrow side would grow beyond reason.
+    """
+    sides = covering_sides(*image.size, *covered)
+    if max(sides) > LARGEST_SIDE:
+        raise BrokenPictureError(too_narrow(image.size, sides))
+    if sides[0] * sides[1] > max(MOST_RESIZED, image.width * image.height):
+        return centre_crop(resize_part(image, sides, crop, interpolation), *crop)
+    return centre_crop(resize_to_cover(image, *covered, interpolation), *crop)
+
+
+def resize_part(image: Image.Image, sides: tuple[int, int], crop: tuple[int, int], interpolation: str) -> Image.Image:
+    """Of the picture at these sides, the middle along the longer one, as many px as the crop has there."""
+    along = int(sides[1] > sides[0])
+    length, size, count = image.size[along], sides[along], crop[along]
+    first = centre_start(size, count)
+    stretch, end = window_stretch(length, size, first, count, interpolation)
+    cut, window, box = [0, 0, *image.size], list(sides), [0.0, 0.0, *image.size]
+    cut[along], cut[along + 2], window[along] = stretch.origin, end, count
+    box[along], box[along + 2] = (at * length / size - stretch.origin for at in (first, first + count))
+    part = image.crop((cut[0], cut[1], cut[2], cut[3]))
+    return part.resize((window[0], window[1]), RESAMPLING[interpolation], box=(box[0], box[1], box[2], box[3]))
 
 
 def resize_to_cover(image: Image.Image, across: int, down: int, interpolation: str) -> Image.Image:
-    """A rectangle, of a square: its shorter side as long as that. Raises BrokenPictureError where a picture of one
-    narrow side would grow beyond the limit."""
+    """A rectangle, of a square: its shorter side as long as that."""
     sides = covering_sides(*image.size, across, down)
-    if sides[0] * sides[1] > max(MOST_PIXELS, image.width * image.height):
-        raise BrokenPictureError(
-            f"too long and narrow ({image.width} x {image.height} px: {sides[0]} x {sides[1]} at the size asked for)"
-        )
     return image if image.size == sides else image.resize(sides, RESAMPLING[interpolation])
 
 
@@ -97,7 +123,7 @@ def decode_train(
         box = resized_crop_box(image.width, image.height, augmentation, uniforms)
         pixels = np.asarray(cut_and_resize(image, box, across, size, exact, interpolation))
     else:
-        pixels = np.asarray(centre_crop(resize_to_cover(to_rgb(image), across, size, interpolation), across, size))
+        pixels = np.asarray(middle(to_rgb(image), (across, size), (across, size), interpolation))
         if augmentation.crop == "padded":
             pixels = moved(pixels, augmentation.padding, uniforms)
     return pixels[:, ::-1] if is_flipped(augmentation, uniforms) else pixels

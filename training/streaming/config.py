@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tarn.sharding.errors import UsageError
 from tarn.sharding.sizes import parse_size
 from tarn.sharding.storage.told import DEADLINE
-from tarn.training.pixels.decode import check_decode, check_fidelity
+from tarn.training.pixels.fidelity import check_decode, check_fidelity
 from tarn.training.pixels.geometry import Augmentation
 from tarn.training.pixels.preprocessing import Preprocessing, Triple, resize_for
 from tarn.training.streaming.access import CACHE_LIMIT, Access, AccessConfig

@@ -17,7 +17,7 @@ import torch
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.sizes import parse_size
-from tarn.training.pixels.decode import check_decode
+from tarn.training.pixels.fidelity import check_decode
 from tarn.training.streaming.access import AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
 from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig, check_kind, check_number

@@ -1,12 +1,14 @@
 """What a service answers to those who ask as they should."""
 
 import base64
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from servers.client import fetch
@@ -31,6 +33,21 @@ def expected(model: Path, photographs: list[Path]) -> list[Any]:
     found = Predictor.load(model, device="cpu").predict(photographs)
     assert isinstance(found, list)
     return found
+
+
+def test_a_turned_picture_is_seen_upright(service: Running, photographs: list[Path]) -> None:
+    exif, made = Image.Exif(), list[bytes]()
+    exif[0x0112] = 6
+    with Image.open(photographs[0]) as image:
+        upright = image.transpose(Image.Transpose.ROTATE_270)
+        for picture, options in ((image, {"exif": exif}), (upright, {}), (image, {})):
+            picture.save(out := io.BytesIO(), "PNG", **options)
+            made.append(out.getvalue())
+    turned, seen, stored = (
+        guesses_of(fetch(service.url, "/predict", "POST", body=data, headers={"Content-Type": "image/png"})[1])
+        for data in made
+    )
+    assert turned == seen != stored
 
 
 def test_a_form_json_and_the_bytes_alone_have_the_predictors_answer(

@@ -19,6 +19,7 @@ from tarn.sharding.jpeg.structure import tile
 from tarn.training.export.card import Card
 from tarn.training.model.resnet import build_model
 from tarn.training.pixels.decode import PictureDecoder
+from tarn.training.pixels.formats.baseline import BaselineJpeg
 from tarn.training.pixels.geometry import UNIFORMS, Augmentation, resized_crop_box
 from tarn.training.pixels.pictures import decode_eval
 from tarn.training.pixels.preprocessing import Preprocessing
@@ -77,8 +78,10 @@ def test_the_region_path_takes_bicubic_pictures() -> None:
     """So that the tests above are not about Pillow alone."""
     data, out = encoded("tiled"), np.empty((64, 64, 3), np.uint8)
     decoder, row = PictureDecoder("default", "bicubic"), sample_uniforms(3, 1, np.arange(1), UNIFORMS)[0]
-    assert decoder.crop(memoryview(data), out, STRAIGHT, row)
-    assert decoder.centre(memoryview(data), out, CROP)
+    picture = next(decoder.opened(memoryview(data)))
+    assert isinstance(picture, BaselineJpeg)
+    assert decoder.stretch(picture, resized_crop_box(*picture.size, STRAIGHT, row), out, flip=False)
+    assert decoder.centre(picture, out, CROP.resize, CROP.interpolation)
 
 
 @pytest.mark.parametrize("crop", ["padded", "centre"])

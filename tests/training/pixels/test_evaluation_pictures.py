@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from support.checkout import REAL_PICTURES
 from support.jpegs import SAMPLINGS, by_pillow, jpeg
 from tarn.sharding.jpeg.structure import tile
-from tarn.training.pixels.decode import FIDELITIES, PictureDecoder
+from tarn.training.pixels.decode import PictureDecoder
+from tarn.training.pixels.fidelity import FIDELITIES
+from tarn.training.pixels.formats.baseline import BaselineJpeg
 from tarn.training.pixels.jpeg.region import RegionDecoder
 from tarn.training.pixels.pictures import BrokenPictureError, decode_eval
 from tarn.training.pixels.preprocessing import Preprocessing
@@ -28,7 +30,7 @@ def decoder(*, portable: bool = False) -> PictureDecoder:
     """Kept from test to test, so that pictures of all sizes meet in one memory."""
     made = PictureDecoder()
     if portable:
-        made.regions, made.resizer = RegionDecoder("REGION_PORTABLE"), Resizer("RESIZE_PORTABLE")
+        made.baseline.regions, made.resizer = RegionDecoder("REGION_PORTABLE"), Resizer("RESIZE_PORTABLE")
     return made
 
 
@@ -36,7 +38,10 @@ def centre(data: bytes, pair: tuple[int, int], *, portable: bool = False) -> Pix
     """By the fast path; None where it leaves the picture to Pillow."""
     resize, crop = pair
     out = np.full((crop, crop, 3), 77, np.uint8)
-    taken = decoder(portable=portable).centre(memoryview(data), out, Preprocessing(resize=resize, crop=crop))
+    picture = next(decoder(portable=portable).opened(memoryview(data), whole=True))
+    if not isinstance(picture, BaselineJpeg):
+        return None
+    taken = decoder(portable=portable).centre(picture, out, resize, "bilinear")
     return out if taken else None
 
 
@@ -126,8 +131,9 @@ def test_a_picture_that_is_cut_off_is_broken_even_where_the_centre_is_there(left
         decoder().evaluate(memoryview(cut), np.empty((224, 224, 3), np.uint8), Preprocessing())
 
 
-def test_a_picture_that_would_grow_beyond_all_measure_is_left_to_pillow() -> None:
-    assert centre(jpeg(1, 5000), (256, 224)) is None
+def test_a_picture_that_would_grow_beyond_all_measure_is_broken() -> None:
+    with pytest.raises(BrokenPictureError, match="too long and narrow"):
+        centre(jpeg(1, 60_000), (300, 224))
 
 
 @pytest.mark.skipif(not REAL_PICTURES.is_dir(), reason="the real photographs are not beside the checkout")

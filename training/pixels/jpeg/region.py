@@ -40,11 +40,12 @@ def region_kernel(*defines: str) -> ctypes.CDLL:
 
 @dataclass(frozen=True)
 class Region:
-    """Pixels uint8 [height, width, 3], and where they lie in the scaled picture, in its px."""
+    """Pixels uint8 [height, width, 3], and where they lie in the picture at scale / 8, in its px."""
 
     pixels: npt.NDArray[np.uint8]
     left: int
     top: int
+    scale: int = 8
 
 
 class RegionDecoder:

@@ -7,7 +7,7 @@
 #include "resize_blend.h"
 
 enum status { DONE, BAD_ARGUMENTS, NO_MEMORY };
-enum { LARGEST_SIDE = 1 << 20 };
+enum { LARGEST_SIDE = 1 << 24 };
 
 struct resizer {
     uint8_t *memory;

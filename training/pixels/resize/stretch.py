@@ -3,7 +3,7 @@
 import ctypes
 import math
 
-LARGEST_SIDE = 1 << 20  # px, of source and target alike: as in resize.c
+LARGEST_SIDE = 1 << 24  # px, of source and target alike: as in resize.c
 REACH = {"bilinear": 1.0, "bicubic": 2.0}  # of the filters, in px of the smaller picture
 
 

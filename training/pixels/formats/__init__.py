@@ -1,0 +1,1 @@
+"""Pictures other than baseline JPEGs, a file for each way that decodes less, or faster, than Pillow does."""
