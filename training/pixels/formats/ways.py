@@ -15,8 +15,8 @@ JPEG = b"\xff\xd8"
 
 
 def ways(data: memoryview, baseline: BaselineJpegs, whole: bool) -> Iterator[Opened]:
-    """Fastest first; Pillow, the last one, judges what the others leave. whole: a baseline JPEG must end where the data
-    does, for it may be cut off where no box shows it, while the others look at their ends themselves.
+    """Fastest first; Pillow, the last one, judges what the others leave. whole: a baseline JPEG must go up to its end
+    marker, for it may be cut off where no box shows it, while the others look at their ends themselves.
 
     Raises BrokenPictureError.
     """
