@@ -4,6 +4,7 @@ Ray's own cancelling ends the command now and then, when a task is done in the s
 was not pending": pull request 54738 of ray-project/ray tells of the race), so that is left to tasks that do not answer.
 """
 
+import importlib
 import time
 from typing import Any
 
@@ -25,6 +26,14 @@ def bell() -> type:
             return self.rung
 
     return Bell
+
+
+def hung(ray: Any) -> Any:
+    """The actor, on the node that this process is on: it is there as long as whoever rings it."""
+    here = importlib.import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy(
+        ray.get_runtime_context().get_node_id(), soft=True
+    )
+    return ray.remote(num_cpus=0, scheduling_strategy=here)(bell()).remote()
 
 
 class Ear:

@@ -17,7 +17,7 @@ from typing import Any
 
 from tarn.sharding import storage
 from tarn.sharding.errors import TarnError
-from tarn.sharding.packing.engines.bell import bell
+from tarn.sharding.packing.engines.bell import hung
 from tarn.sharding.packing.engines.engine import Advance, Keep
 from tarn.sharding.packing.engines.fingerprint import FINGERPRINT
 from tarn.sharding.packing.engines.node import TOKEN, Host, Order
@@ -49,7 +49,7 @@ class Dispatch:
         self.ray, self.target, self.workers = ray, target, workers
         self.host = host_of(target, tasks[0])
         self.run_there = ray.remote(num_cpus=1, max_retries=0, scheduling_strategy="SPREAD")(by_value())
-        self.bell = ray.remote(num_cpus=0)(bell()).remote()
+        self.bell = hung(ray)
         self.running: dict[Any, Attempt] = {}
         self.lost = False
 

@@ -18,7 +18,7 @@ from servers.s3 import S3Server
 from support.clusters import LocalCluster, local_cluster
 from support.datasets import contents, picture_tree
 from tarn.sharding.errors import TarnError
-from tarn.sharding.packing.engines.bell import Ear, bell
+from tarn.sharding.packing.engines.bell import Ear, hung
 from tarn.sharding.packing.engines.cluster import Cluster
 from tarn.sharding.packing.engines.dispatch import Attempt, Dispatch
 from tarn.sharding.packing.pack import PackConfig, pack
@@ -166,7 +166,7 @@ def test_what_is_missing_is_repaired_by_a_cluster(source: Path, alone: dict[str,
 def test_a_task_ends_when_the_bell_has_rung_and_not_when_it_is_lost(lost: bool) -> None:
     import ray
 
-    actor = ray.remote(num_cpus=0)(bell()).remote()  # type: ignore[attr-defined]
+    actor = hung(ray)
     ear = Ear(ray, actor)
     for answered in range(2):
         ray.wait([ear.asked], timeout=60)
