@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tarn.sharding.jpeg.structure import Cutter, Reason, Region, tile
+from tarn.sharding.jpeg.structure import Cutter, Reason, Region, is_whole, tile
 from tarn.training.pixels.formats.png import rows_kernel
 from tarn.training.pixels.jpeg.region import RegionDecoder
 from tarn.training.pixels.resize.resize import Filter, Resizer
@@ -145,9 +145,12 @@ def examine(
     undo_filters(cliff, data, rng)
     lying = cliff.place(data).data
     tiled, reason = tile(lying, 24) if data else (b"", Reason.NOT_JPEG)
+    whole = bool(data) and is_whole(lying)
+    assert not whole or by_pillow(data) is not None, "taken for a whole picture"
     if reason == Reason.OK or tiled != data:
         before = by_pillow(data)
-        assert before is None or before == by_pillow(tiled), "tiled into other pixels"
+        assert before is not None, "tiled, and Pillow does not read it"
+        assert before == by_pillow(tiled), "tiled into other pixels"
     for source in (data, tiled) if reason == Reason.OK else (data,):
         if not source:
             continue

@@ -86,7 +86,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--normalise", action="store_true", help="make a JPEG that is decoded fast of whatever is none; turn by Exif"
     )
     packing.add_argument(
-        "--check", default="sample", help="decode pictures, before and after: all, a sample, off (%(default)s)"
+        "--check",
+        default="sample",
+        help="decode all pictures, before and after tiling; or (sample) all but baseline JPEGs, of which one in 64 is "
+        "compared after tiling; or none, off (%(default)s)",
     )
     packing.add_argument(
         "--bad", default="fail", help="unreadable pictures: fail as a whole, or skip and name them (%(default)s)"

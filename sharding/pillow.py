@@ -11,7 +11,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+
+from tarn.sharding.segments import first_scan
 
 Bytes = bytes | memoryview
 
@@ -21,8 +23,19 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM
 PLUGINS = ("Jpeg", "Mpo", "Png", "WebP", "Gif", "Bmp", "Tiff", "Avif", "Jpeg2K", "Ppm")
 MOST_BYTES = 512 * 2**20
 MOST_PIXELS = 178_956_970  # where Pillow speaks of a decompression bomb; 0.5 GB as RGB
-END_OF_JPEG, BEHIND = b"\xff\xd9", 2**16  # bytes at the file's end in which it must be: cameras put things behind it
+END_OF_JPEG = b"\xff\xd9"
 ROTATION = ExifTags.Base.Orientation
+TURNS = dict(
+    zip(
+        range(2, 9),
+        (
+            *(Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM),
+            *(Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE),
+            Image.Transpose.ROTATE_90,
+        ),
+        strict=True,
+    )
+)
 OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
 
 
@@ -38,24 +51,36 @@ def open_picture(data: Bytes) -> ImageFile.ImageFile:
         image = Image.open(io.BytesIO(data), formats=known_formats())
     if image.width * image.height > MOST_PIXELS:
         raise BrokenPictureError(f"too large ({image.width} x {image.height} px, {MOST_PIXELS:,} in all at most)")
-    if image.format in ("JPEG", "MPO") and END_OF_JPEG not in bytes(data[-BEHIND:]):
+    if image.format in ("JPEG", "MPO") and not has_end(data):
         raise BrokenPictureError("damaged pixels (cut off before its end marker)")  # libjpeg would make the rest grey
     return image
 
 
+def has_end(jpeg: Bytes) -> bool:
+    """Whether an end marker stands behind its first scan. A thumbnail has one too, in front of it; cameras put whole
+    films behind it."""
+    return bytes(jpeg).rfind(END_OF_JPEG, first_scan(jpeg)) >= 0
+
+
 def orientation(data: Bytes) -> int:
     """1 to 8 (Exif 2.32, 4.6.4); 1 where nothing sensible is told. Raises BrokenPictureError."""
-    with open_picture(data) as image, decoding("not a readable picture"):
+    with open_picture(data) as image:
+        return orientation_of(image)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """The same of an opened picture. Exif that nobody can read says nothing, and harms no pixel."""
+    with suppress(BrokenPictureError), decoding("not readable"):
         told = image.getexif().get(ROTATION, 1)
-    return told if told in range(1, 9) else 1
+        return told if told in range(1, 9) else 1
+    return 1
 
 
 def upright(image: Image.Image) -> Image.Image:
     """As its Exif says that it is to be seen."""
-    image.load()
-    turned = ImageOps.exif_transpose(image)
-    assert turned is not None  # but where it is asked to work in place
-    return turned
+    image.load()  # which turns a TIFF: then nothing more is told
+    turn = TURNS.get(orientation_of(image))
+    return image if turn is None else image.transpose(turn)
 
 
 @contextmanager
@@ -73,7 +98,7 @@ def decoding(failure: str) -> Iterator[None]:
     except UnidentifiedImageError as error:
         raise BrokenPictureError(f"{failure} (none of {', '.join(FORMATS)})") from error
     except Image.DecompressionBombError as error:
-        raise BrokenPictureError(f"too large ({told(error)})") from error
+        raise BrokenPictureError(f"too large ({MOST_PIXELS:,} px in all at most)") from error
     except Exception as error:
         raise BrokenPictureError(f"{failure} ({told(error)})") from error
     finally:

@@ -32,6 +32,7 @@ static int read_scans(const uint8_t *data, size_t size, size_t most_pixels, jpeg
         }
         if (marker == 0xD9) return scans ? JPEG_OK : JPEG_NOT_JPEG;
         if (marker < 0xC0 || (marker >= 0xD0 && marker <= 0xD8) || at + 4 > size) return JPEG_DAMAGED;
+        if (jpeg_is_unknown(marker)) return JPEG_DAMAGED;
         size_t length = 2 + (size_t)(data[at + 2] << 8 | data[at + 3]);
         if (length < 4 || length > size - at) return JPEG_DAMAGED;
         const uint8_t *body = data + at + 4, *end = data + at + length;
@@ -46,7 +47,7 @@ static int read_scans(const uint8_t *data, size_t size, size_t most_pixels, jpeg
             at = stop;
             continue;
         }
-        if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC) {
+        if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xCC) {
             if (all->memory) return JPEG_DAMAGED;
             if (marker > 0xC2) return marker > 0xC8 ? JPEG_ARITHMETIC : JPEG_LOSSLESS;
             all->header.frame = (int32_t)at;

@@ -56,12 +56,26 @@ uint32_t jpeg_size(const uint8_t *data, size_t size);
 /* jpeg_parse, where only the reason is wanted. */
 int jpeg_look(const uint8_t *data, size_t size);
 
+/* 1 for a baseline picture of one scan whose head is right, its Huffman tables too, and whose scan goes up to its own end
+ * marker, not to that of a thumbnail or of what lies behind. None of its codes is read. */
+int jpeg_is_whole(const uint8_t *data, size_t size);
+
 /* 1 for a picture that can be tiled and whose colours are YCbCr or grey, 0 for any other. */
 int jpeg_is_ycc(const uint8_t *data, size_t size);
 
 /* Offset of the first marker that ends entropy-coded data at or behind `from` (an FF followed by neither 00 nor FF nor
  * RST), or size. */
 size_t jpeg_scan_end(const uint8_t *data, size_t size, size_t from);
+
+/* Of entropy-coded data [from, end): the end without fill bytes and restart markers behind its last byte, which may
+ * stand before any marker (B.1.1.2), and say nothing there. */
+size_t jpeg_without_filling(const uint8_t *data, size_t from, size_t end);
+
+/* Offset of the marker's second byte, where fill bytes lead to it: data[at] is FF. Below size, or size. */
+static inline size_t jpeg_behind_filling(const uint8_t *data, size_t size, size_t at) {
+    while (at < size && data[at] == 0xFF) at++;
+    return at;
+}
 
 /* A Huffman table for reading: entry = length << 8 | symbol for codes of up to 9 bits, 0 for longer ones. */
 #define JPEG_LOOK 9
@@ -72,8 +86,16 @@ typedef struct {
     uint8_t symbols[256];
 } jpeg_huffman;
 
+/* Whether all symbols are sizes of a DC difference: libjpeg refuses a table with any other, be it used or not. */
+int jpeg_is_dc_table(const uint8_t *table);
+
 /* 0 where counts and symbols make no prefix code. */
 int jpeg_huffman_build(const uint8_t *table, jpeg_huffman *out);
+
+/* Markers that libjpeg refuses wherever they stand: extensions (C8, F0 to FD) and hierarchical ones (DE, DF). */
+static inline int jpeg_is_unknown(int marker) {
+    return marker == 0xC8 || marker == 0xDE || marker == 0xDF || (marker >= 0xF0 && marker <= 0xFD);
+}
 
 static inline int jpeg_ceil_div(int a, int b) { return (a + b - 1) / b; }
 

@@ -62,6 +62,14 @@ static int read_frame(int marker, const uint8_t *at, const uint8_t *end, jpeg_he
     return JPEG_OK;
 }
 
+int jpeg_is_dc_table(const uint8_t *table) {
+    int symbols = 0;
+    for (int i = 0; i < 16; i++) symbols += table[i];
+    for (int i = 0; i < symbols; i++)
+        if (table[16 + i] > 15) return 0;
+    return 1;
+}
+
 static int read_scan(const uint8_t *at, const uint8_t *end, jpeg_header *header) {
     int count = header->components;
     if (end - at < 1 || at[0] != count) return JPEG_SCANS;
@@ -73,6 +81,7 @@ static int read_scan(const uint8_t *at, const uint8_t *end, jpeg_header *header)
         if (header->dc[i] > 3 || header->ac[i] > 3) return JPEG_TABLES;
         if (!header->quants[header->quant[i]]) return JPEG_TABLES;
         if (!header->huffs[0][header->dc[i]] || !header->huffs[1][header->ac[i]]) return JPEG_TABLES;
+        if (!jpeg_is_dc_table(header->huffs[0][header->dc[i]])) return JPEG_TABLES;
     }
     const uint8_t *tail = at + 1 + 2 * count;
     return tail[0] == 0 && tail[1] == 63 && tail[2] == 0 ? JPEG_OK : JPEG_DAMAGED;
@@ -98,6 +107,7 @@ int jpeg_parse(const uint8_t *data, size_t size, jpeg_header *header) {
             continue;
         }
         if (marker < 0xC0 || (marker >= 0xD0 && marker <= 0xD9)) return framed ? JPEG_DAMAGED : JPEG_NOT_JPEG;
+        if (jpeg_is_unknown(marker)) return JPEG_DAMAGED;
         size_t length = (size_t)u16(data + at + 2);
         if (length < 2 || length > size - at - 2) return JPEG_DAMAGED;
         const uint8_t *body = data + at + 4, *end = data + at + 2 + length;
@@ -110,7 +120,7 @@ int jpeg_parse(const uint8_t *data, size_t size, jpeg_header *header) {
         } else if (marker == 0xE0 && end - body >= 14 && !memcmp(body, "JFIF", 5)) jfif = 1;
         else if (marker == 0xEE && end - body >= 12 && !memcmp(body, "Adobe", 5)) adobe = body[11];
         else if (marker == 0xCC) reason = JPEG_ARITHMETIC;
-        else if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC8) {
+        else if (marker >= 0xC0 && marker <= 0xCF) {
             if (framed) return JPEG_DAMAGED;
             header->frame = (int32_t)at;
             reason = read_frame(marker, body, end, header);
@@ -154,6 +164,14 @@ size_t jpeg_scan_end(const uint8_t *data, size_t size, size_t from) {
         from += next == 0xFF ? 1 : 2;
     }
     return size;
+}
+
+size_t jpeg_without_filling(const uint8_t *data, size_t from, size_t end) {
+    for (;;) {
+        if (end > from && data[end - 1] == 0xFF) end--; /* a byte FF of the data has its zero behind it */
+        else if (end > from + 1 && data[end - 2] == 0xFF && (data[end - 1] & 0xF8) == 0xD0) end -= 2;
+        else return end;
+    }
 }
 
 int jpeg_huffman_build(const uint8_t *table, jpeg_huffman *out) {

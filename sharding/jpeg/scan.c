@@ -30,7 +30,8 @@ static int build_tables(const jpeg_coefficients *all, const uint8_t *selectors, 
         int dc = selectors[2 * i] >> 4, ac = selectors[2 * i] & 15;
         if (dc > 3 || ac > 3) return JPEG_TABLES;
         const uint8_t *told[2] = {header->huffs[0][dc], header->huffs[1][ac]};
-        if (needs_dc && (!told[0] || !jpeg_huffman_build(told[0], &scan->dc[i]))) return JPEG_TABLES;
+        if (needs_dc && (!told[0] || !jpeg_is_dc_table(told[0]) || !jpeg_huffman_build(told[0], &scan->dc[i])))
+            return JPEG_TABLES;
         if (needs_ac && (!told[1] || !jpeg_huffman_build(told[1], &scan->ac[i]))) return JPEG_TABLES;
     }
     return JPEG_OK;
@@ -121,19 +122,20 @@ int scan_data(const uint8_t *data, size_t size, const jpeg_coefficients *all, jp
     size_t from = 0;
     for (int left = at.columns * at.rows, marker = 0; left; marker = (marker + 1) & 7) {
         int mcus = header->interval && header->interval < left ? header->interval : left;
-        size_t stop = size;
+        if (from > size) return JPEG_DAMAGED;
+        size_t stop = jpeg_without_filling(data, from, size), told = size;
         if (mcus < left) {
             stop = find_marker(data, size, from);
-            if (stop + 1 >= size || data[stop + 1] != 0xD0 + marker) return JPEG_DAMAGED;
+            told = jpeg_behind_filling(data, size, stop);
+            if (told >= size || data[told] != 0xD0 + marker) return JPEG_DAMAGED;
         }
-        if (from > stop) return JPEG_DAMAGED;
         size_t length = bits_unstuff(data + from, stop - from, plain);
         if (length == SIZE_MAX) return JPEG_DAMAGED;
         memset(plain + length, 0, BITS_PADDING);
         bit_reader in = {plain, 0, 8 * (uint64_t)length};
         int reason = read_interval(all, scan, &at, mcus, &in);
         if (reason) return reason;
-        from = stop + 2;
+        from = told + 1;
         left -= mcus;
     }
     return JPEG_OK;

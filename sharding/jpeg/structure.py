@@ -20,7 +20,7 @@ Box = tuple[int, int, int, int]
 ROOM = 4  # times the bytes of a picture: a progressive one of few details is that much smaller than a tiled one
 SIDE = 40  # px that a tile should be wide: finer ones cost bytes, coarser ones decoding
 SOURCES = (
-    *("parse.c", "metadata.c", "optimal.c", "tile.c", "write.c", "cut.c"),
+    *("parse.c", "metadata.c", "optimal.c", "tile.c", "write.c", "cut.c", "whole.c"),
     *("gather.c", "scan.c", "blocks.c", "coefficients.c"),
 )
 
@@ -93,6 +93,7 @@ def kernel() -> ctypes.CDLL:
     library.jpeg_size.argtypes, library.jpeg_size.restype = [pointer, size], ctypes.c_uint32
     library.jpeg_look.argtypes = [pointer, size]
     library.jpeg_is_ycc.argtypes = [pointer, size]
+    library.jpeg_is_whole.argtypes = [pointer, size]
     library.jpeg_cut.argtypes = [pointer, size, ctypes.POINTER(CBox), pointer, size, sized, ctypes.POINTER(CBox)]
     return library
 
@@ -109,6 +110,12 @@ def address(data: Bytes) -> int | bytes:
 def look(data: Bytes) -> Reason:
     """OK for a picture that can be tiled, as far as its head tells. Raises NoCompilerError."""
     return Reason(kernel().jpeg_look(address(data), len(data)))
+
+
+def is_whole(data: Bytes) -> bool:
+    """Whether it is a baseline picture that goes up to its end marker; none of its codes is read. Raises
+    NoCompilerError."""
+    return bool(kernel().jpeg_is_whole(address(data), len(data)))
 
 
 def is_ycc(data: Bytes) -> bool:

@@ -87,20 +87,21 @@ static int read_scan(const tiling *job, const uint8_t *data, size_t size, uint8_
     if (end + 2 > size || data[end + 1] != 0xD9) return JPEG_DAMAGED;
     while (left) {
         int mcus = header->interval && header->interval < left ? header->interval : left;
-        size_t stop = end;
+        size_t stop = end, told = end;
         if (mcus < left) {
             for (stop = at; stop + 1 < end; stop++)
                 if (data[stop] == 0xFF && data[stop + 1]) break;
-            if (stop + 1 >= end || data[stop + 1] != 0xD0 + marker) return JPEG_DAMAGED;
+            told = jpeg_behind_filling(data, end, stop);
+            if (told >= end || data[told] != 0xD0 + marker) return JPEG_DAMAGED;
             marker = (marker + 1) & 7;
-        }
+        } else stop = jpeg_without_filling(data, at, end);
         size_t length = bits_unstuff(data + at, stop - at, plain);
         if (length == SIZE_MAX) return JPEG_DAMAGED;
         memset(plain + length, 0, BITS_PADDING);
         bit_reader in = {plain, 0, 8 * (uint64_t)length};
         int reason = read_interval(job, &in, mcus, list);
         if (reason) return reason;
-        at = stop + 2;
+        at = told + 1;
         left -= mcus;
     }
     return JPEG_OK;

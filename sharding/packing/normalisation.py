@@ -15,9 +15,10 @@ from PIL import Image
 
 from tarn.sharding.jpeg.structure import Reason
 from tarn.sharding.packing.inspection import is_jpeg
-from tarn.sharding.pillow import decoding, open_picture, orientation, upright
+from tarn.sharding.pillow import BrokenPictureError, decoding, open_picture, orientation, upright
 
 QUALITY = 95
+LONGEST = 65_500  # px of a side that libjpeg writes and reads (JPEG_MAX_DIMENSION)
 FAST = (Reason.OK, Reason.NO_GAIN, Reason.TOO_LARGE)  # tiled, of a single tile, or more than JPEGs may be
 
 
@@ -55,6 +56,9 @@ def encode(
     """A JPEG in grey or RGB. size: width and height in px that it is made smaller to. An ICC profile is kept, but of
     colours that were converted."""
     profile = None if image.mode == "CMYK" else image.info.get("icc_profile")
+    width, height = size or image.size
+    if max(width, height) > LONGEST:
+        raise BrokenPictureError(f"too large for a JPEG ({width} x {height} px, {LONGEST:,} a side at most)")
     plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
     if size is not None:
         plain = plain.resize(size, Image.Resampling.LANCZOS)

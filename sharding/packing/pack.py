@@ -214,7 +214,11 @@ def make(
                 rest = [task for task in tasks if task.name not in kept]
                 write_all(rest, Target.at(root), config.engine, config.workers, journal.add)
             written = journal.written
-            refuse_damaged([written[task.name] for task in tasks], config.bad == "skip", planned.source)
+            damaged = {
+                name: [it for shard in split.shards for it in written[shard.name].damaged]
+                for name, split in plan.splits.items()
+            }
+            refuse_damaged(damaged, config.bad == "skip", planned.source, root)
             splits = {name: split_of(root, name, split, written, planned.source) for name, split in plan.splits.items()}
             manifest = together(before, Manifest(plan.classes, splits))
             commit(root, manifest, before, splits, published_index(root), config.prune)

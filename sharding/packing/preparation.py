@@ -14,9 +14,9 @@ from PIL import Image
 
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.jpeg.structure import SIDE, Reason, look, tile
-from tarn.sharding.packing.inspection import CHECKS, damage, is_jpeg
-from tarn.sharding.packing.normalisation import QUALITY, encode, is_slow, normalised, reason_to_normalise
-from tarn.sharding.pillow import ROTATION, BrokenPictureError, decoding, open_picture, upright
+from tarn.sharding.packing.inspection import CHECKS, damage, is_jpeg, is_too_large, said
+from tarn.sharding.packing.normalisation import FAST, QUALITY, encode, is_slow, normalised, reason_to_normalise
+from tarn.sharding.pillow import ROTATION, BrokenPictureError, decoding, open_picture, orientation_of, upright
 from tarn.sharding.sources import Picture
 
 LEAST_SIDE = 8  # px that a picture may be made as small as
@@ -91,13 +91,26 @@ class DamagedError(ValueError):
 
 def prepare(data: bytes, picture: Picture, how: Preparation) -> Prepared:
     """Raises DamagedError for a picture that cannot be read, TarnError where tiling changed a pixel."""
-    problem = damage(data, how.check)
-    if problem is not None:
-        raise DamagedError(problem)
+    if not data or how.check != "sample" or not is_read_later(data, how):
+        refuse_damaged(data, how.check)
     try:
         return prepare_whole(data, picture, how)
     except BrokenPictureError as error:
-        raise DamagedError(str(error)) from error
+        raise DamagedError(said(data, error)) from error
+
+
+def refuse_damaged(data: bytes, check: str) -> None:
+    """Raises DamagedError."""
+    if (problem := damage(data, check)) is not None:
+        raise DamagedError(problem)
+
+
+def is_read_later(data: bytes, how: Preparation) -> bool:
+    """Whether all of a picture is read by what is done to it, so that it need not be decoded to look whether it is
+    whole."""
+    if how.encodes or (how.normalise and not is_jpeg(data)):
+        return True
+    return bool(how.tile) and is_jpeg(data) and not is_too_large(data)
 
 
 def prepare_whole(data: bytes, picture: Picture, how: Preparation) -> Prepared:
@@ -112,8 +125,8 @@ def prepare_whole(data: bytes, picture: Picture, how: Preparation) -> Prepared:
     if not is_jpeg(data):
         return Prepared(data, Reason.NOT_JPEG.words, normalised=why)
     result, reason = tile(data, how.tile)
-    if reason == Reason.DAMAGED and how.check != "off" and (problem := damage(data, "all")) is not None:
-        raise DamagedError(problem)
+    if reason != Reason.OK and result == data and how.check == "sample":  # not all of it was read
+        refuse_damaged(data, "all")
     if how.normalise and is_slow(reason):
         why, data = reason.words, normalised(data)
         result, reason = tile(data, how.tile)
@@ -128,7 +141,7 @@ def is_proven(picture: Picture) -> bool:
 
 
 def prove(before: bytes, after: bytes, picture: Picture) -> None:
-    with Image.open(io.BytesIO(before)) as old, Image.open(io.BytesIO(after)) as new:
+    with decoding("damaged pixels"), Image.open(io.BytesIO(before)) as old, Image.open(io.BytesIO(after)) as new:
         same = (old.mode, old.size) == (new.mode, new.size) and old.tobytes() == new.tobytes()
     if not same:
         raise TarnError(
@@ -143,8 +156,9 @@ def encode_smaller(data: bytes, how: Preparation, normalise: bool = False) -> by
     Raises BrokenPictureError.
     """
     with open_picture(data) as opened, decoding("damaged pixels"):
-        turned = opened.getexif().get(ROTATION, 1)
+        opened.load()  # which turns a TIFF
         image = upright(opened) if normalise else opened
+        turned = orientation_of(image)
         width, height = image.size
         scale = min(
             1.0,
@@ -156,4 +170,13 @@ def encode_smaller(data: bytes, how: Preparation, normalise: bool = False) -> by
         if turned != 1 and not normalise:
             exif[ROTATION] = turned
         out = encode(image, how.quality or 90, "4:2:0", size, exif)
-    return data if not normalise and scale == 1 and is_jpeg(data) and len(data) <= len(out) else out
+    gains = normalise or scale < 1 or not is_jpeg(data) or len(data) > len(out)
+    return out if gains or not stays_fast(data, len(out), how) else data
+
+
+def stays_fast(jpeg: bytes, most: int, how: Preparation) -> bool:
+    """Whether a picture as it is becomes one that training decodes by the crop, in no more than so many bytes."""
+    if not how.tile:
+        return look(jpeg) == Reason.OK
+    result, reason = tile(jpeg, how.tile)
+    return reason in FAST and len(result) <= most

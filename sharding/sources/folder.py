@@ -9,7 +9,15 @@ from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources import Picture, Problems, Source
 from tarn.sharding.sources.keys import unique_keys
 from tarn.sharding.sources.splits import SYNONYMS, split_called
-from tarn.sharding.sources.tree import Folder, Found, PassedOver, folders_in, is_picture, pictures_below
+from tarn.sharding.sources.tree import (
+    EXTENSIONS,
+    Folder,
+    Found,
+    PassedOver,
+    folders_in,
+    is_picture,
+    pictures_below,
+)
 
 
 def read_folder(root: Folder, wanted: tuple[str, ...]) -> Source:
@@ -81,10 +89,12 @@ def read_split(
     found, numbers = list[Found](), list[int]()
     above = home.around()
     for name, label in labels.items():
-        pictures = pictures_below(home, name, passed, above) if name in there else []
+        here = PassedOver()
+        pictures = pictures_below(home, name, here, above) if name in there else []
         if not pictures and complete:
-            problems.add("classes without pictures", f"{home}/{name}")
+            add_empty("classes without pictures", f"{home}/{name}", here, problems)
             problems.advise("take empty folders out")
+        passed.take(here)
         found += pictures
         numbers += [label] * len(pictures)
     texts = [f"{picture.folder}/{picture.stem}" for picture in found]
@@ -94,6 +104,15 @@ def read_split(
             text if times[text] == 1 else f"{text}{picture.suffix}" for text, picture in zip(texts, found, strict=True)
         ]
     return listed(unique_keys(texts), found, numbers, problems)
+
+
+def add_empty(kind: str, folder: str, here: PassedOver, problems: Problems) -> None:
+    """A folder without pictures, and what it holds in their place. here: what was passed over in it."""
+    if not here.found:
+        problems.add(kind, folder)
+        return
+    problems.add(kind, f"{folder}, which holds {here}")
+    problems.advise(f"what is read ends in {', '.join(EXTENSIONS)}: make one of these of other formats")
 
 
 def pass_over_loose(home: Folder, problems: Problems, passed: PassedOver) -> None:

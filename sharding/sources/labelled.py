@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tarn.sharding.sources import Picture, Problems
-from tarn.sharding.sources.folder import listed, pass_over_loose
+from tarn.sharding.sources.folder import add_empty, listed, pass_over_loose
 from tarn.sharding.sources.keys import unique_keys
 from tarn.sharding.sources.tree import Folder, Found, PassedOver, folders_in, pictures_below
 
@@ -31,9 +31,11 @@ def read_train(
         if wnid not in labels:
             problems.add(f"wnids unknown to {file}", str(home.folder(wnid)))
             continue
-        pictures = pictures_below(home, wnid, passed, above)
+        here = PassedOver()
+        pictures = pictures_below(home, wnid, here, above)
         if not pictures:
-            problems.add("class folders without pictures", str(home.folder(wnid)))
+            add_empty("class folders without pictures", str(home.folder(wnid)), here, problems)
+        passed.take(here)
         found += pictures
         numbers += [labels[wnid]] * len(pictures)
     for wnid in sorted(set(labels) - set(folders)):

@@ -108,7 +108,7 @@ def test_errors_name_no_object_of_the_program() -> None:
         raise OSError(f"cannot read {io.BytesIO()!r} now")
 
 
-@pytest.mark.parametrize("size", [(3, 60_000), (60_000, 3)])
+@pytest.mark.parametrize("size", [(1, 100_000), (100_000, 1)])
 def test_a_long_and_narrow_picture_does_not_take_the_memory_of_its_resizing(size: tuple[int, int]) -> None:
     out = io.BytesIO()
     Image.new("RGB", size).save(out, "PNG")

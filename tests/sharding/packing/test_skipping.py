@@ -1,6 +1,7 @@
 """Pictures that cannot be read: the whole packing fails, or each is left out, named and counted."""
 
 import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import parse_index, read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
+from tarn.sharding.packing.skipping import report_beside
 from tarn.sharding.verify import verify
 
 SKIP = PackConfig(shard_size=10_000, bad="skip")
@@ -29,6 +31,41 @@ def test_the_whole_packing_fails_by_default(source: Path, tmp_path: Path) -> Non
     with pytest.raises(TarnError, match=r"3 unreadable pictures"):
         pack(source, str(tmp_path / "out"), replace(SKIP, bad="fail"))
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_all_unreadable_pictures_are_named_in_a_report_and_ten_on_the_console(tmp_path: Path) -> None:
+    source, out = picture_tree(tmp_path / "source"), tmp_path / "out"
+    pictures = sorted((source / "train").rglob("*.jpg"))[:12]
+    whole = {path: path.read_bytes() for path in pictures}
+    for path, data in whole.items():
+        path.write_bytes(data[:-40])
+    config = replace(SKIP, bad="fail", workers=2)
+    with pytest.raises(TarnError) as caught:
+        pack(source, str(out), config)
+    told = str(caught.value)
+    assert f"12 unreadable pictures ({pictures[0]}: cut off before its end marker, {pictures[1]}: " in told
+    assert f"{pictures[9]}: " in told
+    assert f"{pictures[10]}: " not in told
+    assert f" and 2 more): --bad skip leaves them out, and all are named in {out}.bad-pictures.jsonl." in told
+    lines = [json.loads(line) for line in Path(f"{out}.bad-pictures.jsonl").read_text().splitlines()]
+    assert [line["path"] for line in lines] == [str(path.relative_to(source)) for path in pictures]
+    assert {line["problem"] for line in lines} == {"cut off before its end marker"}
+    for path, data in whole.items():
+        path.write_bytes(data)
+    pack(source, str(out), config)
+    assert not list(tmp_path.rglob("*.jsonl"))
+    assert verify(str(out), read_manifest(str(out))) == []
+
+
+def test_a_report_says_where_in_an_archive_a_picture_begins(source: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "source.zip", "w") as archive:
+        for path in sorted(source.rglob("*.jpg")):
+            archive.write(path, path.relative_to(source))
+    pack(tmp_path / "source.zip", str(tmp_path / "out"), SKIP)
+    (line,) = map(json.loads, (tmp_path / "out" / "val.bad-pictures.jsonl").read_text().splitlines())
+    assert line["path"].endswith(BROKEN[2])
+    member = (tmp_path / "source.zip").read_bytes()[line["offset"] :]
+    assert (source / BROKEN[2]).read_bytes() in member[: 200 + 100]
 
 
 def test_what_was_done_is_kept_when_the_unreadable_ones_are_to_be_skipped_after_all(
@@ -129,3 +166,13 @@ def test_verify_misses_the_report(source: Path, tmp_path: Path) -> None:
 def test_a_word_for_bad_pictures_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match=r"--bad='ignore' is unknown: choose one of fail, skip"):
         PackConfig(bad="ignore")
+
+
+def test_a_report_lies_beside_the_output_and_in_a_bucket_that_is_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert report_beside("out/") == f"{tmp_path}/out.bad-pictures.jsonl"
+    assert report_beside(".") == f"{tmp_path}.bad-pictures.jsonl"
+    assert report_beside("s3://bucket/imagenet/") == "s3://bucket/imagenet.bad-pictures.jsonl"
+    assert report_beside("s3://bucket/") == "s3://bucket/bad-pictures.jsonl"

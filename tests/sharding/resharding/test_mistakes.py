@@ -45,7 +45,7 @@ def packing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Packing:
         code = main(["pack", str(source), str(tmp_path / "out"), "--workers=1", "--no-tile", *words])
         told = capsys.readouterr()
         assert contents(tmp_path / "in") == before
-        assert {path.name for path in tmp_path.iterdir()} <= {"in", "out"}
+        assert {path.name for path in tmp_path.iterdir()} <= {"in", "out", "out.bad-pictures.jsonl"}
         assert not code or not (tmp_path / "out").exists() or contents(tmp_path / "out") == {}
         return code, told.out, told.err
 

@@ -57,14 +57,15 @@ Packing = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def packing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Packing:
-    """Exit code, output and errors; nothing was written beside the output, and nothing at all where it failed."""
+    """Exit code, output and errors; nothing was written beside the output but a report, and nothing into it where
+    it failed."""
 
     def run(source: Path, *words: str) -> tuple[int, str, str]:
         before = contents(tmp_path / "in")
         code = main(["pack", str(source), str(tmp_path / "out"), "--split=val", "--workers=1", "--no-tile", *words])
         told = capsys.readouterr()
         assert contents(tmp_path / "in") == before
-        assert {path.name for path in tmp_path.iterdir()} <= {"in", "out"}
+        assert {path.name for path in tmp_path.iterdir()} <= {"in", "out", "out.bad-pictures.jsonl"}
         assert not code or not (tmp_path / "out").exists() or contents(tmp_path / "out") == {}
         return code, told.out, told.err
 

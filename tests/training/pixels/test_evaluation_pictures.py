@@ -90,15 +90,21 @@ def test_evaluation_does_not_depend_on_fidelity() -> None:
         assert np.array_equal(out, decode_eval(data, 256, 224))
 
 
+def test_what_cameras_put_behind_the_end_marker_keeps_no_picture_from_the_fast_path() -> None:
+    pixels = centre(jpeg(90, 70) + b"a film behind the end", (36, 32))
+    assert pixels is not None
+    assert np.array_equal(pixels, decode_eval(jpeg(90, 70), 36, 32))
+
+
 @pytest.mark.parametrize(
     "data",
     [
         by_pillow(90, 70, "CMYK"),
         by_pillow(90, 70, progressive=True),
         by_pillow(90, 70, "RGBA", "PNG"),
-        jpeg(90, 70) + b"behind the end",
+        jpeg(90, 70)[:-2] + b"\xff\xfe\0\4ab\xff\xd9",
     ],
-    ids=["cmyk", "progressive", "png", "trailing bytes"],
+    ids=["cmyk", "progressive", "png", "comment behind the pixels"],
 )
 def test_what_the_fast_path_does_not_take_is_decoded_by_pillow(data: bytes) -> None:
     assert centre(data, (36, 32)) is None

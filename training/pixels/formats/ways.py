@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from tarn.sharding.pillow import END_OF_JPEG, open_picture
+from tarn.sharding.jpeg.structure import is_whole
+from tarn.sharding.pillow import open_picture
 from tarn.training.pixels.formats.baseline import BaselineJpegs
 from tarn.training.pixels.formats.opened import Opened
 from tarn.training.pixels.formats.pillow_picture import PillowPicture
@@ -14,14 +15,14 @@ JPEG = b"\xff\xd8"
 
 
 def ways(data: memoryview, baseline: BaselineJpegs, whole: bool) -> Iterator[Opened]:
-    """Fastest first; Pillow, the last one, judges what the others leave. whole: a baseline JPEG must end where the data
-    does, for it may be cut off where no box shows it, while the others look at their ends themselves.
+    """Fastest first; Pillow, the last one, judges what the others leave. whole: a baseline JPEG must go up to its end
+    marker, for it may be cut off where no box shows it, while the others look at their ends themselves.
 
     Raises BrokenPictureError.
     """
     first: Opened | None = None
     if data[:2] == JPEG:
-        if (not whole or data[-2:] == END_OF_JPEG) and (first := baseline.open(data)):
+        if (not whole or is_whole(data)) and (first := baseline.open(data)):
             yield first
         first = open_jpeg(data)
     else:

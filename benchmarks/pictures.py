@@ -1,0 +1,167 @@
+"""Any folder of files through packing, tiling, regions, evaluation and training, against Pillow and torchvision.
+
+    python -m benchmarks.pictures FOLDER [--json build/bench/pictures.json] [--seed 0]
+
+Every file below FOLDER is taken, whatever its name. What must not be: a traceback, a crash, silence for a minute, a
+picture refused that Pillow reads (but for limits and formats that are named), one passed that it does not read, pixels
+other than Pillow's where none are to change: of the packed picture, of boxes of it, of evaluation, and of training
+crops of fidelity `exact` (torchvision's transforms on Pillow's picture). What torchvision's own decoder makes of the
+file is told beside. Children do the work, so that a crash is one file's outcome. Prints a table by kind, and what was
+wrong; the JSON tells of each file. Exits with 1 where anything was.
+
+A folder of pictures in every format and mode that Pillow writes, of cut ones and mutants: benchmarks/made.py.
+"""
+
+import argparse
+import json
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from benchmarks.judging import Judge, by_torchvision
+
+SILENCE = 60.0  # s
+OUT = Path("build/bench/pictures.json")
+COLUMNS = (
+    "files",
+    "Pillow reads",
+    "packed",
+    "tiled",
+    "boxes",
+    "evaluations",
+    "crops",
+    "torchvision same",
+    "its crashes",
+    "wrong",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A child that ended, or was silent."""
+
+    what: str
+
+
+def judge(connection: Connection, paths: list[Path], seed: int) -> None:
+    judging = Judge()
+    connection.send("ready")
+    for path in paths:
+        connection.send(judging.judge(path.read_bytes(), seed).plain())
+
+
+def decode(connection: Connection, paths: list[Path], seed: int) -> None:
+    connection.send("ready")
+    for path in paths:
+        connection.send(by_torchvision(path.read_bytes()))
+
+
+def outcomes(work: Callable[[Connection, list[Path], int], None], paths: list[Path], seed: int) -> Iterator[Any]:
+    """What a child says of each file, in their order, or `Lost`; where it ends or is silent, another goes on behind
+    that file."""
+    context = multiprocessing.get_context("fork")  # crashes are many, and to import torch takes seconds
+    done = 0
+    while done < len(paths):
+        ours, theirs = context.Pipe()
+        child = context.Process(target=work, args=(theirs, paths[done:], seed), daemon=True)
+        child.start()
+        theirs.close()
+        try:
+            ours.recv()
+            while done < len(paths):
+                if not ours.poll(SILENCE):
+                    raise TimeoutError
+                yield ours.recv()
+                done += 1
+        except (EOFError, TimeoutError) as error:
+            silent = isinstance(error, TimeoutError)
+            if silent:
+                child.kill()
+            child.join()
+            what = f"nothing for {SILENCE:.0f} s" if silent else f"the process ended with {child.exitcode}"
+            yield Lost(what)
+            done += 1
+        child.join(SILENCE)
+
+
+def together(told: Any, theirs: Any) -> dict[str, Any]:
+    """A file's outcome: what of Tarn was judged, and torchvision's decoder beside it."""
+    if isinstance(told, Lost):
+        return {"kind": "no outcome", "pillow": "", "torchvision": "", "wrong": [told.what]}
+    if isinstance(theirs, Lost):
+        word = theirs.what
+    elif theirs is None:
+        word = "refuses"
+    else:
+        word = "same" if theirs == told["digest"] else "other pixels"
+    return {**told, "torchvision": word}
+
+
+def figures(found: dict[str, Any]) -> dict[str, int]:
+    """A file's part of its kind's row."""
+    return {
+        "files": 1,
+        "Pillow reads": found["pillow"] == "reads",
+        "packed": found.get("packing", {}).get("tiled") == "packed",
+        "tiled": found.get("tiling") == "tiled",
+        **{name: found.get(name, 0) for name in ("boxes", "evaluations", "crops")},
+        "torchvision same": found.get("torchvision") == "same",
+        "its crashes": "ended" in found["torchvision"],
+        "wrong": bool(found["wrong"]),
+    }
+
+
+def table(all_found: dict[str, dict[str, Any]]) -> str:
+    rows: dict[str, dict[str, int]] = {}
+    for found in all_found.values():
+        for name in (found["kind"], "all"):
+            row = rows.setdefault(name, dict.fromkeys(COLUMNS, 0))
+            for column, value in figures(found).items():
+                row[column] += value
+    width = max(map(len, rows))
+    lines = [f"{'kind':{width}}  " + "  ".join(COLUMNS)]
+    for name, row in sorted(rows.items(), key=lambda it: (it[0] == "all", -it[1]["files"], it[0])):
+        lines.append(f"{name:{width}}  " + "  ".join(f"{row[column]:>{len(column)},}" for column in COLUMNS))
+    return "\n".join(lines)
+
+
+def refusals(all_found: dict[str, dict[str, Any]]) -> str:
+    """Why what Pillow reads was not packed: the limits and formats that we name."""
+    counts: dict[str, int] = {}
+    for found in all_found.values():
+        why = found.get("packing", {}).get("tiled", "")
+        if found["pillow"] == "reads" and why not in ("packed", ""):
+            told = found["kind"] if found["kind"].startswith("other") else why
+            counts[told] = counts.get(told, 0) + 1
+    return "\n".join(f"{count:6,}  {why}" for why, count in sorted(counts.items(), key=lambda it: -it[1]))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--json", type=Path, default=OUT)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    paths = sorted(path for path in args.folder.rglob("*") if path.is_file())
+    started = time.perf_counter()
+    names = [str(path.relative_to(args.folder)) for path in paths]
+    judged, theirs = (outcomes(work, paths, args.seed) for work in (judge, decode))
+    found = {name: together(*both) for name, both in zip(names, zip(judged, theirs, strict=True), strict=True)}
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    args.json.write_text(json.dumps(found, indent=1))
+    print(table(found))
+    print(f"\nread by Pillow and not packed:\n{refusals(found) or 'none'}")
+    wrong = [f"{name}: {it}" for name, one in found.items() for it in one["wrong"]]
+    print(f"\n{len(found):,} files in {time.perf_counter() - started:.0f} s, {len(wrong):,} things wrong; {args.json}")
+    for line in wrong:
+        print(f"WRONG {line}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""What stands in front of a JPEG's pixels (ITU-T T.81, B.1 and B.2), told without a kernel."""
+
+from collections.abc import Iterator
+
+Bytes = bytes | memoryview
+
+LONE = (0x01, *range(0xD0, 0xD9))  # markers without a length
+NO_FRAME = (0xC4, 0xC8, 0xCC)  # of those between C0 and CF, these tell no size
+SCAN = 0xDA
+
+
+def segments(jpeg: Bytes) -> Iterator[tuple[int, int]]:
+    """Second byte and offset of each marker up to the first scan's, that one too; it ends early where the bytes are not
+    as they must be."""
+    at = 2
+    while at + 10 <= len(jpeg) and jpeg[at] == 0xFF:
+        kind = jpeg[at + 1]
+        if kind == 0xFF:  # padding
+            at += 1
+            continue
+        yield kind, at
+        if kind == SCAN:
+            return
+        at += 2 if kind in LONE else 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+
+
+def components(jpeg: Bytes) -> int:
+    """Of its frame: 1 for grey, 3 for colours, 4 for CMYK; 0 where none is told."""
+    for kind, at in segments(jpeg):
+        if 0xC0 <= kind <= 0xCF and kind not in NO_FRAME:
+            return jpeg[at + 9]
+    return 0
+
+
+def first_scan(jpeg: Bytes) -> int:
+    """Its offset; 0 where none is found."""
+    return next((at for kind, at in segments(jpeg) if kind == SCAN), 0)

@@ -1,0 +1,120 @@
+"""What is encoded anew, by --max-side, --short-side, --quality: broken pixels, broken Exif, turned pictures, and which
+originals stay."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from support.jpegs import by_pillow, jpeg, pixels
+from tarn.sharding.jpeg.structure import Reason, look, tile
+from tarn.sharding.packing.preparation import DamagedError, Preparation, prepare
+from tarn.sharding.pillow import orientation
+from tarn.sharding.sources import Picture
+from tarn.sharding.sources.place import File
+
+PICTURE = Picture("key", File("some/", "picture"), 0, 0)
+WAYS = {
+    "max side": Preparation(max_side=100),
+    "short side": Preparation(short_side=75),
+    "quality": Preparation(quality=70),
+    "quality, not tiled": Preparation(quality=70, tile=0),
+    "normalised": Preparation(normalise=True),
+}
+ways = pytest.mark.parametrize("how", WAYS.values(), ids=WAYS)
+BROKEN_EXIF = [
+    b"garbage",
+    b"II*\0\xff\xff\xff\xff",
+    b"MM\0*\0\0\0\x08\xff\xff\x01\x12\0\3",
+    b"II*\0\x08\0\0\0\x01\0\x12\1\2",
+]
+
+
+def exif_of(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def opened(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+@ways
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True}),
+        ("PNG", {}),
+        ("GIF", {}),
+        ("BMP", {}),
+        ("WEBP", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+    ],
+)
+def test_broken_pixels_are_one_damaged_picture(how: Preparation, kind: str, options: dict[str, object]) -> None:
+    data = by_pillow(200, 150, "P" if kind == "GIF" else "RGB", kind, **options)
+    prepare(data, PICTURE, how)
+    with pytest.raises(DamagedError) as caught:
+        prepare(data[: len(data) // 2], PICTURE, how)
+    assert caught.value.lasting
+    assert any(word in str(caught.value) for word in ("cut off before", "damaged pixels (", "not a readable picture ("))
+
+
+@ways
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # from Pillow itself, which looks at what was packed
+@pytest.mark.parametrize("body", BROKEN_EXIF)
+def test_broken_exif_harms_no_picture(how: Preparation, body: bytes) -> None:
+    plain, inside = jpeg(200, 150), b"Exif\0\0" + body
+    data = plain[:2] + b"\xff\xe1" + (2 + len(inside)).to_bytes(2, "big") + inside + plain[2:]
+    assert orientation(data) == 1
+    assert np.array_equal(pixels(prepare(data, PICTURE, how).data), pixels(prepare(plain, PICTURE, how).data))
+
+
+@ways
+@pytest.mark.parametrize("number", range(2, 9))
+def test_a_tiff_that_its_decoder_turns_is_not_turned_again(how: Preparation, number: int) -> None:
+    out = io.BytesIO()
+    plain = opened(jpeg(200, 150)).resize((8, 6)).resize((200, 150), Image.Resampling.BICUBIC)
+    plain.save(out, "TIFF", exif=exif_of(number))
+    data = out.getvalue()
+    image = opened(prepare(data, PICTURE, how).data)
+    assert image.getexif().get(0x0112, 1) == 1
+    seen = opened(data).convert("RGB").resize(image.size, Image.Resampling.LANCZOS)
+    assert np.abs(np.asarray(image).astype(int) - np.asarray(seen)).mean() < 4
+
+
+@pytest.mark.parametrize("number", range(2, 9))
+def test_a_jpeg_made_smaller_is_turned_as_it_was(number: int) -> None:
+    image = opened(prepare(by_pillow(200, 150, exif=exif_of(number)), PICTURE, WAYS["max side"]).data)
+    assert (image.size, image.getexif()[0x0112]) == ((100, 75), number)
+
+
+@pytest.mark.parametrize("how", [WAYS["quality"], WAYS["normalised"]], ids=["quality", "normalised"])
+def test_what_is_too_long_for_a_jpeg_says_so(how: Preparation) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (70_000, 2)).save(out, "PNG")
+    with pytest.raises(DamagedError, match=r"^too large for a JPEG \(70000 x 2 px, 65,500 a side at most\)$"):
+        prepare(out.getvalue(), PICTURE, how)
+    assert prepare(out.getvalue(), PICTURE, Preparation()).data == out.getvalue()
+    assert opened(prepare(out.getvalue(), PICTURE, WAYS["max side"]).data).size == (100, 1)
+
+
+def test_a_smaller_original_stays_where_training_decodes_it_by_the_crop() -> None:
+    for data in (by_pillow(200, 150, quality=20), by_pillow(200, 150, quality=20, progressive=True)):
+        assert prepare(data, PICTURE, WAYS["quality"]).data == tile(data)[0]
+    plain = by_pillow(200, 150, quality=20)
+    assert prepare(plain, PICTURE, WAYS["quality, not tiled"]).data == plain
+
+
+@pytest.mark.parametrize(("mode", "tiled"), [("CMYK", 40), ("RGB", 0)])
+def test_a_smaller_original_does_not_stay_where_it_would_be_slow(mode: str, tiled: int) -> None:
+    data = by_pillow(200, 150, mode, quality=5, progressive=True)
+    prepared = prepare(data, PICTURE, Preparation(quality=90, tile=tiled))
+    assert len(prepared.data) > len(data)
+    assert look(prepared.data) == Reason.OK
+    assert prepared.baseline is None
