@@ -170,12 +170,34 @@ def test_the_example_of_the_documents_runs_onnx_without_tarn(exported: dict[str,
 def test_openvino_reads_what_is_in_its_zip(
     exported: dict[str, Path], wanted: NDArray[np.float32], tmp_path: Path
 ) -> None:
-    import openvino
+    from tarn.training.export.openvino_session import the_core
 
     with zipfile.ZipFile(exported["openvino-bf16"]) as archive:
         archive.extractall(tmp_path)
-    request = openvino.Core().compile_model(tmp_path / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    request = the_core().compile_model(tmp_path / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     np.testing.assert_allclose(request(PIXELS)[0], wanted, atol=0.02)  # weights of 11 bits
+
+
+LET_GO = """
+import os, signal, sys, threading
+import numpy as np
+from pathlib import Path
+from tarn.training.export.openvino_session import OpenvinoSession
+
+held = [OpenvinoSession(Path(sys.argv[1]))]
+held[0].logits(np.zeros((2, 32, 32, 3), np.uint8))
+thread = threading.Thread(target=held.clear)
+thread.start()
+thread.join()
+signal.signal(signal.SIGTERM, lambda *told: print("heard"))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_process_that_let_go_of_a_graph_in_another_thread_still_takes_signals(exported: dict[str, Path]) -> None:
+    words = [sys.executable, "-c", LET_GO, str(exported["openvino-bf16"])]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
 
 
 @pytest.mark.parametrize("name", ["onnx", "pt"])

@@ -18,7 +18,7 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from tarn.training.export.openvino_session import CARD, MEMBERS, PRECISION
+from tarn.training.export.openvino_session import CARD, MEMBERS, PRECISION, the_core
 
 SPARED = (0, 4, 12)  # convolutions: none, those up to the first block of a ResNet, up to the end of its first stage
 ATTENTION = {"Softmax", "ScaledDotProductAttention"}  # operators that networks of convolutions alone do not have
@@ -28,7 +28,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the same model gives the same zip
 
 
 def main(source: str, out: str, precision: str, calibration: str | None = None) -> None:
-    model = openvino.Core().read_model(source)
+    model = the_core().read_model(source)
     if calibration is not None:
         model = quantised(model, np.load(calibration, mmap_mode="r"))
     model.set_rt_info("", ["framework", "tarn"])  # the same, as it came from the ONNX file
@@ -74,7 +74,7 @@ def quantised(model: Any, pictures: NDArray[np.uint8]) -> Any:
 
 def classes_of(model: Any, pictures: NDArray[np.uint8]) -> NDArray[np.int64]:
     hint = {"INFERENCE_PRECISION_HINT": "f32"}
-    request = openvino.Core().compile_model(model, "CPU", hint).create_infer_request()
+    request = the_core().compile_model(model, "CPU", hint).create_infer_request()
     found = []
     for at in range(0, len(pictures), AT_ONCE):
         request.infer([np.ascontiguousarray(pictures[at : at + AT_ONCE])])

@@ -1,6 +1,7 @@
 """model-bf16.openvino or model-int8.openvino in use, by OpenVINO; without torch."""
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class OpenvinoSession:
             if sorted(archive.names) != sorted(MEMBERS):
                 raise TarnError(f"{path} holds {', '.join(archive.names)[:160]}, expected {' and '.join(MEMBERS)}.")
             xml, weights = (archive.read(name) for name in MEMBERS)
-        core = openvino.Core()
+        core = the_core()
         try:
             model = core.read_model(xml, weights)
             told, precision = (model.get_rt_info(place).astype(str) for place in (CARD, PRECISION))
@@ -71,6 +72,13 @@ class OpenvinoSession:
             reason = " ".join(str(error).split())[-160:]
             raise TarnError(f"the model cannot be computed by OpenVINO ({reason}): export it again.") from error
         return checked(found, len(pixels), self.card.num_classes)
+
+
+@lru_cache(1)
+def the_core() -> Any:
+    """Kept as long as the process. OpenVINO gives the thread that first has one a stack for signals; with the last one
+    that stack is freed, and the thread's next signal ends the process, if another thread let go."""
+    return openvino.Core()
 
 
 def has_bf16(core: Any) -> bool:
