@@ -76,7 +76,7 @@ test: setup ## run the tests that need no server
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m 'not servers' $(ARGS)
 
 test-servers: setup ## run the tests against a real object store and a real web server (installs the store)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m servers $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m servers $(ARGS)
 
 test-oldest: setup ## the tests of training and of its processes with the oldest torch that is promised
 	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)

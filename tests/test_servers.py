@@ -63,7 +63,8 @@ def test_s3_is_written_through_the_proxy(s3: S3Server, bucket: str, proxy: Proxy
         client.delete_object(Bucket=name, Key="gone")
         assert client.list_objects_v2(Bucket=name)["KeyCount"] == 1
     assert s3.get(f"{bucket}/kept") == CONTENT
-    assert [request.method for request in proxy.log] == ["PUT", "PUT", "HEAD", "DELETE", "GET"]
+    mine = [request.method for request in proxy.log if name in request.path]  # others' processes may yet ask once more
+    assert mine == ["PUT", "PUT", "HEAD", "DELETE", "GET"]
 
 
 # In a process of its own: whoever has used these clients may no longer fork.
