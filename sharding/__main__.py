@@ -65,7 +65,15 @@ def build_parser() -> argparse.ArgumentParser:
     draw = command(commands, "sample", "draw the sample dataset, laid out as the Kaggle ILSVRC download")
     sample.add_arguments(draw)
     draw.set_defaults(run=run_sample)
-    packing = command(commands, "pack", "pack ImageNet as it is downloaded, an ImageFolder, a table, or shards anew")
+    add_pack(command(commands, "pack", "pack ImageNet as it is downloaded, an ImageFolder, a table, or shards anew"))
+    add_repair(command(commands, "repair", "make anew what is broken or missing of a packed dataset"))
+    add_index(command(commands, "index", "index tars that somebody else packed, to train from them in place"))
+    for module in (describe, verify, diff, prune, show, extract, stats):
+        module.add(commands)
+    return parser
+
+
+def add_pack(packing: argparse.ArgumentParser) -> None:
     packing.add_argument(
         "given", metavar="SRC", help="folder, zip, ILSVRC's tars, parquet, listing, or shards; a path, URL or pattern"
     )
@@ -106,7 +114,9 @@ def build_parser() -> argparse.ArgumentParser:
     add_engine_words(packing)
     add_words(packing)
     packing.set_defaults(run=run_pack)
-    mending = command(commands, "repair", "make anew what is broken or missing of a packed dataset")
+
+
+def add_repair(mending: argparse.ArgumentParser) -> None:
     mending.add_argument("root", metavar="ROOT", help="folder or URL of a packed dataset")
     mending.add_argument("source", metavar="SRC", help="the pictures that it was packed from")
     mending.add_argument("--workers", type=int, help="processes (1)")
@@ -115,10 +125,6 @@ def build_parser() -> argparse.ArgumentParser:
     add_table_words(mending)
     add_words(mending)
     mending.set_defaults(run=run_repair)
-    add_index(command(commands, "index", "index tars that somebody else packed, to train from them in place"))
-    for module in (describe, verify, diff, prune, show, extract, stats):
-        module.add(commands)
-    return parser
 
 
 def add_index(parser: argparse.ArgumentParser) -> None:

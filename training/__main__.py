@@ -54,6 +54,20 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_arguments(fit, "what --dry-run assumes of the machines")
     fit.set_defaults(run=run_fit)
+    add_evaluate(commands)
+    planning = commands.add_parser("plan", help="what a run asks of network, disks and cores", allow_abbrev=False)
+    planning.add_argument("--config", type=Path, help="as for fit, --key.sub=value words too")
+    add_arguments(planning, "what is assumed of the machines")
+    planning.set_defaults(run=run_plan)
+    add_export(commands)
+    several = commands.add_parser(
+        "launch", help="one of these by several processes, with torchrun's words", add_help=False
+    )
+    several.set_defaults(run=run_launch)
+    return parser
+
+
+def add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     score = commands.add_parser("evaluate", help="exact top-1, top-5 and loss of an exported model")
     score.add_argument("--model", type=expanded, required=True, help="model.pt")
     score.add_argument("--shards", required=True, help="folder or URL of a packed dataset")
@@ -73,10 +87,9 @@ def build_parser() -> argparse.ArgumentParser:
     score.add_argument("--cache-limit", default="80%", help="such as 500GB, or a share of the free disk (%(default)s)")
     add_words(score)
     score.set_defaults(run=run_evaluate)
-    planning = commands.add_parser("plan", help="what a run asks of network, disks and cores", allow_abbrev=False)
-    planning.add_argument("--config", type=Path, help="as for fit, --key.sub=value words too")
-    add_arguments(planning, "what is assumed of the machines")
-    planning.set_defaults(run=run_plan)
+
+
+def add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     export = commands.add_parser(
         "export",
         help="model files, in formats for PyTorch and others, of a checkpoint",
@@ -102,11 +115,6 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--pictures", type=int, default=2000, help="of the split, at most about (%(default)s)")
     add_words(export)
     export.set_defaults(run=run_export)
-    several = commands.add_parser(
-        "launch", help="one of these by several processes, with torchrun's words", add_help=False
-    )
-    several.set_defaults(run=run_launch)
-    return parser
 
 
 class FullHelp(argparse.Action):

@@ -11,16 +11,11 @@ import pytest
 
 from support.checkout import ROOT
 from support.models import val
+from support.pages import blocks
 from tarn.inference.__main__ import main
 
 COMMAND = ".venv/bin/python -m tarn.inference "
 BENCHMARK = ".venv/bin/python -m benchmarks."
-
-
-def blocks(text: str) -> list[str]:
-    """Indented by four spaces, and not part of a list."""
-    found = re.findall(r"(?:^(?:    .*)?\n)+", text, re.MULTILINE)
-    return [re.sub(r"^    ", "", block, flags=re.MULTILINE).strip("\n") for block in found if block.strip()]
 
 
 @pytest.fixture

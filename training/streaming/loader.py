@@ -11,13 +11,14 @@ for epoch in range(loader.epoch, 90):
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.sizes import parse_size
 from tarn.training.pixels.fidelity import check_decode
+from tarn.training.pixels.geometry import Size
 from tarn.training.streaming.access import AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
 from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig, check_kind, check_number
@@ -103,22 +104,13 @@ class ShardLoader(PlannedLoader):
                 **found.data,
                 seed=int(seed),
                 global_batch=int(global_batch),
-                lanes=order.lanes,
-                active_shards=order.active_shards,
                 ranks=ranks,
                 part_size=int(micro_batch or global_batch),
-                image_size=size[0],
-                preprocessing=pictures.preprocessing(size[0]),
-                augmentation=pictures.augment if train else None,
                 drop_last=found.blended or (train if drop_last is None else drop_last),
                 bad_samples=bad_samples,
                 keys=keys,
-                fidelity=pictures.fidelity,
-                prefetch=parse_size(str(delivery.prefetch), "prefetch"),
-                decode=delivery.decode,
-                growth=pictures.growth(size[0]) if train else None,
-                repeats=order.repeats if train else 1,
                 content=content,
+                **planned_settings(order, pictures, delivery, size, train),
             )
             device = torch.device(delivery.device) if delivery.device is not None else None
             super().__init__(
@@ -151,6 +143,24 @@ def check_numbers(seed: int, global_batch: int, micro_batch: int | None) -> None
     check_number(seed, "seed", -(2**63))
     check_number(global_batch, "global_batch", 1)
     check_number(1 if micro_batch is None else micro_batch, "micro_batch", 1)
+
+
+def planned_settings(
+    order: OrderConfig, pictures: PictureConfig, delivery: DeliveryConfig, size: Size, train: bool
+) -> dict[str, Any]:
+    """What a StreamPlan is told of the order, of pictures and of how they are decoded. size: height and width."""
+    return {
+        "lanes": order.lanes,
+        "active_shards": order.active_shards,
+        "repeats": order.repeats if train else 1,
+        "image_size": size[0],
+        "preprocessing": pictures.preprocessing(size[0]),
+        "augmentation": pictures.augment if train else None,
+        "growth": pictures.growth(size[0]) if train else None,
+        "fidelity": pictures.fidelity,
+        "prefetch": parse_size(str(delivery.prefetch), "prefetch"),
+        "decode": delivery.decode,
+    }
 
 
 def check_parts(**parts: object) -> None:

@@ -1,7 +1,6 @@
 """Every program in docs/blending.md runs, in their order, as it stands there; so does its configuration."""
 
 import json
-import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -10,18 +9,13 @@ import yaml
 
 from support.checkout import ROOT
 from support.datasets import picture_tree
+from support.pages import blocks
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.training.coercion import load_config
 from tarn.training.run.config import RunConfig
 from tarn.training.streaming import Part
 
 PAGE = "docs/blending.md"
-
-
-def blocks(text: str) -> list[str]:
-    """Indented by four spaces."""
-    found = re.findall(r"(?:^(?:    .*)?\n)+", text, re.MULTILINE)
-    return [re.sub(r"^    ", "", block, flags=re.MULTILINE).strip("\n") for block in found if block.strip()]
 
 
 @pytest.fixture

@@ -12,18 +12,13 @@ import torch
 from support.checkout import ROOT
 from support.foreign_tars import write
 from support.membered import parts_of
+from support.pages import blocks
 from tarn.sharding.__main__ import main
 from tarn.training.streaming import WHERE, Mask, ShardLoader
 from tarn.training.streaming import __all__ as public
 
 PAGE = "docs/samples.md"
 COMMAND = ".venv/bin/python -m tarn.sharding "
-
-
-def blocks(text: str) -> list[str]:
-    """Indented by four spaces."""
-    found = re.findall(r"(?:^(?:    .*)?\n)+", text, re.MULTILINE)
-    return [re.sub(r"^    ", "", block, flags=re.MULTILINE).strip("\n") for block in found if block.strip()]
 
 
 @pytest.fixture
