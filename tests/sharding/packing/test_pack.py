@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from support.checkout import REAL_PICTURES
+from support.datasets import picture_tree
 from support.jpegs import pixels
 from tarn.sharding.__main__ import main
 from tarn.sharding.errors import TarnError, UsageError
@@ -374,6 +375,12 @@ WORDS = {
     "--max-side=0": "--max-side=0 must be at least 8 px.",
     "--short-side=7": "--short-side=7 must be at least 8 px.",
 }
+
+
+def test_a_shard_may_be_as_small_as_a_sample_where_that_is_said_with_its_unit(tmp_path: Path) -> None:
+    source = picture_tree(tmp_path / "source")
+    assert main(["pack", str(source), str(tmp_path / "out"), "--shard-size=1kB", "--split=train"]) == 0
+    assert {shard.samples for shard in read_manifest(str(tmp_path / "out")).split("train").shards} == {1}
 
 
 @pytest.mark.parametrize("word", WORDS)
