@@ -26,10 +26,17 @@ def segments(jpeg: Bytes) -> Iterator[tuple[int, int]]:
 
 def components(jpeg: Bytes) -> int:
     """Of its frame: 1 for grey, 3 for colours, 4 for CMYK; 0 where none is told."""
-    for kind, at in segments(jpeg):
-        if 0xC0 <= kind <= 0xCF and kind not in NO_FRAME:
-            return jpeg[at + 9]
-    return 0
+    return jpeg[at + 9] if (at := frame(jpeg)) else 0
+
+
+def precision(jpeg: Bytes) -> int:
+    """Bits of a sample; 0 where none is told."""
+    return jpeg[at + 4] if (at := frame(jpeg)) else 0
+
+
+def frame(jpeg: Bytes) -> int:
+    """The offset of its marker; 0 where none is found."""
+    return next((at for kind, at in segments(jpeg) if 0xC0 <= kind <= 0xCF and kind not in NO_FRAME), 0)
 
 
 def first_scan(jpeg: Bytes) -> int:

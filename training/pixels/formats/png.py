@@ -21,6 +21,7 @@ from tarn.training.pixels.geometry import Box
 from tarn.training.pixels.jpeg.region import Region
 
 END = b"\0\0\0\0IEND\xae\x42\x60\x82"
+COLOURS = 256  # of a palette
 SLICE = 2**15  # bytes that are inflated at a time: their rows stay in the processor's cache
 PIXELS = {  # by Pillow's word for how they are stored: bytes of one, and from one of its colours to the next
     "L": (1, 0),
@@ -118,25 +119,29 @@ class Png:
 
 
 def filled(palette: bytes) -> NDArray[np.uint8]:
-    """256 x 3. What a colour is that it does not tell is Pillow's to say."""
-    every = Image.frombytes("P", (256, 1), bytes(range(256)))
+    """COLOURS x 3. What a colour is that it does not tell is Pillow's to say."""
+    every = Image.frombytes("P", (COLOURS, 1), bytes(range(COLOURS)))
     every.putpalette(palette)
-    return np.asarray(every.convert("RGB")).reshape(256, 3)
+    return np.asarray(every.convert("RGB")).reshape(COLOURS, 3)
 
 
 def open_png(data: memoryview, image: ImageFile.ImageFile) -> Png | None:
-    """Of what Pillow has opened. None for what is none, interlaced, animated, of less than a byte a px, or cut off."""
+    """Of what Pillow has opened. None for what is none, interlaced, animated, of less than a byte a px, or cut off, and
+    where the palette is missing or tells more colours than a byte can choose."""
     if image.format != "PNG" or bytes(data[-len(END) :]) != END or len(image.tile) != 1:
         return None
     _, _, data_at, stored = image.tile[0]
-    width, height, interlaced = struct.unpack_from(">II4xB", data, 16)
     if (
         not isinstance(stored, str)
         or stored not in PIXELS
-        or interlaced
-        or (width, height) != image.size
+        or image.info.get("interlace")
+        or image.size != struct.unpack_from(">II", data, 16)
         or getattr(image, "is_animated", False)
     ):
         return None
-    palette = image.palette.palette if image.mode == "P" and image.palette else None
-    return Png(data, data_at - 8, image.size, stored, palette if palette is None else bytes(palette))
+    palette = None
+    if image.mode == "P":
+        if image.palette is None or len(image.palette.palette) > COLOURS * 3:
+            return None
+        palette = bytes(image.palette.palette)
+    return Png(data, data_at - 8, image.size, stored, palette)

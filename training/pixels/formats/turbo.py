@@ -11,10 +11,12 @@ import numpy as np
 from PIL import Image
 
 from tarn.sharding.pillow import MOST_BYTES
+from tarn.sharding.segments import precision
 from tarn.training.pixels.formats.opened import scaled
 from tarn.training.pixels.geometry import Box
 from tarn.training.pixels.jpeg.region import Region
 
+BITS = 8  # of a sample: of lossless pictures the library gives 2 to 7 as they are, which would be nearly black
 ASKED = {"Gray": "GRAY", "YCbCr": "RGB", "RGB": "RGB", "CMYK": "CMYK", "YCCK": "CMYK"}  # by what colours are stored as
 
 
@@ -58,7 +60,7 @@ class TurboJpeg:
 def open_jpeg(data: memoryview) -> TurboJpeg | None:
     """None for what is no JPEG, or one for others."""
     module = library()
-    if module is None or len(data) > MOST_BYTES:
+    if module is None or len(data) > MOST_BYTES or precision(data) != BITS:
         return None
     try:
         height, width, colours, _ = module.decode_jpeg_header(data)

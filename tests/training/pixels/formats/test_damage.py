@@ -1,12 +1,13 @@
 """Pictures that are not whole, by the ways that do not read all of one: Pillow judges them."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from support.jpegs import by_pillow, texture
+from support.jpegs import by_pillow, pixels, texture
 from support.pictures import chunk, every_kind, filtered
 from tarn.training.pixels.decode import PictureDecoder
 from tarn.training.pixels.formats.pillow_picture import PillowPicture
@@ -84,3 +85,48 @@ def test_interlaced_pngs_are_left_to_pillow() -> None:
     interlaced = data[:8] + chunk(b"IHDR", data[16:28] + b"\1") + data[33:]
     ours = [type(it) for it in ways(memoryview(interlaced), PictureDecoder().baseline, whole=True)]
     assert ours == [PillowPicture]
+
+
+def with_palette(body: bytes, behind: bytes = b"") -> bytes:
+    """A PNG of 90 x 70 px and 256 colours whose PLTE holds something else, or comes behind the px."""
+    data = every_kind(90, 70)["PNG palette"]
+    at = data.index(b"PLTE") - 4
+    end = at + 12 + int.from_bytes(data[at : at + 4])
+    told = chunk(b"PLTE", body) if body else b""
+    return data[:at] + told + data[end:-12] + behind + data[-12:]
+
+
+@pytest.mark.parametrize("behind", [b"", chunk(b"PLTE", bytes(range(255)))], ids=["none", "behind the px"])
+def test_a_palette_that_is_not_there_is_not_taken_for_grey(behind: bytes) -> None:
+    data, ours = with_palette(b"", behind), np.empty((64, 64, 3), np.uint8)
+    PictureDecoder().evaluate(memoryview(data), ours, HOW)
+    assert np.array_equal(ours, decode_eval(data, 72, 64))
+    PictureDecoder("exact").train(memoryview(data), ours, Augmentation(scale=(1, 1)), np.full(UNIFORMS, 0.5))
+    assert ours.max() == pixels(data).max()
+
+
+def test_a_palette_of_more_colours_than_256_is_broken() -> None:
+    data = with_palette(bytes(257 * 3))
+    with pytest.raises(BrokenPictureError):
+        attempt(data)
+    with pytest.raises(BrokenPictureError):
+        PictureDecoder().evaluate(memoryview(data), np.empty((64, 64, 3), np.uint8), HOW)
+
+
+def test_a_png_is_interlaced_where_the_head_says_so_that_pillow_goes_by() -> None:
+    data = filtered(90, 70, 2, b"\0")
+    two = data[:33] + chunk(b"IHDR", data[16:28] + b"\1") + data[33:]
+    with pytest.raises(BrokenPictureError):  # whose rows are others
+        PictureDecoder().evaluate(memoryview(two), np.empty((64, 64, 3), np.uint8), HOW)
+
+
+@pytest.mark.parametrize("bits", [2, 5, 7, 12, 16])
+def test_a_jpeg_of_other_than_8_bits_is_broken(bits: int) -> None:
+    table, frame = b"\0\1" + bytes(15) + b"\0", struct.pack(">BHHB", bits, 64, 64, 1) + b"\1\x11\0"
+    lossless = [(0xC4, table), (0xC3, frame), (0xDA, b"\1\1\0\1\0\0")]  # T.81, H: every px is as the one before
+    head = b"".join(b"\xff" + struct.pack(">BH", marker, 2 + len(body)) + body for marker, body in lossless)
+    data = b"\xff\xd8" + head + bytes(64 * 64 // 8) + b"\xff\xd9"
+    with pytest.raises(BrokenPictureError):
+        PictureDecoder().evaluate(memoryview(data), np.empty((64, 64, 3), np.uint8), HOW)
+    eight = data.replace(frame, b"\x08" + frame[1:])
+    PictureDecoder().evaluate(memoryview(eight), np.empty((64, 64, 3), np.uint8), HOW)
