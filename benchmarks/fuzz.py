@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tarn.sharding.jpeg.structure import Cutter, Reason, Region, is_whole, tile
+from tarn.sharding.jpeg.structure import Cutter, Reason, Region, has_plain_head, is_whole, tile
 from tarn.training.pixels.formats.png import rows_kernel
 from tarn.training.pixels.jpeg.region import RegionDecoder
 from tarn.training.pixels.resize.resize import Filter, Resizer
@@ -38,8 +38,15 @@ PAGE = mmap.PAGESIZE
 SPECIAL = (0x00, 0xFF, 0xC0, 0xC4, 0xD0, 0xD3, 0xD7, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD, 0x7F, 0x80)
 SILENCE = 60.0  # s
 SAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+EXIF = (
+    b"Exif\0\0MM\0*\0\0\0\x08\0\3\x01\x12\0\3\0\0\0\1\0\6\0\0\x01\x1a\0\3\0\0\0\1\0\x48\0\0\x01\x28\0\3\0\0\0\1\0\2"
+    + bytes(6)
+)
+XMP = b'<x:xmpmeta tiff:Orientation="6"/>'
+PHOTOSHOP = b"\xff\xed\0\x26Photoshop 3.0\x008BIM\4\4\0\0\0\0\0\2ab8BIM\4\5\0\0"
 SAVED_AS: dict[str, dict[str, object]] = {
     "restart": {"restart_marker_blocks": 3},
+    "tagged": {"exif": EXIF, "xmp": XMP, "icc_profile": bytes(200), "extra": PHOTOSHOP},
     "progressive": {"progressive": True},
     "progressive 4:4:4": {"progressive": True, "subsampling": "4:4:4"},
     "progressive L": {"progressive": True},
@@ -145,10 +152,12 @@ def examine(
     undo_filters(cliff, data, rng)
     lying = cliff.place(data).data
     tiled, reason = tile(lying, 24) if data else (b"", Reason.NOT_JPEG)
-    whole = bool(data) and is_whole(lying)
-    assert not whole or by_pillow(data) is not None, "taken for a whole picture"
+    plain = bool(data) and has_plain_head(lying)  # otherwise packing asks Pillow, as it does where we read no more
+    assert not (plain and is_whole(lying)) or by_pillow(data) is not None, "taken for a whole picture"
     if reason == Reason.OK or tiled != data:
         before = by_pillow(data)
+        if before is None and (not plain or reason in (Reason.COMPONENTS, Reason.SAMPLING)):
+            return f"{reason.words}, not read by Pillow"
         assert before is not None, "tiled, and Pillow does not read it"
         assert before == by_pillow(tiled), "tiled into other pixels"
     for source in (data, tiled) if reason == Reason.OK else (data,):

@@ -7,6 +7,7 @@ Bytes = bytes | memoryview
 LONE = (0x01, *range(0xD0, 0xD9))  # markers without a length
 NO_FRAME = (0xC4, 0xC8, 0xCC)  # of those between C0 and CF, these tell no size
 SCAN = 0xDA
+EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"  # what their segments, APP1, begin with
 
 
 def segments(jpeg: Bytes) -> Iterator[tuple[int, int]]:
@@ -37,6 +38,18 @@ def precision(jpeg: Bytes) -> int:
 def frame(jpeg: Bytes) -> int:
     """The offset of its marker; 0 where none is found."""
     return next((at for kind, at in segments(jpeg) if 0xC0 <= kind <= 0xCF and kind not in NO_FRAME), 0)
+
+
+def may_be_turned(jpeg: Bytes) -> bool:
+    """Whether something in front of the pixels may tell an orientation, Exif or XMP, or is not as it must be, so that
+    Pillow may find more."""
+    kind = 0
+    for kind, at in segments(jpeg):
+        if kind == 0xE1:
+            body = bytes(jpeg[at + 4 : at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")])
+            if body.startswith(EXIF) or (body.startswith(XMP) and b"tiff:Orientation" in body):
+                return True
+    return kind != SCAN
 
 
 def first_scan(jpeg: Bytes) -> int:

@@ -60,6 +60,11 @@ int jpeg_look(const uint8_t *data, size_t size);
  * marker, not to that of a thumbnail or of what lies behind. None of its codes is read. */
 int jpeg_is_whole(const uint8_t *data, size_t size);
 
+/* 0 where a segment in front of the first scan is not as programs write it, so that a reader of what it tells may refuse
+ * the picture: JFIF, Adobe and ICC segments that are cut, a resolution in Exif that is no number, a Photoshop block that
+ * ends within a resource, or an index of several pictures (MPF). */
+int jpeg_has_plain_head(const uint8_t *data, size_t size);
+
 /* 1 for a picture that can be tiled and whose colours are YCbCr or grey, 0 for any other. */
 int jpeg_is_ycc(const uint8_t *data, size_t size);
 

@@ -20,7 +20,7 @@ Box = tuple[int, int, int, int]
 ROOM = 4  # times the bytes of a picture: a progressive one of few details is that much smaller than a tiled one
 SIDE = 40  # px that a tile should be wide: finer ones cost bytes, coarser ones decoding
 SOURCES = (
-    *("parse.c", "metadata.c", "optimal.c", "tile.c", "write.c", "cut.c", "whole.c"),
+    *("parse.c", "head.c", "metadata.c", "optimal.c", "tile.c", "write.c", "cut.c", "whole.c"),
     *("gather.c", "scan.c", "blocks.c", "coefficients.c"),
 )
 
@@ -94,6 +94,7 @@ def kernel() -> ctypes.CDLL:
     library.jpeg_look.argtypes = [pointer, size]
     library.jpeg_is_ycc.argtypes = [pointer, size]
     library.jpeg_is_whole.argtypes = [pointer, size]
+    library.jpeg_has_plain_head.argtypes = [pointer, size]
     library.jpeg_cut.argtypes = [pointer, size, ctypes.POINTER(CBox), pointer, size, sized, ctypes.POINTER(CBox)]
     return library
 
@@ -116,6 +117,12 @@ def is_whole(data: Bytes) -> bool:
     """Whether it is a baseline picture that goes up to its end marker; none of its codes is read. Raises
     NoCompilerError."""
     return bool(kernel().jpeg_is_whole(address(data), len(data)))
+
+
+def has_plain_head(jpeg: Bytes) -> bool:
+    """Whether nothing stands in front of the pixels that a reader may stumble over, see jpeg.h. Raises
+    NoCompilerError."""
+    return bool(kernel().jpeg_has_plain_head(address(jpeg), len(jpeg)))
 
 
 def is_ycc(data: Bytes) -> bool:

@@ -102,6 +102,7 @@ static void put_quants(const jpeg_header *header, bit_writer *out) {
 /* Every segment before the scan that matters. */
 static void put_segments(const jpeg_layout *job, const uint8_t *data, bit_writer *out) {
     const jpeg_header *header = job->header;
+    jpeg_turning turning = metadata_turning(data, header->scan);
     for (int32_t at = 2; at < header->scan;) {
         int length = 2 + (data[at + 2] << 8 | data[at + 3]), marker = data[at + 1];
         if (marker == 0xFF) {
@@ -109,7 +110,7 @@ static void put_segments(const jpeg_layout *job, const uint8_t *data, bit_writer
             continue;
         }
         int is_told_anew = marker == 0xC4 || marker == 0xDD || (job->anew && marker == 0xDB);
-        if (!is_told_anew && metadata_matters(marker, data + at + 4, length - 4)) {
+        if (!is_told_anew && metadata_matters(&turning, marker, data + at + 4, length - 4)) {
             if (job->anew && at == header->frame) put_quants(header, out);
             memcpy(out->at, data + at, (size_t)length);
             if (job->anew && at == header->frame) out->at[1] = 0xC0;

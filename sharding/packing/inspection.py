@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tarn.sharding.jpeg.structure import Reason, is_whole, look, picture_size
+from tarn.sharding.jpeg.structure import Reason, has_plain_head, is_whole, look, picture_size
 from tarn.sharding.pillow import MOST_BYTES, MOST_PIXELS, BrokenPictureError, decoding, has_end, open_picture
 from tarn.sharding.sources.tree import EXTENSIONS
 
@@ -44,8 +44,10 @@ def damage(data: bytes, check: str) -> str | None:
     """
     if not data:
         return "empty"
-    if check == "off" or (check == "sample" and is_whole_jpeg(data)):
+    if check == "off":
         return None
+    if check == "sample" and is_whole_jpeg(data):
+        return head_damage(data)
     try:
         with open_picture(data) as image, decoding("damaged pixels"):
             image.load()
@@ -53,6 +55,17 @@ def damage(data: bytes, check: str) -> str | None:
                 image.convert("RGB")  # as training does, for which not every mode and palette will do
     except BrokenPictureError as error:
         return said(data, error)
+    return None
+
+
+def head_damage(jpeg: bytes) -> str | None:
+    """What Pillow finds wrong with a head that our parser has read; None for nothing."""
+    if has_plain_head(jpeg):
+        return None
+    try:
+        open_picture(jpeg).close()
+    except BrokenPictureError as error:
+        return said(jpeg, error)
     return None
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from tarn.sharding.jpeg.structure import Reason
 from tarn.sharding.packing.inspection import is_jpeg
 from tarn.sharding.pillow import BrokenPictureError, decoding, open_picture, orientation, upright
+from tarn.sharding.segments import may_be_turned
 
 QUALITY = 95
 LONGEST = 65_500  # px of a side that libjpeg writes and reads (JPEG_MAX_DIMENSION)
@@ -33,7 +34,7 @@ def reason_to_normalise(data: bytes) -> str | None:
     Raises BrokenPictureError.
     """
     if is_jpeg(data):
-        return "turned by Exif" if b"Exif\0\0" in data and orientation(data) != 1 else None
+        return "turned by Exif" if may_be_turned(data) and orientation(data) != 1 else None
     with open_picture(data) as image:
         deep = image.format == "PNG" and data[24] == 16
         return f"{image.format}{' of 16 bits' if deep else ''}"

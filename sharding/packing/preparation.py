@@ -14,7 +14,7 @@ from PIL import Image
 
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.jpeg.structure import SIDE, Reason, look, tile
-from tarn.sharding.packing.inspection import CHECKS, damage, is_jpeg, is_too_large, said
+from tarn.sharding.packing.inspection import CHECKS, damage, head_damage, is_jpeg, is_too_large, said
 from tarn.sharding.packing.normalisation import FAST, QUALITY, encode, is_slow, normalised, reason_to_normalise
 from tarn.sharding.pillow import ROTATION, BrokenPictureError, decoding, open_picture, orientation_of, upright
 from tarn.sharding.sources import Picture
@@ -124,9 +124,11 @@ def prepare_whole(data: bytes, picture: Picture, how: Preparation) -> Prepared:
         return Prepared(data, "not asked for", normalised=why)
     if not is_jpeg(data):
         return Prepared(data, Reason.NOT_JPEG.words, normalised=why)
+    if how.check == "sample" and (problem := head_damage(data)) is not None:
+        raise DamagedError(problem)
     result, reason = tile(data, how.tile)
-    if reason != Reason.OK and result == data and how.check == "sample":  # not all of it was read
-        refuse_damaged(data, "all")
+    if how.check == "sample" and (is_slow(reason) or (reason != Reason.OK and result == data)):
+        refuse_damaged(data, "all")  # not all of it was read, or it is what loaders leave to Pillow
     if how.normalise and is_slow(reason):
         why, data = reason.words, normalised(data)
         result, reason = tile(data, how.tile)

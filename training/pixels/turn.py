@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tarn.sharding.pillow import Bytes, orientation
+from tarn.sharding.segments import may_be_turned
 from tarn.training.pixels.geometry import Box
 from tarn.training.pixels.pictures import Pixels
-
-EXIF, HEAD = b"Exif\0\0", 2**17  # bytes of a JPEG in which its Exif begins, behind perhaps another segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,8 @@ TURNS = {  # by the number of the orientation (Exif 2.32, 4.6.4)
 
 
 def turn_of(data: Bytes) -> Turn:
-    """As its Exif tells, without a look at Pillow where a JPEG has none. Raises BrokenPictureError."""
-    head = bytes(data[:HEAD])
-    if head.startswith(b"\xff\xd8") and EXIF not in head:
+    """As its Exif tells, or XMP where that does not, without a look at Pillow where a JPEG has neither. Raises
+    BrokenPictureError."""
+    if data[:2] == b"\xff\xd8" and not may_be_turned(data):
         return AS_IT_IS
     return TURNS[orientation(data)]

@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -81,6 +83,41 @@ def test_exif_that_does_not_turn_the_picture_goes() -> None:
     exif = Image.Exif()
     exif[0x010F] = "a camera"
     assert 0xE1 not in dict(segments(tile(by_pillow(200, 100, exif=exif.tobytes()))[0]))
+
+
+ONE, SIX = (b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0" + bytes((turn,)) + bytes(6) for turn in (1, 6))
+UNTOLD, ODD = b"Exif\0\0MM\0*\0\0\0\x08" + bytes(6), b"Exif\0\0nothing"
+XMP = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta>%s</x:xmpmeta>"
+XMP_SIX, XMP_SIX_TOO = (XMP % it for it in (b'tiff:Orientation="6"', b"<tiff:Orientation>6</tiff:Orientation>"))
+XMP_ONE, XMP_NONE, XMP_CUT = (XMP % it for it in (b'tiff:Orientation="1"', b"tiff:Orientation", b""))
+
+
+@pytest.mark.parametrize(
+    ("told", "turn"),
+    [
+        ([ONE, SIX], 1),
+        ([SIX, ONE], 6),
+        ([UNTOLD, SIX], 1),
+        ([XMP_SIX], 6),
+        ([XMP_SIX_TOO], 6),
+        ([XMP_SIX, UNTOLD], 6),
+        ([XMP_SIX, ONE], 1),
+        ([XMP_ONE, SIX], 6),
+        ([XMP_SIX, XMP_ONE], 1),
+        ([XMP_ONE, XMP_SIX], 6),
+        ([XMP_NONE, XMP_CUT[:40], XMP_CUT], 1),
+    ],
+)
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_tiled_picture_is_turned_as_it_was(told: list[bytes], turn: int, progressive: bool) -> None:
+    plain = by_pillow(200, 100, progressive=progressive)
+    data = plain[:2] + b"".join(b"\xff\xe1" + (len(it) + 2).to_bytes(2, "big") + it for it in told) + plain[2:]
+    tiled, reason = tile(data)
+    assert reason == Reason.OK
+    for picture in (data, tiled):
+        with Image.open(io.BytesIO(picture)) as image:
+            assert image.getexif().get(0x0112, 1) == turn
+    assert (len(tiled) == len(tile(plain)[0])) == (turn == 1)
 
 
 def test_what_follows_the_end_of_the_picture_goes() -> None:

@@ -2,12 +2,14 @@
 
 import io
 import struct
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from support.jpegs import by_pillow, jpeg, pixels
+from support.scans import Component, Scan, coded, segment
 from tarn.sharding.jpeg.structure import Reason, tile
 from tarn.sharding.packing.preparation import DamagedError, Preparation, prepare
 from tarn.sharding.pillow import BrokenPictureError
@@ -32,8 +34,10 @@ KINDS = {
 def readable(data: bytes) -> bool:
     """By Pillow alone, as training asks for a picture."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.convert("RGB")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data)) as image:
+                image.convert("RGB")
     except Exception:
         return False
     return True
@@ -200,3 +204,55 @@ def test_a_mode_is_packed_where_training_makes_rgb_of_it(mode: str, how: Prepara
     assert readable(out.getvalue())
     assert prepare(out.getvalue(), PICTURE, how).data == out.getvalue()
     assert decode_eval(out.getvalue(), 20, 16).shape == (16, 16, 3)
+
+
+@ways
+@pytest.mark.parametrize(
+    "sampling", [((1, 1),) * 2, ((2, 2), (1, 1)), ((3, 1), (1, 1), (2, 1)), ((4, 1), (3, 1), (1, 1))]
+)
+def test_scans_that_could_be_put_together_pass_where_pillow_reads_their_colours(
+    sampling: tuple[tuple[int, int], ...], how: Preparation
+) -> None:
+    widest = 8 * max(h for h, _ in sampling)
+    empty = [Component(h, v, np.zeros((8 * v, -(-64 // widest) * h, 64), int)) for h, v in sampling]
+    every = tuple(range(len(sampling)))
+    script = [Scan(every, 0, 0), *(Scan((number,), 1, 63) for number in every)]
+    data = coded(64, 64, empty, script)
+    assert tile(data)[0] != data
+    assert not readable(data)
+    assert not passes(data, how)
+
+
+CAMERA = b"\0\2\x01\x1a%s\x01\x28\0\3\0\0\0\1\0\2\0\0\0\0\0\0"  # a directory of a resolution and its unit
+HEADS = {
+    "JFIF": [b"JFIF", b"JFIF\0", b"JFIF\0\1", b"JFIF\0\1\1"],
+    "Adobe": [b"Adobe", b"Adobe\0", b"Adobe\0d", b"Adobe\0d\0\0\0\0"],
+    "ICC": [b"ICC_PROFILE\0", b"ICC_PROFILE\0\1", b"ICC_PROFILE\0\1\1", b"ICC_PROFILE\0\1\2x"],
+    "Photoshop": [
+        b"Photoshop 3.0\0" + rest
+        for rest in (b"", b"8BIM", b"8BIM\3\xed", b"8BIM\3\xed\0", b"8BIM\3\xed\0\0\0\0\0\2ab8BIM\4\4", b"8BIM\4\4\xff")
+    ],
+    "Exif": [
+        b"Exif\0\0MM\0*\0\0\0\x08" + CAMERA % entry
+        for entry in (
+            b"\0\2\0\0\0\2\x35\0\0\0",
+            b"\0\1\0\0\0\1\5\0\0\0",
+            b"\0\5\0\0\0\0\0\0\0\x1a",
+            b"\0\3\0\0\0\1\0\x48\0\0",
+        )
+    ],
+    "MPF": [b"MPF\0", b"MPF\0II*\0\x08\0\0\0\0\0"],
+}
+MARKERS = {"JFIF": 0xE0, "Adobe": 0xEE, "ICC": 0xE2, "Photoshop": 0xED, "Exif": 0xE1, "MPF": 0xE2}
+
+
+@ways
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("what", HEADS)
+def test_a_head_that_pillow_takes_apart_passes_where_it_can(what: str, kind: str, how: Preparation) -> None:
+    plain = by_pillow(64, 48, **KINDS[kind])
+    without_jfif = plain[:2] + plain[20:]
+    given = [without_jfif[:2] + segment(MARKERS[what], body) + without_jfif[2:] for body in HEADS[what]]
+    told = [readable(data) for data in given]
+    assert any(told)
+    assert [passes(data, how) for data in given] == told

@@ -49,6 +49,31 @@ def test_other_formats_are_turned_too(kind: str) -> None:
     assert np.array_equal(out, np.asarray(centre_crop(resize_to_cover(seen, 72, 72, "bilinear"), 64, 64)))
 
 
+XMP = b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta tiff:Orientation="6"/>'
+
+
+def test_a_jpeg_is_turned_as_xmp_says_and_as_exif_does_that_stands_far_behind() -> None:
+    plain, far = turned(1), turned(6)
+    profile = b"\xff\xe2\xff\xffICC_PROFILE\0\1\3" + bytes(65519)
+    exif = far.index(b"Exif") - 4
+    pictures = [
+        far[:exif] + 3 * profile + far[exif:],
+        plain[:20]
+        + b"\xff\xe1"
+        + (len(XMP) + 2).to_bytes(2, "big")
+        + XMP
+        + plain[20:].replace(b"Exif\0\0", b"none\0\0", 1),
+    ]
+    for data in pictures:
+        ours, theirs = np.empty((64, 64, 3), np.uint8), np.empty((64, 64, 3), np.uint8)
+        PictureDecoder().evaluate(memoryview(data), ours, Preprocessing(resize=72, crop=64), upright=True)
+        with Image.open(io.BytesIO(data)) as image:
+            seen = ImageOps.exif_transpose(image)
+            assert seen.size == image.size[::-1]
+        theirs = np.asarray(centre_crop(resize_to_cover(seen, 72, 72, "bilinear"), 64, 64))
+        assert np.array_equal(ours, theirs)
+
+
 def test_a_picture_is_left_as_it_is_where_it_is_not_asked_for_upright_or_tells_nothing_sensible() -> None:
     how, both = Preprocessing(resize=72, crop=64), np.empty((2, 64, 64, 3), np.uint8)
     PictureDecoder().evaluate(memoryview(turned(6)), both[0], how)
