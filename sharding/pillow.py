@@ -6,7 +6,9 @@ Whatever a decoder raises is one broken picture: decoders meet what the net is f
 import functools
 import importlib
 import io
+import os
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -83,15 +85,52 @@ def upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
+class Strictness:
+    """Settings of the whole process, Python's and Pillow's, while any of its threads decodes: the first one in keeps
+    what the program had set, the last one out gives it back."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.lenient = threading.Lock(), 0, False
+        self.warnings = warnings.catch_warnings()
+        os.register_at_fork(after_in_child=self.forget_threads)
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.inside:
+                self.warnings = warnings.catch_warnings()
+                self.warnings.__enter__()
+                warnings.simplefilter("ignore")
+                self.lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+            self.inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                self.give_back()
+
+    def give_back(self) -> None:
+        self.warnings.__exit__(None, None, None)
+        ImageFile.LOAD_TRUNCATED_IMAGES = self.lenient
+
+    def forget_threads(self) -> None:
+        """Those that decoded where a fork was made are not in the child."""
+        self.lock = threading.Lock()
+        if self.inside:
+            self.inside = 0
+            self.give_back()
+
+
+STRICTNESS = Strictness()
+
+
 @contextmanager
 def decoding(failure: str) -> Iterator[None]:
     """Whatever is raised becomes a BrokenPictureError that begins with `failure`; warnings, our own limits being the
     same everywhere, are left out; and no picture is completed that was cut off, whatever the program has told Pillow.
     """
-    lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with STRICTNESS:
             yield
     except BrokenPictureError:
         raise
@@ -101,8 +140,6 @@ def decoding(failure: str) -> Iterator[None]:
         raise BrokenPictureError(f"too large ({MOST_PIXELS:,} px in all at most)") from error
     except Exception as error:
         raise BrokenPictureError(f"{failure} ({told(error)})") from error
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
 
 
 @functools.cache

@@ -147,12 +147,14 @@ def tile(data: Bytes, side: int = SIDE) -> tuple[bytes, Reason]:
 
     Raises NoCompilerError.
     """
-    room = bytearray(ROOM * len(data) + 65536)
+    import numpy as np
+
+    room = np.empty(ROOM * len(data) + 65536, np.uint8)  # no memory before it is written to: most is never needed
     written = ctypes.c_size_t()
     code = kernel().jpeg_tile(
-        address(data), len(data), MOST_PIXELS, side, address(room), len(room), ctypes.byref(written)
+        address(data), len(data), MOST_PIXELS, side, room.ctypes.data, room.nbytes, ctypes.byref(written)
     )
-    return bytes(memoryview(room)[: written.value] if written.value else data), Reason(code)
+    return room[: written.value].tobytes() if written.value else bytes(data), Reason(code)
 
 
 class Cutter:

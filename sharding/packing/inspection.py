@@ -1,5 +1,6 @@
 """A look at a picture's bytes: its real format, and whether it is whole."""
 
+import re
 from typing import Any
 
 from tarn.sharding.jpeg.structure import Reason, has_plain_head, is_whole, look, picture_size
@@ -10,26 +11,43 @@ CHECKS = ("sample", "all", "off")
 PNG = b"\x89PNG\r\n\x1a\n"
 BEGINNINGS = (
     *((b"\xff\xd8", "jpg"), (PNG, "png"), (b"GIF8", "gif"), (b"BM", "bmp"), (b"II*\0", "tif"), (b"MM\0*", "tif")),
+    *((b"II+\0", "tif"), (b"MM\0+", "tif")),
     *((b"\0\0\0\x0cjP  \r\n\x87\n", "jp2"), (b"\xff\x4f\xff\x51", "j2k")),
 )
+NETPBM = re.compile(rb"P([1-6])[ \t\r\n]")
+KINDS_OF_NETPBM = ("pbm", "pgm", "ppm")  # by the number behind P, in plain letters and in bytes
+NETPBM_ENDINGS = (*(f".{kind}" for kind in KINDS_OF_NETPBM), ".pnm")
 BROKEN = (BrokenPictureError,)
 
 
 def ending(data: bytes, fallback: str) -> str:
     """jpg, png, webp ... by the content, whatever the file's name says; the fallback where the content says nothing,
     unless it is no picture's: a URL may end in anything, even in what tells a label."""
-    if (told := told_kind(data)) is not None:
+    if (told := told_kind(data)) is not None and not is_netpbm(told, fallback):
         return told
     return fallback.lower().lstrip(".") if not fallback or fallback.lower() in EXTENSIONS else "bin"
 
 
 def told_kind(data: bytes) -> str | None:
-    """By its first bytes; a PPM and its like tell too little by them."""
+    """By its first bytes."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
-    if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis"):
+    if data[4:8] == b"ftyp" and is_avif(data):
         return "avif"
+    if netpbm := NETPBM.match(data):
+        return KINDS_OF_NETPBM[(int(netpbm[1]) - 1) % 3]
     return next((kind for begins, kind in BEGINNINGS if data.startswith(begins)), None)
+
+
+def is_avif(data: bytes) -> bool:
+    """By the brands that its first box tells (ISO/IEC 14496-12, 4.3); HEIC has the same box."""
+    brands = data[8 : min(int.from_bytes(data[:4], "big"), 200)]
+    return any(brands[at : at + 4] in (b"avif", b"avis") for at in range(0, len(brands), 4))
+
+
+def is_netpbm(kind: str, suffix: str) -> bool:
+    """Both: .pnm is any of the three, and each of them is found under the others' names."""
+    return kind in KINDS_OF_NETPBM and suffix.lower() in NETPBM_ENDINGS
 
 
 def is_jpeg(data: bytes) -> bool:
@@ -75,6 +93,8 @@ def is_whole_jpeg(data: bytes) -> bool:
 
 def said(data: bytes, error: BrokenPictureError) -> str:
     """What is wrong with a picture, by the bytes where they say more than their decoder did."""
+    if "too large" in str(error):
+        return str(error)
     if (kind := told_kind(data)) is not None and "none of" in str(error):
         return cut_off(data) or f"not a readable picture (it begins as .{kind} does, and does not go on so)"
     return cut_off(data) or str(error)

@@ -19,6 +19,8 @@ from tarn.sharding.pillow import BrokenPictureError, decoding, open_picture, ori
 from tarn.sharding.segments import may_be_turned
 
 QUALITY = 95
+LONGEST_PROFILE = 255 * 65_519  # bytes: so many segments of so many each
+SPACES = {"L": b"GRAY", "RGB": b"RGB "}  # ICC's words for the colours of a mode
 LONGEST = 65_500  # px of a side that libjpeg writes and reads (JPEG_MAX_DIMENSION)
 FAST = (Reason.OK, Reason.NO_GAIN, Reason.TOO_LARGE)  # tiled, of a single tile, or more than JPEGs may be
 
@@ -55,8 +57,7 @@ def encode(
     exif: Image.Exif | None = None,
 ) -> bytes:
     """A JPEG in grey or RGB. size: width and height in px that it is made smaller to. An ICC profile is kept, but of
-    colours that were converted."""
-    profile = None if image.mode == "CMYK" else image.info.get("icc_profile")
+    colours that were converted; comments are not."""
     width, height = size or image.size
     if max(width, height) > LONGEST:
         raise BrokenPictureError(f"too large for a JPEG ({width} x {height} px, {LONGEST:,} a side at most)")
@@ -69,7 +70,18 @@ def encode(
         "JPEG",
         quality=quality,
         subsampling=subsampling,
-        icc_profile=profile,
+        icc_profile=profile_of(image, plain.mode),
+        comment=b"",
         exif=exif.tobytes() if exif is not None else b"",
     )
     return out.getvalue()
+
+
+def profile_of(image: Image.Image, mode: str) -> bytes | None:
+    """Its ICC profile, where a JPEG of that mode, L or RGB, can have it: not one of other colours, by the word in its
+    head (ICC.1, 7.2.6), nor what a file only calls so."""
+    profile = image.info.get("icc_profile")
+    if image.mode == "CMYK" or not isinstance(profile, bytes) or len(profile) > LONGEST_PROFILE:
+        return None
+    is_sound = profile[36:40] == b"acsp"
+    return None if is_sound and profile[16:20] != SPACES[mode] else profile

@@ -92,7 +92,7 @@ def target(split: str, wnid: str, sample: Sample) -> Path:
     """Below the folder. A key that begins with its class, as those of ImageFolder trees do, loses it."""
     key, kind = parted(sample.name)
     short = key.removeprefix(f"{spelled(wnid)}/").removeprefix(f"{wnid}/") or key
-    return Path(harmless(split), harmless(wnid), f"{harmless(short)}.{ending(sample.data, harmless(kind) or 'bin')}")
+    return Path(harmless(split), harmless(wnid), f"{harmless(short)}.{ending(sample.data, f'.{harmless(kind)}')}")
 
 
 def harmless(text: str) -> str:

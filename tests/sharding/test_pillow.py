@@ -1,9 +1,11 @@
 """Whatever there is where a picture should be, it is one broken picture, to whoever reads it."""
 
 import io
+import os
 import subprocess
 import sys
 import threading
+import warnings
 import zlib
 from collections.abc import Callable
 
@@ -13,7 +15,15 @@ from PIL import Image, ImageFile
 
 from tarn.sharding.packing.inspection import damage, describe
 from tarn.sharding.packing.preparation import DamagedError, Preparation, prepare
-from tarn.sharding.pillow import FORMATS, MOST_PIXELS, BrokenPictureError, decoding, known_formats, open_picture
+from tarn.sharding.pillow import (
+    FORMATS,
+    MOST_PIXELS,
+    STRICTNESS,
+    BrokenPictureError,
+    decoding,
+    known_formats,
+    open_picture,
+)
 from tarn.sharding.sources import Picture
 from tarn.sharding.sources.place import File
 from tarn.training.pixels.geometry import UNIFORMS, Augmentation
@@ -171,3 +181,34 @@ def test_threads_may_read_at_once() -> None:
     for thread in threads:
         thread.join()
     assert not failed
+
+
+def test_what_a_program_has_told_pillow_and_python_holds_again_when_the_last_of_several_threads_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    filters, (first, second) = list(warnings.filters), (decoding("first"), decoding("second"))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)  # threads leave in any order
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES
+    warnings.warn("nobody hears of it", stacklevel=1)
+    second.__exit__(None, None, None)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
+    assert warnings.filters == filters
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_that_is_forked_while_threads_decode_decodes_too_and_has_the_programs_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with decoding("elsewhere"):
+        STRICTNESS.lock.acquire()
+        child = os.fork()
+        if not child:
+            told = ImageFile.LOAD_TRUNCATED_IMAGES
+            open_picture(encoded("PNG")).load()
+            os._exit(0 if told and ImageFile.LOAD_TRUNCATED_IMAGES else 1)
+        STRICTNESS.lock.release()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -165,3 +167,17 @@ def test_head_and_size_are_read_of_every_kind() -> None:
     assert picture_size(by_pillow(123, 45, kind="PNG")) == (0, 0)
     assert look(jpeg(123, 45)) == Reason.OK
     assert look(by_pillow(123, 45, progressive=True)) == Reason.PROGRESSIVE
+
+
+def test_what_cameras_put_behind_a_picture_takes_no_memory_of_its_own() -> None:
+    code = (
+        "import io, resource; from PIL import Image; from tarn.sharding.jpeg.structure import tile\n"
+        "out = io.BytesIO(); Image.new('RGB', (200, 150)).save(out, 'JPEG'); picture = out.getvalue()\n"
+        "film = picture + bytes(2**26)\n"
+        "assert tile(picture) == tile(picture + b'film')\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "assert tile(film) == tile(picture)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 2**15  # KiB; the film has 2**16

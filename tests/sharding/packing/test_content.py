@@ -9,7 +9,8 @@ from PIL import Image
 from support.datasets import picture_tree
 from tarn.sharding.__main__ import main
 from tarn.sharding.format.manifest import read_manifest
-from tarn.sharding.packing.content import components, oddity
+from tarn.sharding.packing.content import WORDS, components, oddity
+from tarn.sharding.packing.inspection import ending
 from tarn.sharding.packing.pack import PackConfig, pack
 
 
@@ -67,3 +68,36 @@ def test_what_a_picture_is_does_not_change_what_is_packed(tmp_path: Path) -> Non
     pack(tree, tmp_path / "two", PackConfig())
     for name in ("train/train-000000.tar", "val/val-000000.tar"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_pictures_without_a_first_word_of_their_own_are_called_by_their_content_too() -> None:
+    avif = encoded("RGB", "AVIF")
+    told = {
+        "ppm": encoded("RGB", "PPM"),
+        "pgm": encoded("L", "PPM"),
+        "pbm": encoded("1", "PPM"),
+        "tif": encoded("RGB", "TIFF", big_tiff=True),
+        "avif": avif[:8] + b"mif1" + avif[12:],
+    }
+    for kind, data in told.items():
+        assert ending(data, ".jpg") == kind
+        assert ending(data, f".{kind}") == kind
+        assert oddity(data, ".jpg") == f"{WORDS[kind]} named .jpg"
+        assert oddity(data, f".{kind}") is None
+    for name in (".pnm", ".pgm"):
+        assert ending(told["ppm"], name) == name[1:]
+        assert oddity(told["ppm"], name) is None
+    heic = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(40)
+    assert ending(heic, ".jpg") == "jpg"
+    assert ending(b"Perhaps", ".jpg") == "jpg"
+
+
+def test_such_a_picture_is_taken_out_of_its_shard_under_the_name_that_it_has_there(tmp_path: Path) -> None:
+    tree = picture_tree(tmp_path / "in")
+    (tree / "train" / "class1" / "one.jpg").write_bytes(encoded("RGB", "PPM"))
+    (tree / "train" / "class1" / "two.pnm").write_bytes(encoded("L", "PPM"))
+    pack(tree, tmp_path / "out", PackConfig())
+    assert main(["extract", str(tmp_path / "out"), str(tmp_path / "back")]) == 0
+    names = {path.name for path in (tmp_path / "back" / "train" / "class1").iterdir()}
+    assert {"one.ppm", "two.pnm"} <= names
+    assert not any(name.endswith(".bin") for name in names)

@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from support.jpegs import by_pillow, jpeg, pixels
 from tarn.sharding.jpeg.structure import Reason, look, tile
@@ -118,3 +118,50 @@ def test_a_smaller_original_does_not_stay_where_it_would_be_slow(mode: str, tile
     assert len(prepared.data) > len(data)
     assert look(prepared.data) == Reason.OK
     assert prepared.baseline is None
+
+
+def saved(mode: str, kind: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    Image.new(mode, (200, 150)).save(out, kind, **options)
+    return out.getvalue()
+
+
+def odd_metadata() -> dict[str, bytes]:
+    named, tagged = PngImagePlugin.PngInfo(), TiffImagePlugin.ImageFileDirectory_v2()
+    for word in ("icc_profile", "comment", "exif", "dpi", "xmp"):
+        named.add_text(word, "words")
+    tagged[34675], tagged.tagtype[34675] = "words", 2
+    return {
+        "texts of a PNG called as what Pillow reads": saved("RGB", "PNG", pnginfo=named),
+        "a profile of a TIFF that is a text": saved("RGB", "TIFF", tiffinfo=tagged),
+        "a GIF's long comment": saved("P", "GIF", comment=b"words" * 20_000),
+        "a profile that no JPEG has room for": saved("RGB", "WEBP", icc_profile=bytes(2**24)),
+    }
+
+
+@ways
+@pytest.mark.parametrize("name", odd_metadata())
+def test_odd_metadata_harm_no_picture(how: Preparation, name: str) -> None:
+    prepared = prepare(odd_metadata()[name], PICTURE, how)
+    assert len(prepared.data) < 2**16
+    with opened(prepared.data) as image:
+        assert (image.format, image.info.get("comment"), image.info.get("icc_profile")) == ("JPEG", None, None)
+
+
+@ways
+@pytest.mark.parametrize("mode", ["L", "LA", "1", "RGB", "RGBA", "P"])
+def test_a_profile_stays_where_it_is_of_the_colours_that_the_jpeg_has(how: Preparation, mode: str) -> None:
+    kept = {}
+    for space in (b"GRAY", b"RGB ", b"CMYK"):
+        profile = bytes(16) + space + bytes(16) + b"acsp" + bytes(80)
+        with opened(prepare(saved(mode, "PNG", icc_profile=profile), PICTURE, how).data) as image:
+            kept[space] = image.info.get("icc_profile") == profile
+            assert kept[space] or "icc_profile" not in image.info
+    assert kept == {b"GRAY": image.mode == "L", b"RGB ": image.mode == "RGB", b"CMYK": False}
+
+
+def test_a_png_without_its_last_chunk_that_is_refused_for_its_size_says_so() -> None:
+    out = io.BytesIO()
+    Image.new("L", (1, 65_501)).save(out, "PNG")
+    with pytest.raises(DamagedError, match="too large for a JPEG"):
+        prepare(out.getvalue()[:-12], PICTURE, WAYS["normalised"])

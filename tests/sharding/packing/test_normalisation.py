@@ -97,6 +97,15 @@ def test_a_picture_that_exif_turns_is_stored_upright_and_says_so_no_more(orienta
     assert difference(pixels(prepared.data), ways[orientation](pixels(data))) < 2
 
 
+def test_a_picture_that_xmp_turns_is_stored_upright_too() -> None:
+    plain, packet = saved(smooth(200, 120), "JPEG", quality=97), b'<x:xmpmeta tiff:Orientation="6"/>'
+    data = saved(smooth(200, 120), "JPEG", quality=97, xmp=packet)
+    prepared = prepare(data, PICTURE, NORMALISE)
+    assert prepared.normalised == "turned by Exif"
+    assert 0xE1 not in dict(segments(prepared.data))
+    assert difference(pixels(prepared.data), np.rot90(pixels(plain), 3)) < 2
+
+
 def test_what_is_decoded_by_the_crop_already_is_not_encoded_anew() -> None:
     for data in (jpeg(200, 120), jpeg(200, 120, "Gray"), turned(1)):
         prepared = prepare(data, PICTURE, NORMALISE)
