@@ -1,7 +1,6 @@
 """Both models see every picture; those on which they differ most tellingly are kept to be looked at."""
 
 import heapq
-import io
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageOps
 
 from tarn.inference.comparing.figures import Verdict
 from tarn.inference.models.scorer import Scorer
@@ -19,7 +17,8 @@ from tarn.inference.predictor import Predictor
 from tarn.inference.sources import Unit
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.labels import Label
-from tarn.sharding.pillow import BrokenPictureError, decoding, open_picture
+from tarn.sharding.pillow import BrokenPictureError
+from tarn.sharding.thumbnail import thumbnail
 from tarn.training.export.card import Card
 
 SIDE, QUALITY = 144, 80  # px of a thumbnail's longer side, and of its JPEG
@@ -125,21 +124,15 @@ class Comparison:
         )
         if len(kept) == self.sheet and (not kept or lot <= kept[0].lot):
             return
-        heapq.heappush(kept, Kept(lot, picture.name, verdict, shares, thumbnail(picture, self.first)))
+        heapq.heappush(kept, Kept(lot, picture.name, verdict, shares, shown_small(picture, self.first)))
         if len(kept) > self.sheet:
             heapq.heappop(kept)
 
 
-def thumbnail(picture: NamedPicture, predictor: Predictor) -> bytes | None:
+def shown_small(picture: NamedPicture, predictor: Predictor) -> bytes | None:
     """None for what cannot be shown."""
     try:
-        with open_picture(picture.load(predictor.preparer.limits.bytes)) as opened, decoding("damaged pixels"):
-            opened.draft("RGB", (2 * SIDE, 2 * SIDE))
-            image = ImageOps.exif_transpose(opened).convert("RGB")
-            image.thumbnail((SIDE, SIDE))
-            out = io.BytesIO()
-            image.save(out, "JPEG", quality=QUALITY)
-            return out.getvalue()
+        return thumbnail(picture.load(predictor.preparer.limits.bytes), SIDE, QUALITY)[1]
     except (TarnError, OSError, BrokenPictureError):
         return None
 

@@ -1,16 +1,15 @@
 """A few random pictures of each split, small, for the page."""
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import ImageOps
 
 from tarn.sharding.archives.headers import shown
 from tarn.sharding.foreign.reading import parted
 from tarn.sharding.looking.dataset import Dataset, Sample
-from tarn.sharding.pillow import BrokenPictureError, decoding, open_picture
+from tarn.sharding.pillow import BrokenPictureError
+from tarn.sharding.thumbnail import thumbnail
 
 SIDE = 128  # px of a thumbnail's longer side
 QUALITY = 80
@@ -36,21 +35,15 @@ def thumbnails(dataset: Dataset, split: str, count: int, seed: int) -> Iterator[
     for number in sorted(np.argsort(raw, kind="stable")[:count].tolist()):
         place = int(np.searchsorted(starts, number, "right")) - 1
         (sample,) = dataset.read(dataset.located(split, shards[place], [number - int(starts[place])]))
-        yield thumbnail(dataset, sample)
+        yield shown_small(dataset, sample)
 
 
-def thumbnail(dataset: Dataset, sample: Sample) -> Thumbnail:
+def shown_small(dataset: Dataset, sample: Sample) -> Thumbnail:
     label = sample.located.label
     wnid, key = dataset.class_of(label), shown(parted(sample.name)[0])
     name = dataset.manifest.classes[label].name if 0 <= label < len(dataset.manifest.classes) else wnid
     try:
-        with open_picture(sample.data) as opened, decoding("damaged pixels"):
-            size = opened.size
-            opened.draft("RGB", (2 * SIDE, 2 * SIDE))
-            image = ImageOps.exif_transpose(opened).convert("RGB")
-            image.thumbnail((SIDE, SIDE))
-            out = io.BytesIO()
-            image.save(out, "JPEG", quality=QUALITY)
+        size, jpeg = thumbnail(sample.data, SIDE, QUALITY)
     except BrokenPictureError:
         return Thumbnail(key, wnid, name, 0, 0, None)
-    return Thumbnail(key, wnid, name, *size, out.getvalue())
+    return Thumbnail(key, wnid, name, *size, jpeg)
