@@ -154,12 +154,10 @@ def within_groups(groups: Ints) -> Ints:
 
 def matched(these: Ints, those: Ints) -> tuple[Ints, Ints]:
     """Pairs of indices, each used once: of equal values as far as there are any, the rest in their order."""
-    orders = [np.argsort(values, kind="stable") for values in (these, those)]
-    names = [
-        values[order] * len(values) + within_groups(values[order])
-        for values, order in zip((these, those), orders, strict=True)
+    one, other = np.argsort(these, kind="stable"), np.argsort(those, kind="stable")
+    names = [values * len(values) + within_groups(values) for values in (these[one], those[other])]
+    _, first, second = np.intersect1d(names[0], names[1], assume_unique=True, return_indices=True)
+    pairs = [
+        np.concatenate([order[equal], np.delete(order, equal)]) for order, equal in ((one, first), (other, second))
     ]
-    _, *equal = np.intersect1d(*names, assume_unique=True, return_indices=True)
-    rest = [np.delete(order, found) for order, found in zip(orders, equal, strict=True)]
-    one, other = (np.concatenate([order[found], left]) for order, found, left in zip(orders, equal, rest, strict=True))
-    return one, other
+    return pairs[0], pairs[1]
