@@ -67,7 +67,7 @@ class Blend:
         rounds, lanes = (each.astype(np.uint64) for each in divmod(places, self.lanes))
         even = rounds * GOLDEN + lanes * np.uint64(2**64 // self.lanes - 1)
         by_lane = np.lexsort((even, lanes))
-        return by_lane[np.argsort(within_groups(lanes[by_lane]), kind="stable")]
+        return by_lane[np.argsort(within_groups(by_lane % self.lanes), kind="stable")]
 
     def pass_order(self, part: int, number: int) -> EpochOrder:
         """Of one pass of a part."""
