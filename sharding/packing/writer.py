@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from tarn.sharding.archives.archive import DamagedMemberError
-from tarn.sharding.format.archive import BLOCK, closing, entry
-from tarn.sharding.format.manifest import RECORD, ShardInfo, index_bytes
+from tarn.sharding.format.archive import BLOCK, LONGEST_NAME, closing, entry
+from tarn.sharding.format.manifest import RECORD, UNLABELLED, ShardInfo, index_bytes
 from tarn.sharding.packing.content import oddity
 from tarn.sharding.packing.files import SummedFile
 from tarn.sharding.packing.inspection import ending
 from tarn.sharding.packing.preparation import DamagedError, Preparation, Prepared, prepare
-from tarn.sharding.packing.reading import reading
+from tarn.sharding.packing.reading import Read, reading
 from tarn.sharding.pillow import MOST_BYTES
 from tarn.sharding.sources import Picture
 from tarn.sharding.sources.place import ending_of, is_exact
@@ -77,7 +77,8 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
         for picture, read in reading(tuple(task.pictures)):
             suffix = ending_of(picture.place)
             try:
-                prepared, odd = read_picture(picture, read, suffix, task.preparation)
+                prepared, odd, others = read_picture(picture, read, suffix, task.preparation)
+                label, image = sample_pieces(picture, prepared.data, suffix, others)
             except DamagedError as error:
                 damaged.append(Damage(picture, str(error), error.lasting))
                 continue
@@ -85,7 +86,6 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
             for name, word in {**told, "content": odd}.items():
                 if word is not None:
                     counts[name][word] += 1
-            label, image = sample_pieces(picture, prepared.data, suffix)
             file.write(label + image, alone=prepared.data)
             offset = position + sum(map(len, label)) + BLOCK
             records.append((offset, len(prepared.data), picture.label))
@@ -106,29 +106,38 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
 
 
 def read_picture(
-    picture: Picture, read: Callable[[], bytes], suffix: str, how: Preparation
-) -> tuple[Prepared, str | None]:
-    """And what is odd about it as it came, see content.py. suffix: of its name, with the dot.
+    picture: Picture, read: Read, suffix: str, how: Preparation
+) -> tuple[Prepared, str | None, Mapping[str, bytes]]:
+    """And what is odd about it as it came, see content.py, and its members. suffix: of its name, with the dot.
 
     Raises DamagedError for one that cannot be read, or is not what was planned.
     """
     if is_exact(picture.place) and picture.size > MOST_BYTES:  # before it takes all the memory
         raise DamagedError(f"too large ({picture.size:,} bytes, {MOST_BYTES:,} at most)")
     try:
-        data = read()
+        data, others = read()
     except OSError as error:
         raise DamagedError(error.strerror or str(error), lasting=False) from error
     except DamagedMemberError as error:
         raise DamagedError(error.problem) from error
     if is_exact(picture.place) and len(data) != picture.size:
         raise DamagedError(f"changed while it was packed, from {picture.size} to {len(data)} bytes", lasting=False)
-    return prepare(data, picture, how), oddity(data, suffix)
+    return prepare(data, picture, how), oddity(data, suffix), others
 
 
-def sample_pieces(picture: Picture, data: bytes, suffix: str) -> tuple[list[bytes], list[bytes]]:
-    """Of the tar: what holds the label, and the .json where there is one, and what holds the picture behind them."""
+def sample_pieces(
+    picture: Picture, data: bytes, suffix: str, others: Mapping[str, bytes]
+) -> tuple[list[bytes], list[bytes]]:
+    """Of the tar: what holds the label, and all else beside the picture, and what holds the picture behind them. Raises
+    DamagedError where it has a member that cannot be named in it."""
     kind = ending(data, suffix or ".bin")
-    label = entry(f"{picture.key}.cls", str(picture.label).encode())
+    label = entry(f"{picture.key}.cls", str(picture.label).encode()) if picture.label != UNLABELLED else []
     if picture.beside is not None:
         label += entry(f"{picture.key}.json", picture.beside.json())
+    for told, member in others.items():
+        name = f"{picture.key}.{told}"
+        if told == kind or len(name) > LONGEST_NAME or not name.isascii():
+            why = "as its picture is" if told == kind else f"and names are of {LONGEST_NAME} letters of ASCII at most"
+            raise DamagedError(f"a member of it would be called {name}, {why}: see --members", lasting=False)
+        label += entry(name, member)
     return label, entry(f"{picture.key}.{kind}", data)
