@@ -1,6 +1,7 @@
 #include "metadata.h"
 
 #define ORIENTATION 0x0112
+#define SHORT 3
 #define UNTOLD (-1)
 #define ODD 0
 
@@ -12,7 +13,7 @@ static uint32_t number(const uint8_t *at, int bytes, int little) {
     return value;
 }
 
-/* The orientation that TIFF's first directory tells (Exif 2.32, 4.6.4). */
+/* The orientation that TIFF's first directory tells (Exif 2.32, 4.6.4): 1 to 8, or ODD where readers may differ. */
 static int exif_orientation(const uint8_t *tiff, int length) {
     if (length < 8 || (memcmp(tiff, "II*\0", 4) && memcmp(tiff, "MM\0*", 4))) return ODD;
     int little = tiff[0] == 'I';
@@ -21,7 +22,11 @@ static int exif_orientation(const uint8_t *tiff, int length) {
     uint32_t entries = number(tiff + at, 2, little);
     if (12 * entries > (uint32_t)length - at - 2) return ODD;
     for (const uint8_t *entry = tiff + at + 2; entries--; entry += 12)
-        if (number(entry, 2, little) == ORIENTATION) return (int)number(entry + 8, 2, little);
+        if (number(entry, 2, little) == ORIENTATION) {
+            uint32_t type = number(entry + 2, 2, little), count = number(entry + 4, 4, little);
+            uint32_t told = number(entry + 8, 2, little);
+            return type == SHORT && count == 1 && told >= 1 && told <= 8 ? (int)told : ODD;
+        }
     return UNTOLD;
 }
 
@@ -29,7 +34,7 @@ static int exif_orientation(const uint8_t *tiff, int length) {
 static int xmp_orientation(const uint8_t *packet, int length) {
     static const char name[] = "tiff:Orientation";
     const int named = sizeof name - 1;
-    for (; length > named + 2; packet++, length--) {
+    for (; length >= named + 2; packet++, length--) {
         if (*packet != 't' || memcmp(packet, name, named)) continue;
         const uint8_t *told = packet + named;
         if (*told == '>') told++;

@@ -9,7 +9,7 @@ typedef struct {
 } jpeg_turning;
 
 /* Of all segments up to the first scan, as Pillow reads them: Exif of several segments is one, and begins in the first of
- * them; where it tells no orientation, the last XMP packet may. */
+ * them; where it tells no orientation, the last XMP packet may. Both stay where Exif is odd. */
 jpeg_turning metadata_turning(const uint8_t *data, int32_t scan);
 
 /* Whether a segment is to be kept: anything but comments and application segments, and of these JFIF, Adobe, ICC

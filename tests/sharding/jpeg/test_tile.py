@@ -88,7 +88,8 @@ def test_exif_that_does_not_turn_the_picture_goes() -> None:
 
 
 ONE, SIX = (b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0" + bytes((turn,)) + bytes(6) for turn in (1, 6))
-UNTOLD, ODD = b"Exif\0\0MM\0*\0\0\0\x08" + bytes(6), b"Exif\0\0nothing"
+UNTOLD = b"Exif\0\0MM\0*\0\0\0\x08" + bytes(6)
+ODD = ONE.replace(b"\0\3\0\0\0\1", b"\0\x63\0\0\0\1")  # of a type that is none
 XMP = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta>%s</x:xmpmeta>"
 XMP_SIX, XMP_SIX_TOO = (XMP % it for it in (b'tiff:Orientation="6"', b"<tiff:Orientation>6</tiff:Orientation>"))
 XMP_ONE, XMP_NONE, XMP_CUT = (XMP % it for it in (b'tiff:Orientation="1"', b"tiff:Orientation", b""))
@@ -103,6 +104,8 @@ XMP_ONE, XMP_NONE, XMP_CUT = (XMP % it for it in (b'tiff:Orientation="1"', b"tif
         ([XMP_SIX], 6),
         ([XMP_SIX_TOO], 6),
         ([XMP_SIX, UNTOLD], 6),
+        ([XMP_SIX, ODD], 6),
+        ([XMP_SIX_TOO[: XMP_SIX_TOO.index(b"6<") + 1]], 6),
         ([XMP_SIX, ONE], 1),
         ([XMP_ONE, SIX], 6),
         ([XMP_SIX, XMP_ONE], 1),
