@@ -15,6 +15,7 @@ from tarn.training.pixels.geometry import Box
 from tarn.training.pixels.jpeg.region import Region
 
 ABI = 0x0209
+TOLD = ((0x20, b"ICCP"), (0x08, b"EXIF"), (0x04, b"XMP "))  # flags in an extended picture's head, and what they promise
 MARGIN = 2  # px around the part: chroma at its edge is interpolated from what lies beyond
 HEAD, RGB, ANIMATED = 12, 0, 3  # bytes of the RIFF head; a colour space; the place of a feature
 
@@ -99,7 +100,7 @@ class WebP:
 def open_webp(data: memoryview) -> WebP | None:
     """None for what is none, animated or cut off, and where the library is not here."""
     head = bytes(data[:HEAD])
-    if head[:4] != b"RIFF" or head[8:] != b"WEBP" or int.from_bytes(head[4:8], "little") + 8 > len(data):
+    if head[:4] != b"RIFF" or head[8:] != b"WEBP" or not has_its_chunks(data):
         return None
     loaded = library()
     if loaded is None:
@@ -108,3 +109,17 @@ def open_webp(data: memoryview) -> WebP | None:
     if loaded.WebPGetFeaturesInternal(source.ctypes.data, source.nbytes, features, ABI) or features[ANIMATED]:
         return None
     return WebP(data, (features[0], features[1]))
+
+
+def has_its_chunks(data: memoryview) -> bool:
+    """Whether all of it is there, chunk behind chunk, and among them those that its head promises: of a file that was
+    filled up with zeros, they are not. Source: Google's WebP container specification."""
+    end, at, names = 8 + int.from_bytes(data[4:8], "little"), HEAD, set[bytes]()
+    if end > len(data):
+        return False
+    while at + 8 <= end:
+        names.add(bytes(data[at : at + 4]))
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + size + size % 2
+    flags = data[20] if b"VP8X" in names else 0
+    return at in (end, end + 1) and all(name in names for flag, name in TOLD if flags & flag)

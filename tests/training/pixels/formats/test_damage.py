@@ -130,3 +130,13 @@ def test_a_jpeg_of_other_than_8_bits_is_broken(bits: int) -> None:
         PictureDecoder().evaluate(memoryview(data), np.empty((64, 64, 3), np.uint8), HOW)
     eight = data.replace(frame, b"\x08" + frame[1:])
     PictureDecoder().evaluate(memoryview(eight), np.empty((64, 64, 3), np.uint8), HOW)
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_a_webp_whose_end_was_filled_up_with_zeros_is_not_evaluated(lossless: bool) -> None:
+    data = by_pillow(90, 70, kind="WEBP", lossless=lossless, exif=b"Exif\0\0MM\0*\0\0\0\x08" + bytes(6))
+    out = np.empty((64, 64, 3), np.uint8)
+    PictureDecoder().evaluate(memoryview(data), out, HOW)
+    for kept in (len(data) - 20, len(data) * 9 // 10):
+        with pytest.raises(BrokenPictureError):
+            PictureDecoder().evaluate(memoryview(data[:kept] + bytes(len(data) - kept)), out, HOW)
