@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
-from tarn.sharding.segments import first_scan
+from tarn.sharding.segments import first_scan, is_scalable
 
 Bytes = bytes | memoryview
 
@@ -81,6 +81,14 @@ def upright(image: Image.Image) -> Image.Image:
     image.load()  # which turns a TIFF: then nothing more is told
     turn = TURNS.get(orientation_of(image))
     return image if turn is None else image.transpose(turn)
+
+
+def draft(image: Image.Image, mode: str | None, size: tuple[int, int]) -> None:
+    """Pillow's draft mode, of what open_picture gave: a JPEG is decoded at 1/2, 1/4 or 1/8, no smaller than `size`. But
+    for lossless ones, whose pixels Pillow would then take for damaged."""
+    file = getattr(image, "fp", None)
+    if image.format in ("JPEG", "MPO") and isinstance(file, io.BytesIO) and is_scalable(file.getbuffer()):
+        image.draft(mode, size)
 
 
 @contextmanager

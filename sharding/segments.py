@@ -6,6 +6,7 @@ Bytes = bytes | memoryview
 
 LONE = (0x01, *range(0xD0, 0xD9))  # markers without a length
 NO_FRAME = (0xC4, 0xC8, 0xCC)  # of those between C0 and CF, these tell no size
+COSINES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)  # frames of DCT coefficients; the others are lossless or hierarchical
 SCAN = 0xDA
 
 
@@ -18,18 +19,30 @@ def segments(jpeg: Bytes) -> Iterator[tuple[int, int]]:
         if kind == 0xFF:  # padding
             at += 1
             continue
+        if kind == 0:  # no marker: decoders look for the next one, each in its own way
+            return
         yield kind, at
         if kind == SCAN:
             return
         at += 2 if kind in LONE else 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
 
 
+def frame(jpeg: Bytes) -> tuple[int, int]:
+    """Second byte and offset of the marker that begins its frame; zeros where none is found."""
+    frames = (it for it in segments(jpeg) if 0xC0 <= it[0] <= 0xCF and it[0] not in NO_FRAME)
+    return next(frames, (0, 0))
+
+
 def components(jpeg: Bytes) -> int:
     """Of its frame: 1 for grey, 3 for colours, 4 for CMYK; 0 where none is told."""
-    for kind, at in segments(jpeg):
-        if 0xC0 <= kind <= 0xCF and kind not in NO_FRAME:
-            return jpeg[at + 9]
-    return 0
+    kind, at = frame(jpeg)
+    return jpeg[at + 9] if kind else 0
+
+
+def is_scalable(jpeg: Bytes) -> bool:
+    """Whether decoders can make it smaller by its DCT. Of a lossless picture libjpeg-turbo gives all pixels, also where
+    fewer were asked for: more than there is room for."""
+    return frame(jpeg)[0] in COSINES
 
 
 def first_scan(jpeg: Bytes) -> int:

@@ -19,7 +19,7 @@ from tarn.inference.predictor import Predictor
 from tarn.inference.sources import Unit
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.foreign.labels import Label
-from tarn.sharding.pillow import BrokenPictureError, decoding, open_picture
+from tarn.sharding.pillow import BrokenPictureError, decoding, draft, open_picture
 from tarn.training.export.card import Card
 
 SIDE, QUALITY = 144, 80  # px of a thumbnail's longer side, and of its JPEG
@@ -134,7 +134,7 @@ def thumbnail(picture: NamedPicture, predictor: Predictor) -> bytes | None:
     """None for what cannot be shown."""
     try:
         with open_picture(picture.load(predictor.preparer.limits.bytes)) as opened, decoding("damaged pixels"):
-            opened.draft("RGB", (2 * SIDE, 2 * SIDE))
+            draft(opened, "RGB", (2 * SIDE, 2 * SIDE))
             image = ImageOps.exif_transpose(opened).convert("RGB")
             image.thumbnail((SIDE, SIDE))
             out = io.BytesIO()

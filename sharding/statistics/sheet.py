@@ -10,7 +10,7 @@ from PIL import ImageOps
 from tarn.sharding.archives.headers import shown
 from tarn.sharding.foreign.reading import parted
 from tarn.sharding.looking.dataset import Dataset, Sample
-from tarn.sharding.pillow import BrokenPictureError, decoding, open_picture
+from tarn.sharding.pillow import BrokenPictureError, decoding, draft, open_picture
 
 SIDE = 128  # px of a thumbnail's longer side
 QUALITY = 80
@@ -46,7 +46,7 @@ def thumbnail(dataset: Dataset, sample: Sample) -> Thumbnail:
     try:
         with open_picture(sample.data) as opened, decoding("damaged pixels"):
             size = opened.size
-            opened.draft("RGB", (2 * SIDE, 2 * SIDE))
+            draft(opened, "RGB", (2 * SIDE, 2 * SIDE))
             image = ImageOps.exif_transpose(opened).convert("RGB")
             image.thumbnail((SIDE, SIDE))
             out = io.BytesIO()
