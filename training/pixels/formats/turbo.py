@@ -42,7 +42,7 @@ class TurboJpeg:
         assert module is not None
         try:
             whole = module.decode_jpeg(self.data, self.asked, min_height=height, min_width=width, min_factor=8 / scale)
-        except ValueError:
+        except Exception:
             return None  # damaged: Pillow is to judge how much
         if whole.shape[:2] != (height, width):
             return None
@@ -64,7 +64,7 @@ def open_jpeg(data: memoryview) -> TurboJpeg | None:
         return None
     try:
         height, width, colours, _ = module.decode_jpeg_header(data)
-    except ValueError:
+    except Exception:  # KeyError for 4:4:1, ValueError otherwise
         return None
     asked = ASKED.get(colours)
     return None if asked is None else TurboJpeg(data, (width, height), asked)
