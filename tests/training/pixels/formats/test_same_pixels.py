@@ -161,6 +161,7 @@ def test_without_the_libraries_that_may_be_installed_pixels_are_the_same(monkeyp
 def test_a_sampling_that_simplejpeg_has_no_name_for_is_decoded() -> None:
     """4:4:1: as many blocks a unit as 4:1:1, one above the other."""
     data = jpeg(64, 64, "411").replace(b"\3\1\x41", b"\3\1\x14")
+    assert turbo.open_jpeg(memoryview(data)) is None
     out = np.zeros((24, 24, 3), np.uint8)
     PictureDecoder().evaluate(memoryview(data), out, Preprocessing(resize=28, crop=24))
     assert np.array_equal(out, decode_eval(data, 28, 24))
