@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
+from tarn.sharding import libtiff
 from tarn.sharding.segments import first_scan, is_scalable
 
 Bytes = bytes | memoryview
@@ -119,6 +120,7 @@ def known_formats() -> tuple[str, ...]:
     for name in PLUGINS:
         with suppress(ImportError):
             importlib.import_module(f"PIL.{name}ImagePlugin")
+    libtiff.silence()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 

@@ -171,3 +171,19 @@ def test_threads_may_read_at_once() -> None:
     for thread in threads:
         thread.join()
     assert not failed
+
+
+def test_libtiff_says_nothing_on_standard_error() -> None:
+    """Of codes that are none, for one: it would name no file."""
+    out = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 2, (200, 300)).astype(bool)
+    Image.fromarray(noise).save(out, "TIFF", compression="group4")
+    harmed = bytearray(out.getvalue())
+    harmed[40:80] = bytes(40)
+    code = (
+        "import sys\n"
+        "from tarn.sharding.pillow import open_picture\n"
+        "open_picture(bytes.fromhex(sys.stdin.read())).load()\n"
+    )
+    child = subprocess.run([sys.executable, "-c", code], input=harmed.hex(), capture_output=True, text=True, check=True)
+    assert child.stderr == ""
