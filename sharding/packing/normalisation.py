@@ -22,6 +22,10 @@ LONGEST = 65_500  # px of a side that libjpeg writes and reads (JPEG_MAX_DIMENSI
 FAST = (Reason.OK, Reason.NO_GAIN, Reason.TOO_LARGE)  # tiled, of a single tile, or more than JPEGs may be
 
 
+class TooLongError(BrokenPictureError):
+    """A picture whose pixels are right, with a side that no JPEG can have."""
+
+
 def is_slow(reason: Reason) -> bool:
     """Of a JPEG, by what tiling said."""
     return reason not in FAST
@@ -54,11 +58,11 @@ def encode(
     exif: Image.Exif | None = None,
 ) -> bytes:
     """A JPEG in grey or RGB. size: width and height in px that it is made smaller to. An ICC profile is kept, but of
-    colours that were converted."""
+    colours that were converted. Raises TooLongError."""
     profile = None if image.mode == "CMYK" else image.info.get("icc_profile")
     width, height = size or image.size
     if max(width, height) > LONGEST:
-        raise BrokenPictureError(f"too large for a JPEG ({width} x {height} px, {LONGEST:,} a side at most)")
+        raise TooLongError(f"too long for a JPEG ({width} x {height} px, {LONGEST:,} a side at most)")
     plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
     if size is not None:
         plain = plain.resize(size, Image.Resampling.LANCZOS)

@@ -14,8 +14,16 @@ from PIL import Image
 
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.jpeg.structure import SIDE, Reason, look, tile
-from tarn.sharding.packing.inspection import CHECKS, damage, is_jpeg, is_too_large, said
-from tarn.sharding.packing.normalisation import FAST, QUALITY, encode, is_slow, normalised, reason_to_normalise
+from tarn.sharding.packing.inspection import CHECKS, damage, is_jpeg, is_too_large, refuse_odd_head, said
+from tarn.sharding.packing.normalisation import (
+    FAST,
+    QUALITY,
+    TooLongError,
+    encode,
+    is_slow,
+    normalised,
+    reason_to_normalise,
+)
 from tarn.sharding.pillow import ROTATION, BrokenPictureError, decoding, open_picture, orientation_of, upright
 from tarn.sharding.sources import Picture
 
@@ -94,6 +102,8 @@ def prepare(data: bytes, picture: Picture, how: Preparation) -> Prepared:
     if not data or how.check != "sample" or not is_read_later(data, how):
         refuse_damaged(data, how.check)
     try:
+        if how.check == "sample" and is_jpeg(data):
+            refuse_odd_head(data)
         return prepare_whole(data, picture, how)
     except BrokenPictureError as error:
         raise DamagedError(said(data, error)) from error
@@ -116,15 +126,21 @@ def is_read_later(data: bytes, how: Preparation) -> bool:
 def prepare_whole(data: bytes, picture: Picture, how: Preparation) -> Prepared:
     """Raises BrokenPictureError beside the errors of prepare."""
     why = reason_to_normalise(data) if how.normalise else None
-    if how.encodes:
-        data = encode_smaller(data, how, why is not None)
-    elif why is not None:
-        data = normalised(data)
+    try:
+        if how.encodes:
+            data = encode_smaller(data, how, why is not None)
+        elif why is not None:
+            data = normalised(data)
+    except TooLongError:  # which no encoding mends: it stays as it is
+        refuse_damaged(data, "all")
+        why = None
     if not how.tile:
         return Prepared(data, "not asked for", normalised=why)
     if not is_jpeg(data):
         return Prepared(data, Reason.NOT_JPEG.words, normalised=why)
     result, reason = tile(data, how.tile)
+    if reason == Reason.NOT_JPEG:  # as strict parsers see it: others look for the next marker
+        reason = Reason.DAMAGED
     if reason != Reason.OK and result == data and how.check == "sample":  # not all of it was read
         refuse_damaged(data, "all")
     if how.normalise and is_slow(reason):
