@@ -80,14 +80,14 @@ def harmed_below(data: bytes) -> bytes:
 
 
 def test_a_png_harmed_where_no_crop_shows_it_is_told_apart_and_is_not_wrong() -> None:
-    found = Judge().judge(harmed_below(by_pillow(60, 400, kind="PNG")), 0)
+    found = Judge().judge(harmed_below(by_pillow(60, 1200, kind="PNG")), 0)
     assert (found.wrong, found.shown) == ([], "a PNG, harmed outside of the crop")
 
 
 def test_other_pixels_of_a_harmed_png_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     judge = Judge()
     monkeypatch.setattr(judge.exact, "evaluate", lambda data, out, how: out.fill(7))
-    found = judge.judge(harmed_below(by_pillow(60, 400, kind="PNG")), 0)
+    found = judge.judge(harmed_below(by_pillow(60, 1200, kind="PNG")), 0)
     assert found.wrong == ["evaluation decodes what Pillow does not read"]
 
 
