@@ -10,12 +10,11 @@ import numpy as np
 from PIL import Image
 from torchvision.transforms import functional
 
-from benchmarks.references import Pixels, by_forgiving_pillow, by_pillow, digest
-from tarn.sharding.beginnings import told_kind
+from benchmarks.references import Pixels, by_forgiving_pillow, by_libjpeg, by_pillow, digest
 from tarn.sharding.jpeg.structure import Reason, look
+from tarn.sharding.packing.inspection import told_kind
 from tarn.sharding.packing.preparation import DamagedError, Preparation, prepare
 from tarn.sharding.pillow import BrokenPictureError
-from tarn.sharding.segments import has_odd_head
 from tarn.sharding.sources import Picture
 from tarn.sharding.sources.place import File
 from tarn.training.pixels.decode import PictureDecoder
@@ -154,16 +153,14 @@ def evaluated(image: Any) -> Pixels:
 
 
 def shown(data: bytes, out: Pixels) -> str:
-    """Why evaluation may show what Pillow refuses, empty where it may not: its damage lies where no pixel of the crop
-    comes from. Of PNGs, which Pillow can be told to decode as far as they go, the crop must be Pillow's."""
-    match told_kind(data):
-        case "png":
-            pixels = by_forgiving_pillow(data)
-            same = pixels is None or np.array_equal(out, evaluated(Image.fromarray(pixels)))
-            return "a PNG, harmed outside of the crop" if same else ""
-        case "webp":
-            return "a WebP, harmed outside of the crop"
-    return "a JPEG with a segment too short" if data[:2] == b"\xff\xd8" and has_odd_head(data) else ""
+    """Why evaluation may show what Pillow refuses, empty where it may not: the damage is of what no pixel of the crop
+    comes from. Where another decoder bears with it, the crop must be that one's."""
+    kind = told_kind(data)
+    if kind == "webp":
+        return "a WebP, harmed outside of the crop"
+    word = {"png": "a PNG, harmed outside of the crop", "jpg": "a JPEG whose head Pillow refuses"}.get(kind or "", "")
+    pixels = by_forgiving_pillow(data) if kind == "png" else by_libjpeg(data)
+    return word if pixels is not None and np.array_equal(out, evaluated(Image.fromarray(pixels))) else ""
 
 
 def crop_of(pixels: Pixels, region: Region) -> Pixels:

@@ -5,6 +5,7 @@ import io
 import warnings
 
 import numpy as np
+import simplejpeg
 import torch
 import torchvision
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from PIL import Image, ImageFile
 
 from tarn.sharding.jpeg.structure import Reason, look
 from tarn.sharding.pillow import FORMATS, MOST_PIXELS
+from tarn.sharding.segments import frame
 
 Pixels = NDArray[np.uint8]
 
@@ -40,6 +42,20 @@ def by_forgiving_pillow(data: bytes) -> Pixels | None:
         return by_pillow(data)[2]
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def by_libjpeg(data: bytes) -> Pixels | None:
+    """The RGB of libjpeg-turbo, which looks at no segment that it does not need; None for what is no JPEG of 8 bits."""
+    try:
+        return np.asarray(simplejpeg.decode_jpeg(data)) if precision(data) == 8 else None
+    except Exception:
+        return None
+
+
+def precision(jpeg: bytes) -> int:
+    """Bits of a sample."""
+    at = frame(jpeg) if jpeg[:2] == b"\xff\xd8" else 0
+    return jpeg[at + 4] if at else 0
 
 
 def kind_of(image: Image.Image, data: bytes) -> str:

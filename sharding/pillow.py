@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from tarn.sharding import libtiff
-from tarn.sharding.beginnings import told_kind
 from tarn.sharding.segments import first_scan, is_scalable
 
 Bytes = bytes | memoryview
@@ -50,20 +49,12 @@ def open_picture(data: Bytes) -> ImageFile.ImageFile:
     if len(data) > MOST_BYTES:
         raise BrokenPictureError(f"too large ({len(data):,} bytes, {MOST_BYTES:,} at most)")
     with decoding("not a readable picture"):
-        try:
-            image = Image.open(io.BytesIO(data), formats=known_formats())
-        except UnidentifiedImageError as error:
-            raise BrokenPictureError(f"not a readable picture ({unidentified(data)})") from error
+        image = Image.open(io.BytesIO(data), formats=known_formats())
     if image.width * image.height > MOST_PIXELS:
         raise BrokenPictureError(f"too large ({image.width} x {image.height} px, {MOST_PIXELS:,} in all at most)")
     if image.format in ("JPEG", "MPO") and not has_end(data):
         raise BrokenPictureError("damaged pixels (cut off before its end marker)")  # libjpeg would make the rest grey
     return image
-
-
-def unidentified(data: Bytes) -> str:
-    kind = told_kind(data)
-    return f"it begins as .{kind} does, and does not go on so" if kind else f"none of {', '.join(FORMATS)}"
 
 
 def has_end(jpeg: Bytes) -> bool:
@@ -113,6 +104,8 @@ def decoding(failure: str) -> Iterator[None]:
             yield
     except BrokenPictureError:
         raise
+    except UnidentifiedImageError as error:
+        raise BrokenPictureError(f"{failure} (none of {', '.join(FORMATS)} that Pillow can open)") from error
     except Image.DecompressionBombError as error:
         raise BrokenPictureError(f"too large ({MOST_PIXELS:,} px in all at most)") from error
     except Exception as error:

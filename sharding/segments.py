@@ -24,51 +24,26 @@ def segments(jpeg: Bytes) -> Iterator[tuple[int, int]]:
         yield kind, at
         if kind == SCAN:
             return
-        at = at + 2 if kind in LONE else after(jpeg, at)
-
-
-def frame(jpeg: Bytes) -> tuple[int, int]:
-    """Second byte and offset of the marker that begins its frame; zeros where none is found."""
-    frames = (it for it in segments(jpeg) if 0xC0 <= it[0] <= 0xCF and it[0] not in NO_FRAME)
-    return next(frames, (0, 0))
+        at += 2 if kind in LONE else 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
 
 
 def components(jpeg: Bytes) -> int:
     """Of its frame: 1 for grey, 3 for colours, 4 for CMYK; 0 where none is told."""
-    kind, at = frame(jpeg)
-    return jpeg[at + 9] if kind else 0
+    return jpeg[at + 9] if (at := frame(jpeg)) else 0
 
 
-def is_scalable(jpeg: Bytes) -> bool:
-    """Whether decoders can make it smaller by its DCT. Of a lossless picture libjpeg-turbo gives all pixels, also where
-    fewer were asked for: more than there is room for."""
-    return frame(jpeg)[0] in COSINES
-
-
-def has_odd_head(jpeg: Bytes) -> bool:
-    """Whether a segment may be too short for what it says that it is, or is one of several pictures (CIPA DC-007):
-    decoders pass over such ones, and Pillow may refuse the picture for them."""
-    return any(0xE0 <= kind <= 0xEF and is_odd(kind, jpeg[at + 4 : after(jpeg, at)]) for kind, at in segments(jpeg))
-
-
-def is_odd(kind: int, body: Bytes) -> bool:
-    """Of an application's segment, by what Pillow takes from it without looking at its length."""
-    head, length = bytes(body[:14]), len(body)
-    match kind:
-        case 0xE0:
-            return head[:4] == b"JFIF" and length < 7
-        case 0xE2:
-            return head[:4] == b"MPF\0" or (head[:12] == b"ICC_PROFILE\0" and length < 14)
-        case 0xED:
-            return head == b"Photoshop 3.0\0" and bytes(body[-6:-2]) == b"8BIM"
-    return kind == 0xEE and head[:5] == b"Adobe" and length < 7
-
-
-def after(jpeg: Bytes, at: int) -> int:
-    """The offset behind a segment that has a length."""
-    return at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+def frame(jpeg: Bytes) -> int:
+    """The offset of its marker; 0 where none is found."""
+    return next((at for kind, at in segments(jpeg) if 0xC0 <= kind <= 0xCF and kind not in NO_FRAME), 0)
 
 
 def first_scan(jpeg: Bytes) -> int:
     """Its offset; 0 where none is found."""
     return next((at for kind, at in segments(jpeg) if kind == SCAN), 0)
+
+
+def is_scalable(jpeg: Bytes) -> bool:
+    """Whether decoders can make it smaller by its DCT. Of a lossless picture libjpeg-turbo gives all pixels, also where
+    fewer were asked for: more than there is room for."""
+    at = frame(jpeg)
+    return at > 0 and jpeg[at + 1] in COSINES

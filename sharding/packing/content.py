@@ -17,5 +17,5 @@ def oddity(data: bytes, suffix: str) -> str | None:
     """`PNG named .JPEG`, `CMYK`; None for what nobody has to know. suffix: of its name, with the dot."""
     told, found = NAMES.get(suffix.lower()), ending(data, "")
     if suffix and found != told and (found or told):
-        return f"{WORDS.get(found, 'another format')} named {suffix}"
+        return f"{WORDS.get(found, 'no JPEG, PNG or WebP')} named {suffix}"
     return CMYK if found == "jpg" and components(data) == 4 else None

@@ -2,13 +2,16 @@
 
 from typing import Any
 
-from tarn.sharding.beginnings import PNG, told_kind
 from tarn.sharding.jpeg.structure import Reason, is_whole, look, picture_size
 from tarn.sharding.pillow import MOST_BYTES, MOST_PIXELS, BrokenPictureError, decoding, has_end, open_picture
-from tarn.sharding.segments import has_odd_head
 from tarn.sharding.sources.tree import EXTENSIONS
 
 CHECKS = ("sample", "all", "off")
+PNG = b"\x89PNG\r\n\x1a\n"
+BEGINNINGS = (
+    *((b"\xff\xd8", "jpg"), (PNG, "png"), (b"GIF8", "gif"), (b"BM", "bmp"), (b"II*\0", "tif"), (b"MM\0*", "tif")),
+    *((b"\0\0\0\x0cjP  \r\n\x87\n", "jp2"), (b"\xff\x4f\xff\x51", "j2k")),
+)
 BROKEN = (BrokenPictureError,)
 
 
@@ -18,6 +21,15 @@ def ending(data: bytes, fallback: str) -> str:
     if (told := told_kind(data)) is not None:
         return told
     return fallback.lower().lstrip(".") if not fallback or fallback.lower() in EXTENSIONS else "bin"
+
+
+def told_kind(data: bytes) -> str | None:
+    """By its first bytes; a PPM and its like tell too little by them."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis"):
+        return "avif"
+    return next((kind for begins, kind in BEGINNINGS if data.startswith(begins)), None)
 
 
 def is_jpeg(data: bytes) -> bool:
@@ -32,12 +44,9 @@ def damage(data: bytes, check: str) -> str | None:
     """
     if not data:
         return "empty"
-    if check == "off":
+    if check == "off" or (check == "sample" and is_whole_jpeg(data)):
         return None
     try:
-        if check == "sample" and is_whole_jpeg(data):
-            refuse_odd_head(data)
-            return None
         with open_picture(data) as image, decoding("damaged pixels"):
             image.load()
             if image.mode not in ("L", "RGB"):
@@ -51,14 +60,10 @@ def is_whole_jpeg(data: bytes) -> bool:
     return is_jpeg(data) and is_whole(data) and not is_too_large(data)
 
 
-def refuse_odd_head(jpeg: bytes) -> None:
-    """Raises BrokenPictureError for a JPEG that decoders read, and Pillow does not open."""
-    if has_odd_head(jpeg):
-        open_picture(jpeg).close()
-
-
 def said(data: bytes, error: BrokenPictureError) -> str:
     """What is wrong with a picture, by the bytes where they say more than their decoder did."""
+    if (kind := told_kind(data)) is not None and "none of" in str(error):
+        return cut_off(data) or f"not a readable picture (it begins as .{kind} does, and does not go on so)"
     return cut_off(data) or str(error)
 
 

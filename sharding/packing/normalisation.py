@@ -23,7 +23,7 @@ FAST = (Reason.OK, Reason.NO_GAIN, Reason.TOO_LARGE)  # tiled, of a single tile,
 
 
 class TooLongError(BrokenPictureError):
-    """A picture whose pixels are right, with a side that no JPEG can have."""
+    """A picture whose pixels are right, with a side that no JPEG can have: it is not encoded."""
 
 
 def is_slow(reason: Reason) -> bool:
@@ -58,7 +58,7 @@ def encode(
     exif: Image.Exif | None = None,
 ) -> bytes:
     """A JPEG in grey or RGB. size: width and height in px that it is made smaller to. An ICC profile is kept, but of
-    colours that were converted. Raises TooLongError."""
+    colours that were converted."""
     profile = None if image.mode == "CMYK" else image.info.get("icc_profile")
     width, height = size or image.size
     if max(width, height) > LONGEST:

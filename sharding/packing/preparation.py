@@ -14,7 +14,7 @@ from PIL import Image
 
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.jpeg.structure import SIDE, Reason, look, tile
-from tarn.sharding.packing.inspection import CHECKS, damage, is_jpeg, is_too_large, refuse_odd_head, said
+from tarn.sharding.packing.inspection import CHECKS, damage, is_jpeg, is_too_large, said
 from tarn.sharding.packing.normalisation import (
     FAST,
     QUALITY,
@@ -102,8 +102,6 @@ def prepare(data: bytes, picture: Picture, how: Preparation) -> Prepared:
     if not data or how.check != "sample" or not is_read_later(data, how):
         refuse_damaged(data, how.check)
     try:
-        if how.check == "sample" and is_jpeg(data):
-            refuse_odd_head(data)
         return prepare_whole(data, picture, how)
     except BrokenPictureError as error:
         raise DamagedError(said(data, error)) from error
