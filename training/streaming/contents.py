@@ -80,6 +80,6 @@ def check_labels(content: Content, classes: Sequence[ClassInfo], url: str) -> No
     wanted = content.fields is None or any(field.source == "label" for _, field in content.fields)
     if wanted and not classes:
         raise UsageError(
-            f"{url} has no classes (indexed with --label none): say by fields= what batches hold, such as "
+            f"{url} has no classes (it was made with --label none): say by fields= what batches hold, such as "
             "fields={'caption': 'txt'}."
         )
