@@ -24,6 +24,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -96,10 +97,16 @@ def outcomes(work: Callable[[Connection, list[Path], int], None], paths: list[Pa
             if silent:
                 child.kill()
             child.join()
-            what = f"nothing for {SILENCE:.0f} s" if silent else f"the process ended with {child.exitcode}"
-            yield Lost(what)
+            yield Lost(f"nothing for {SILENCE:.0f} s" if silent else ending(child.exitcode))
             done += 1
         child.join(SILENCE)
+
+
+def ending(code: int | None) -> str:
+    """How a child ended, in words."""
+    if code is None or code >= 0:
+        return f"its process ended with exit code {code}"
+    return f"its process was ended by {signal.Signals(-code).name}" + " (out of memory?)" * (code == -signal.SIGKILL)
 
 
 def together(told: Any, theirs: Any) -> dict[str, Any]:

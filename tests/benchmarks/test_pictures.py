@@ -1,5 +1,8 @@
 """The judge of benchmarks/pictures.py: it finds what it is for."""
 
+import os
+import signal
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import pytest
 from benchmarks import judging
 from benchmarks.judging import WAYS, Judge
 from benchmarks.made import harmed, rare
-from benchmarks.pictures import main
+from benchmarks.pictures import Lost, main, outcomes
 from support.jpegs import by_pillow, jpeg
 from tarn.sharding.packing.preparation import DamagedError, Prepared
 from tarn.sharding.pillow import BrokenPictureError
@@ -125,3 +128,20 @@ def test_a_folder_without_files_is_named(given: str, tmp_path: Path, capsys: pyt
         main([str(folder)])
     assert ended.value.code == 2
     assert f"{folder} is no folder that holds files" in capsys.readouterr().err
+
+
+def test_a_process_that_ends_is_the_outcome_of_its_file_alone(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("one", "deadly", "three")]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    first, deadly, last = outcomes(die_of_the_deadly, paths, 0)
+    assert (first, last) == ("one", "three")
+    assert deadly == Lost("its process was ended by SIGKILL (out of memory?)")
+
+
+def die_of_the_deadly(connection: Connection, paths: list[Path], seed: int) -> None:
+    connection.send("ready")
+    for path in paths:
+        if path.name == "deadly":
+            os.kill(os.getpid(), signal.SIGKILL)
+        connection.send(path.name)
