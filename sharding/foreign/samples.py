@@ -25,8 +25,8 @@ class Samples:
 
     records: as in the index, but labels are places in `labels` (UNLABELLED: of no class); joined: the keys, with zero
     characters between; digests: eight bytes of each key, to compare those of a whole split; endings: of each picture,
-    as it is written, with the dot; beside: how many members of other endings the samples have, which are neither
-    picture nor .cls; spans: of each sample, all its bytes in the tar, N x 2.
+    as it is written, with the dot; beside: how many members of other endings the samples have, but for a .cls that
+    tells the label; spans: of each sample, all its bytes in the tar, N x 2.
     """
 
     records: NDArray[np.void]
@@ -88,7 +88,7 @@ class Collector:
         self.keys.append(key)
         written = picture.name[-len(ending) - 1 :]
         self.endings.append(self.known.setdefault(written, written))
-        self.beside.update(each for each in parts if each not in (ending, LABEL))
+        self.beside.update(set(parts) - {ending, LABEL if self.reading.tells_label(LABEL) else ""})
         self.spans.append((begin, self.end))
         if label is not None:
             self.names.add(label, wnid_of(key, told), text_of(told))

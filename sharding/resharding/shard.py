@@ -14,6 +14,7 @@ from tarn.sharding.archives.headers import shown
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.layout import size_of
 from tarn.sharding.foreign.reading import Reading, parted
+from tarn.sharding.foreign.samples import LABEL
 from tarn.sharding.format.manifest import UNLABELLED, ShardInfo, parse_index
 from tarn.sharding.looking.members import Part, samples_of
 from tarn.sharding.looking.windows import Windows
@@ -65,7 +66,7 @@ class Shard:
             taken = {offset for offset, *_ in pictures}
             rest = {parted(part.name)[1]: part for part in parts if part.offset not in taken}
             told = self.told(key, rest) if self.keep is None else None
-            endings = {} if told is not None else {each for each in rest if not self.reading.tells_label(each)}
+            endings = set(rest) - {LABEL if self.reading.tells_label(LABEL) else ""} if told is None else set[str]()
             beside.update(endings)
             for offset, size, label, crc32 in pictures:
                 name = next(part.name for part in parts if part.offset == offset)

@@ -130,6 +130,18 @@ def test_samples_without_a_class_become_tiled_shards_that_a_loader_reads_as_the_
         assert caption == (f"caption {int(key[1:])}" if int(key[1:]) % 2 else "")
 
 
+def test_a_cls_that_does_not_tell_the_label_stays_behind_and_is_told(
+    tars: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = {f"s{number:02d}": {**sample(number), "kind.txt": b"5"} for number in range(6)}
+    write(tars / "train-0.tar", content)
+    out = str(tars / "out")
+    assert main(["pack", f"{tars}/train-0.tar", out, "--label=kind.txt", "--workers=1"]) == 0
+    assert "stays behind: 6 .cls" in capsys.readouterr().out
+    assert {found["cls"] for found in by_library(out).values()} == {b"5"}  # not its own
+    assert {found["kind.txt"] for found in by_library(out).values()} == {b"5"}
+
+
 def test_members_that_would_not_fit_a_changed_picture_are_asked_for(
     tars: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
