@@ -154,13 +154,15 @@ def evaluated(image: Any) -> Pixels:
 
 def shown(data: bytes, out: Pixels) -> str:
     """Why evaluation may show what Pillow refuses, empty where it may not: the damage is of what no pixel of the crop
-    comes from. Where another decoder bears with it, the crop must be that one's."""
+    comes from. Where a decoder bears with it (Pillow with some PNGs, libjpeg-turbo), the crop must be that one's."""
     kind = told_kind(data)
-    if kind == "webp":
-        return "a WebP, harmed outside of the crop"
-    word = {"png": "a PNG, harmed outside of the crop", "jpg": "a JPEG whose head Pillow refuses"}.get(kind or "", "")
-    pixels = by_forgiving_pillow(data) if kind == "png" else by_libjpeg(data)
-    return word if pixels is not None and np.array_equal(out, evaluated(Image.fromarray(pixels))) else ""
+    if kind in ("png", "webp"):
+        pixels = by_forgiving_pillow(data)
+        word = f"a {'PNG' if kind == 'png' else 'WebP'}, harmed outside of the crop"
+        return word if pixels is None or np.array_equal(out, evaluated(Image.fromarray(pixels))) else ""
+    pixels = by_libjpeg(data)
+    same = pixels is not None and np.array_equal(out, evaluated(Image.fromarray(pixels)))
+    return "a JPEG whose head Pillow refuses" if same else ""
 
 
 def crop_of(pixels: Pixels, region: Region) -> Pixels:

@@ -145,3 +145,11 @@ def die_of_the_deadly(connection: Connection, paths: list[Path], seed: int) -> N
         if path.name == "deadly":
             os.kill(os.getpid(), signal.SIGKILL)
         connection.send(path.name)
+
+
+def test_a_jpeg_whose_head_pillow_refuses_must_have_the_pixels_of_libjpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge, data = Judge(), jpeg(97, 61)
+    data = data[:2] + b"\xff\xe0\0\7JFIF\0" + data[20:]  # its version is missing
+    assert judge.judge(data, 0).shown == "a JPEG whose head Pillow refuses"
+    monkeypatch.setattr(judge.exact, "evaluate", lambda data, out, how: out.fill(7))
+    assert "evaluation decodes what Pillow does not read" in judge.judge(data, 0).wrong
