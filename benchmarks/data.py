@@ -35,14 +35,16 @@ def jpegs_below(folder: Path) -> list[Path]:
 
 
 def prepared(source: Path) -> Data:
-    """Packs what is not packed yet. source: a Kaggle tree or an ImageFolder tree."""
+    """Packs what is not packed yet. source: a Kaggle tree or an ImageFolder tree. Ends the program where `pack`, which
+    then has said why, does not pack it."""
     kaggle = source / "ILSVRC" / "Data" / "CLS-LOC" / "train"
     pictures = (kaggle if kaggle.is_dir() else source / "train").resolve()
     name = f"{source.resolve().name}-{hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:6]}"
     data = Data(pictures, Path("build/bench") / name)
     for variant, options in VARIANTS.items():
         command = [sys.executable, "-m", "tarn.sharding", "pack", str(source), data.shards(variant), "--split", "train"]
-        subprocess.run([*command, *SHARDS, *options], check=True, stdout=subprocess.DEVNULL)
+        if code := subprocess.run([*command, *SHARDS, *options], stdout=subprocess.DEVNULL).returncode:
+            sys.exit(code)
     return data
 
 

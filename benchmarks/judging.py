@@ -1,24 +1,20 @@
 """What one file is to Tarn, held against Pillow and torchvision: for benchmarks/pictures.py."""
 
-import hashlib
-import io
 import traceback
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
-import torchvision
-from numpy.typing import NDArray
 from PIL import Image
 from torchvision.transforms import functional
 
+from benchmarks.references import Pixels, by_forgiving_pillow, by_libjpeg, by_pillow, digest
 from tarn.sharding.jpeg.structure import Reason, look
+from tarn.sharding.packing.inspection import told_kind
 from tarn.sharding.packing.preparation import DamagedError, Preparation, prepare
-from tarn.sharding.pillow import FORMATS, MOST_PIXELS, BrokenPictureError
+from tarn.sharding.pillow import BrokenPictureError
 from tarn.sharding.sources import Picture
 from tarn.sharding.sources.place import File
 from tarn.training.pixels.decode import PictureDecoder
@@ -40,14 +36,12 @@ COMPARED = 40_000_000  # px; pictures beyond are packed, and not compared
 BOXES, CROPS, SIZE = 8, 4, 64
 EVALUATION, TRAINING = Preprocessing(resize=72, crop=SIZE), Augmentation(flip=0)
 
-Pixels = NDArray[np.uint8]
-
 
 @dataclass(slots=True)
 class Verdict:
     """kind: by the content. pillow: reads, refuses, or `too large`; digest: of the pixels that it gives. packing:
     `packed`, or why not, by the way of packing; tiling: why not tiled. boxes, evaluations, crops: that were compared.
-    wrong: what must not be."""
+    shown: of what, as docs/packing.md says, evaluation shows although packing refuses it. wrong: what must not be."""
 
     kind: str
     pillow: str
@@ -57,6 +51,7 @@ class Verdict:
     boxes: int = 0
     evaluations: int = 0
     crops: int = 0
+    shown: str = ""
     wrong: list[str] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
@@ -68,6 +63,7 @@ class Judge:
 
     def __init__(self) -> None:
         self.regions, self.exact = RegionDecoder(), PictureDecoder("exact")
+        self.others = {name: PictureDecoder(name) for name in ("default", "fast")}  # other pixels, but no other ends
 
     def judge(self, data: bytes, seed: int) -> Verdict:
         kind, told, pixels = by_pillow(data)
@@ -85,6 +81,8 @@ class Judge:
         tiled = packed["tiled"]
         if tiled is not None:
             self.compare(tiled, pixels, verdict, rng)
+            if tiled != data:  # as it lies in the tars of others
+                self.compare(data, pixels, verdict, rng)
         return verdict
 
     def packed(self, data: bytes, way: str, verdict: Verdict) -> bytes | None:
@@ -109,16 +107,14 @@ class Judge:
         return prepared.data
 
     def refuse(self, data: bytes, verdict: Verdict) -> None:
-        """The loader must say that it is broken, and no more."""
-        out = np.empty((SIZE, SIZE, 3), np.uint8)
-        try:
-            self.exact.evaluate(memoryview(data), out, EVALUATION)
-        except BrokenPictureError:
-            return
-        except Exception as error:
-            verdict.wrong.append(f"evaluation raised {last(error)}")
-        else:
-            if verdict.pillow == "refuses":
+        """The loader must say that it is broken, and no more; or show what docs/packing.md says that it shows."""
+        out, view = np.empty((SIZE, SIZE, 3), np.uint8), memoryview(data)
+        for name, decoder in (("exact", self.exact), *self.others.items()):
+            refusing(verdict, f"training ({name})", partial(decoder.train, view, out, TRAINING, np.full(UNIFORMS, 0.5)))
+        decoded = refusing(verdict, "evaluation", partial(self.exact.evaluate, view, out, EVALUATION))
+        if decoded and verdict.pillow == "refuses":
+            verdict.shown = shown(data, out)
+            if not verdict.shown:
                 verdict.wrong.append("evaluation decodes what Pillow does not read")
 
     def compare(self, data: bytes, pixels: Pixels, verdict: Verdict, rng: np.random.Generator) -> None:
@@ -143,16 +139,47 @@ class Judge:
                 verdict.crops += 1
                 if not np.array_equal(out, np.asarray(theirs)):
                     verdict.wrong.append(f"training crop {left, top, right, bottom} has other pixels")
+            for name, decoder in self.others.items():
+                attempted(verdict, f"training ({name})", partial(decoder.train, view, out, TRAINING, uniforms))
         if attempted(verdict, "evaluation", partial(self.exact.evaluate, view, out, EVALUATION)):
-            resized = functional.resize(image, [EVALUATION.resize])
             verdict.evaluations += 1
-            if not np.array_equal(out, np.asarray(functional.center_crop(resized, [SIZE]))):
+            if not np.array_equal(out, evaluated(image)):
                 verdict.wrong.append("evaluation has other pixels")
+
+
+def evaluated(image: Any) -> Pixels:
+    """By torchvision."""
+    return np.asarray(functional.center_crop(functional.resize(image, [EVALUATION.resize]), [SIZE]))
+
+
+def shown(data: bytes, out: Pixels) -> str:
+    """Why evaluation may show what Pillow refuses, empty where it may not: the damage is of what no pixel of the crop
+    comes from. Where a decoder bears with it (Pillow with some PNGs, libjpeg-turbo), the crop must be that one's."""
+    kind = told_kind(data)
+    if kind in ("png", "webp"):
+        pixels = by_forgiving_pillow(data)
+        word = f"a {'PNG' if kind == 'png' else 'WebP'}, harmed outside of the crop"
+        return word if pixels is None or np.array_equal(out, evaluated(Image.fromarray(pixels))) else ""
+    pixels = by_libjpeg(data)
+    same = pixels is not None and np.array_equal(out, evaluated(Image.fromarray(pixels)))
+    return "a JPEG whose head Pillow refuses" if same else ""
 
 
 def crop_of(pixels: Pixels, region: Region) -> Pixels:
     rows, columns, _ = region.pixels.shape
     return pixels[region.top : region.top + rows, region.left : region.left + columns]
+
+
+def refusing(verdict: Verdict, what: str, decode: Callable[[], None]) -> bool:
+    """Whether it was decoded; it may be refused as broken."""
+    try:
+        decode()
+    except BrokenPictureError:
+        return False
+    except Exception as error:
+        verdict.wrong.append(f"{what} raised {last(error)}")
+        return False
+    return True
 
 
 def attempted(verdict: Verdict, what: str, decode: Callable[[], None]) -> bool:
@@ -167,47 +194,6 @@ def attempted(verdict: Verdict, what: str, decode: Callable[[], None]) -> bool:
         verdict.wrong.append(f"{what} raised {last(error)}")
         return False
     return True
-
-
-def by_pillow(data: bytes) -> tuple[str, str, Pixels | None]:
-    """Kind, what Pillow makes of it as torchvision's loader asks it, and the RGB where that is read."""
-    kind = "no picture"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as image:
-                kind = kind_of(image, data)
-                if image.width * image.height > MOST_PIXELS:
-                    return kind, "too large", None
-                return kind, "reads", np.asarray(image.convert("RGB"))
-    except Image.DecompressionBombError:
-        return kind, "too large", None
-    except Exception:
-        return kind, "refuses", None
-
-
-def kind_of(image: Image.Image, data: bytes) -> str:
-    told = str(image.format)
-    if told in ("JPEG", "MPO"):
-        reason = look(data)
-        return f"JPEG, {'baseline' if reason == Reason.OK else reason.words}"
-    return told if told in FORMATS else f"other ({told})"
-
-
-def by_torchvision(data: bytes) -> str | None:
-    """The digest of what its own decoder gives as RGB, None where it refuses. It may take its process along."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            raw = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-            found = torchvision.io.decode_image(raw, torchvision.io.ImageReadMode.RGB).permute(1, 2, 0).numpy()
-    except Exception:
-        return None
-    return digest(found)
-
-
-def digest(pixels: Pixels) -> str:
-    return f"{pixels.shape} {hashlib.sha256(pixels.tobytes()).hexdigest()}"
 
 
 def last(error: Exception) -> str:

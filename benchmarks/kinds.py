@@ -5,7 +5,11 @@
 The same pictures are encoded as every kind and packed both ways. Crops of 224 px, batches of 64, all in one process and
 thread; seconds are those of the processor, so that whoever else is on the core takes no part; the ways take turns.
 Pillow's are of decoding and resizing alone (decode_train), which the loader does for what nothing else decodes.
-Prints medians, the bytes of a picture, and the mean PSNR between the pixels before and after (`same`: all are equal).
+Prints medians of images/s: Pillow's, of shards of the pictures as they are, and by how much these are faster than
+Pillow; of packed ones (`pack`, or `pack --normalise` where the kind is no JPEG of usual colours), and by how much these
+are faster than the pictures as they are; the bytes of a picture; and the mean PSNR between the pixels as they are and
+packed (`same`: all are equal). What docs/loader.md has of it without the extra `decoders` was measured where simplejpeg
+and isal are not installed.
 """
 
 import argparse
@@ -36,6 +40,7 @@ from tarn.training.streaming import ShardLoader
 from tarn.training.streaming.randomness import sample_uniforms
 
 OUT = Path("build/bench/kinds")
+BATCH = 64
 PLAIN, TILED, NORMALISED = Preparation(tile=0), Preparation(), Preparation(normalise=True)
 TURNED = Image.Exif()
 TURNED[0x0112] = 6
@@ -99,7 +104,7 @@ class Way:
         root = OUT / name
         manifest, _ = pack(tree, root, PackConfig(split="train", preparation=how))
         self.bytes = manifest.split("train").bytes / manifest.split("train").samples
-        self.loader = ShardLoader(str(root), global_batch=64, image_size=224, num_workers=0)
+        self.loader = ShardLoader(str(root), global_batch=BATCH, image_size=224, num_workers=0)
         self.epoch, self.rates = 0, list[float]()
 
     def turn(self) -> None:
@@ -149,11 +154,17 @@ def likeness(files: list[Path], how: Preparation) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=Path)
-    parser.add_argument("--pictures", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("source", type=Path, metavar="DATA", help="a Kaggle tree or an ImageFolder tree of JPEGs")
+    parser.add_argument("--pictures", type=int, default=300, help=f"of each kind, at least {BATCH} (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="epochs of each way (%(default)s)")
     args = parser.parse_args()
+    if args.pictures < BATCH or args.rounds < 1:
+        parser.error(
+            f"--pictures={args.pictures} --rounds={args.rounds}: {BATCH} and 1 are the least, a batch and an epoch"
+        )
     files = prepared(args.source).files()
+    if len(files) < BATCH:
+        parser.error(f"{args.source} has {len(files)} JPEGs to train on, and a batch takes {BATCH}: give a larger tree")
     chosen = files[:: max(1, len(files) // args.pictures)][: args.pictures]
     pin(1)
     torch.set_num_threads(1)
@@ -176,7 +187,7 @@ def main() -> None:
             for way in taken:
                 way.turn()
     print(f"{describe()}, {len(chosen)} pictures, {args.rounds} rounds in turns\n")
-    print("| kind | Pillow, images/s | before | x | after | x before | kB before | after | pixels |")
+    print("| kind | Pillow, images/s | as it is | x | packed | x | kB as it is | packed | pixels |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     for name, (pillow, before, after) in ways.items():
         usual, one, other = (statistics.median(way.rates) for way in (pillow, before, after))

@@ -5,9 +5,17 @@
 Every file below FOLDER is taken, whatever its name. What must not be: a traceback, a crash, silence for a minute, a
 picture refused that Pillow reads (but for limits and formats that are named), one passed that it does not read, pixels
 other than Pillow's where none are to change: of the packed picture, of boxes of it, of evaluation, and of training
-crops of fidelity `exact` (torchvision's transforms on Pillow's picture). What torchvision's own decoder makes of the
-file is told beside. Children do the work, so that a crash is one file's outcome. Prints a table by kind, and what was
-wrong; the JSON tells of each file. Exits with 1 where anything was.
+crops of fidelity `exact` (torchvision's transforms on Pillow's picture), both of the file and of what it is packed as;
+fidelities `default` and `fast` must decode it. Children do the work, so that a crash is one file's outcome.
+
+Prints a table by kind, what was not packed and why, and what was wrong; the JSON tells of each file. Exits with 1 where
+anything was. Columns that need a word:
+
+  kind              by the content; of JPEGs, why they cannot be tiled; `no picture`: not even its head is read
+  boxes, evaluations, crops   that were compared, pixel by pixel
+  shown             packing refuses it for damage where no pixel of evaluation's crop comes from: decoded, as
+                    docs/packing.md says, and not wrong
+  torchvision same, its crashes   torchvision's own decoder gives Pillow's pixels; it ended its process
 
 A folder of pictures in every format and mode that Pillow writes, of cut ones and mutants: benchmarks/made.py.
 """
@@ -15,15 +23,19 @@ A folder of pictures in every format and mode that Pillow writes, of cut ones an
 import argparse
 import json
 import multiprocessing
+import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from benchmarks.judging import Judge, by_torchvision
+from benchmarks.judging import Judge
+from benchmarks.references import by_torchvision
+from tarn.sharding.progress import progress_bar
 
 SILENCE = 60.0  # s
 OUT = Path("build/bench/pictures.json")
@@ -35,6 +47,7 @@ COLUMNS = (
     "boxes",
     "evaluations",
     "crops",
+    "shown",
     "torchvision same",
     "its crashes",
     "wrong",
@@ -56,6 +69,7 @@ def judge(connection: Connection, paths: list[Path], seed: int) -> None:
 
 
 def decode(connection: Connection, paths: list[Path], seed: int) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what its libraries say names no file
     connection.send("ready")
     for path in paths:
         connection.send(by_torchvision(path.read_bytes()))
@@ -83,10 +97,16 @@ def outcomes(work: Callable[[Connection, list[Path], int], None], paths: list[Pa
             if silent:
                 child.kill()
             child.join()
-            what = f"nothing for {SILENCE:.0f} s" if silent else f"the process ended with {child.exitcode}"
-            yield Lost(what)
+            yield Lost(f"nothing for {SILENCE:.0f} s" if silent else ending(child.exitcode))
             done += 1
         child.join(SILENCE)
+
+
+def ending(code: int | None) -> str:
+    """How a child ended, in words."""
+    if code is None or code >= 0:
+        return f"its process ended with exit code {code}"
+    return f"its process was ended by {signal.Signals(-code).name}" + " (out of memory?)" * (code == -signal.SIGKILL)
 
 
 def together(told: Any, theirs: Any) -> dict[str, Any]:
@@ -110,6 +130,7 @@ def figures(found: dict[str, Any]) -> dict[str, int]:
         "packed": found.get("packing", {}).get("tiled") == "packed",
         "tiled": found.get("tiling") == "tiled",
         **{name: found.get(name, 0) for name in ("boxes", "evaluations", "crops")},
+        "shown": bool(found.get("shown")),
         "torchvision same": found.get("torchvision") == "same",
         "its crashes": "ended" in found["torchvision"],
         "wrong": bool(found["wrong"]),
@@ -141,23 +162,36 @@ def refusals(all_found: dict[str, dict[str, Any]]) -> str:
     return "\n".join(f"{count:6,}  {why}" for why, count in sorted(counts.items(), key=lambda it: -it[1]))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--json", type=Path, default=OUT)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.pictures",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, help="of any files, in folders too")
+    parser.add_argument("--json", type=Path, default=OUT, help=f"where to tell of each file ({OUT})")
+    parser.add_argument("--seed", type=int, default=0, help="of boxes and crops (0)")
+    args = parser.parse_args(arguments)
     paths = sorted(path for path in args.folder.rglob("*") if path.is_file())
+    if not paths:
+        parser.error(
+            f"{args.folder} is no folder that holds files: give one of pictures, or make one by benchmarks.made"
+        )
     started = time.perf_counter()
-    names = [str(path.relative_to(args.folder)) for path in paths]
     judged, theirs = (outcomes(work, paths, args.seed) for work in (judge, decode))
-    found = {name: together(*both) for name, both in zip(names, zip(judged, theirs, strict=True), strict=True)}
+    found: dict[str, dict[str, Any]] = {}
+    with progress_bar(len(paths), "judging", "file") as bar:
+        for path, told, their in zip(paths, judged, theirs, strict=True):
+            found[str(path.relative_to(args.folder))] = together(told, their)
+            bar.update()
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(found, indent=1))
     print(table(found))
     print(f"\nread by Pillow and not packed:\n{refusals(found) or 'none'}")
     wrong = [f"{name}: {it}" for name, one in found.items() for it in one["wrong"]]
-    print(f"\n{len(found):,} files in {time.perf_counter() - started:.0f} s, {len(wrong):,} things wrong; {args.json}")
+    files = sum(bool(one["wrong"]) for one in found.values())
+    took = time.perf_counter() - started
+    print(f"\n{len(found):,} files in {took:.0f} s, {len(wrong):,} things wrong with {files:,} of them; {args.json}")
     for line in wrong:
         print(f"WRONG {line}", file=sys.stderr)
     return 1 if wrong else 0

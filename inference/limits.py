@@ -1,5 +1,6 @@
 """How large a picture may be: what somebody else sends is refused before it takes memory or time."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from PIL import Image
@@ -7,7 +8,7 @@ from PIL import Image
 from tarn.sharding.errors import UsageError
 from tarn.sharding.jpeg.structure import picture_size
 from tarn.sharding.kernel import NoCompilerError
-from tarn.sharding.pillow import MOST_BYTES, MOST_PIXELS, BrokenPictureError, Bytes, open_picture
+from tarn.sharding.pillow import MOST_BYTES, MOST_PIXELS, BrokenPictureError, Bytes, decoding, open_picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,6 @@ def jpeg_size(data: Bytes) -> tuple[int, int]:
 
 def frames_of(image: Image.Image) -> int:
     """One where they cannot be counted: whether the first can be seen is found when it is decoded."""
-    try:
+    with suppress(BrokenPictureError), decoding("not readable"):
         return int(getattr(image, "n_frames", 1))
-    except Exception:  # decoders raise what they like
-        return 1
+    return 1

@@ -91,18 +91,27 @@ def add_pack(packing: argparse.ArgumentParser) -> None:
         "--max-side", type=int, metavar="PX", help="make larger pictures smaller, by their longer side"
     )
     packing.add_argument("--short-side", type=int, metavar="PX", help="the same, by their shorter side")
-    packing.add_argument("--quality", type=int, metavar="Q", help="encode every picture anew at this JPEG quality")
+    packing.add_argument(
+        "--quality",
+        type=int,
+        metavar="Q",
+        help="encode anew at this JPEG quality, 1 to 95: all but JPEGs that are smaller and decoded fast already",
+    )
     packing.add_argument(
         "--normalise", action="store_true", help="make a JPEG that is decoded fast of whatever is none; turn by Exif"
     )
     packing.add_argument(
         "--check",
+        metavar="{sample,all,off}",
         default="sample",
         help="decode all pictures, before and after tiling; or (sample) all but baseline JPEGs, of which one in 64 is "
         "compared after tiling; or none, off (%(default)s)",
     )
     packing.add_argument(
-        "--bad", default="fail", help="unreadable pictures: fail as a whole, or skip and name them (%(default)s)"
+        "--bad",
+        metavar="{fail,skip}",
+        default="fail",
+        help="unreadable pictures: fail as a whole, or skip and name them (%(default)s)",
     )
     packing.add_argument("--overwrite", action="store_true", help="replace splits that are there already")
     packing.add_argument(

@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
-from tarn.sharding.segments import first_scan
+from tarn.sharding import libtiff
+from tarn.sharding.segments import first_scan, is_scalable
 
 Bytes = bytes | memoryview
 
@@ -85,6 +86,14 @@ def upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
+def draft(image: Image.Image, mode: str | None, size: tuple[int, int]) -> None:
+    """Pillow's draft mode, of what open_picture gave: a JPEG is decoded at 1/2, 1/4 or 1/8, no smaller than `size`. But
+    for lossless ones, whose pixels Pillow would then take for damaged."""
+    file = getattr(image, "fp", None)
+    if image.format in ("JPEG", "MPO") and isinstance(file, io.BytesIO) and is_scalable(file.getbuffer()):
+        image.draft(mode, size)
+
+
 class Strictness:
     """Settings of the whole process, Python's and Pillow's, while any of its threads decodes: the first one in keeps
     what the program had set, the last one out gives it back."""
@@ -135,7 +144,7 @@ def decoding(failure: str) -> Iterator[None]:
     except BrokenPictureError:
         raise
     except UnidentifiedImageError as error:
-        raise BrokenPictureError(f"{failure} (none of {', '.join(FORMATS)})") from error
+        raise BrokenPictureError(f"{failure} (none of {', '.join(FORMATS)} that Pillow can open)") from error
     except Image.DecompressionBombError as error:
         raise BrokenPictureError(f"too large ({MOST_PIXELS:,} px in all at most)") from error
     except Exception as error:
@@ -148,6 +157,7 @@ def known_formats() -> tuple[str, ...]:
     for name in PLUGINS:
         with suppress(ImportError):
             importlib.import_module(f"PIL.{name}ImagePlugin")
+    libtiff.silence()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 

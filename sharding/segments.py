@@ -6,6 +6,7 @@ Bytes = bytes | memoryview
 
 LONE = (0x01, *range(0xD0, 0xD9))  # markers without a length
 NO_FRAME = (0xC4, 0xC8, 0xCC)  # of those between C0 and CF, these tell no size
+COSINES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)  # frames of DCT coefficients; the others are lossless or hierarchical
 SCAN = 0xDA
 EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"  # what their segments, APP1, begin with
 
@@ -19,6 +20,8 @@ def segments(jpeg: Bytes) -> Iterator[tuple[int, int]]:
         if kind == 0xFF:  # padding
             at += 1
             continue
+        if kind == 0:  # no marker: decoders look for the next one, each in its own way
+            return
         yield kind, at
         if kind == SCAN:
             return
@@ -55,3 +58,10 @@ def may_be_turned(jpeg: Bytes) -> bool:
 def first_scan(jpeg: Bytes) -> int:
     """Its offset; 0 where none is found."""
     return next((at for kind, at in segments(jpeg) if kind == SCAN), 0)
+
+
+def is_scalable(jpeg: Bytes) -> bool:
+    """Whether decoders can make it smaller by its DCT. Of a lossless picture libjpeg-turbo gives all pixels, also where
+    fewer were asked for: more than there is room for."""
+    at = frame(jpeg)
+    return at > 0 and jpeg[at + 1] in COSINES

@@ -2,7 +2,7 @@
 
 import io
 
-from tarn.sharding.pillow import Bytes, decoding, open_picture, upright
+from tarn.sharding.pillow import Bytes, decoding, draft, open_picture, upright
 
 
 def thumbnail(data: Bytes, side: int, quality: int) -> tuple[tuple[int, int], bytes]:
@@ -10,7 +10,7 @@ def thumbnail(data: Bytes, side: int, quality: int) -> tuple[tuple[int, int], by
     px at most. Raises BrokenPictureError."""
     with open_picture(data) as opened, decoding("damaged pixels"):
         size = opened.size
-        opened.draft("RGB", (2 * side, 2 * side))
+        draft(opened, "RGB", (2 * side, 2 * side))
         image = upright(opened).convert("RGB")
         image.thumbnail((side, side))
         out = io.BytesIO()

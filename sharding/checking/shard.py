@@ -85,7 +85,11 @@ class Looker:
 
     def look(self, row: int, picture: bytes) -> None:
         if (problem := damage(picture, "all")) is not None:
-            self.problems.append(f"{self.url}: picture {row} cannot be decoded ({problem}): pack it again without it.")
+            shard = self.url.rpartition("/")[2].rpartition(".")[0]
+            self.problems.append(
+                f"{self.url}: picture {row} cannot be decoded ({problem}): `show` names it, as {shard}:{row}; pack the "
+                "dataset again without it."
+            )
 
 
 def check(task: Task, advance: Advance) -> Checked:

@@ -102,6 +102,8 @@ def advice(problems: Iterable[Problem]) -> str | None:
     pictures = tuple(each for each in endings if each.rpartition(".")[2] in PICTURES)
     words = [choice(pictures)] if PICTURE in lacks and pictures else []
     words += [f"--label {label}"] if LABEL in lacks and label else []
+    if not words and PICTURE in lacks:
+        return "write the tars without them, or with their pictures in one of these formats"
     return f"say which member is the {' and which the '.join(lacks)} by {' '.join(words)}" if words else None
 
 

@@ -25,6 +25,10 @@ LONGEST = 65_500  # px of a side that libjpeg writes and reads (JPEG_MAX_DIMENSI
 FAST = (Reason.OK, Reason.NO_GAIN, Reason.TOO_LARGE)  # tiled, of a single tile, or more than JPEGs may be
 
 
+class TooLongError(BrokenPictureError):
+    """A picture whose pixels are right, with a side that no JPEG can have: it is not encoded."""
+
+
 def is_slow(reason: Reason) -> bool:
     """Of a JPEG, by what tiling said."""
     return reason not in FAST
@@ -60,7 +64,7 @@ def encode(
     colours that were converted; comments are not."""
     width, height = size or image.size
     if max(width, height) > LONGEST:
-        raise BrokenPictureError(f"too large for a JPEG ({width} x {height} px, {LONGEST:,} a side at most)")
+        raise TooLongError(f"too long for a JPEG ({width} x {height} px, {LONGEST:,} a side at most)")
     plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
     if size is not None:
         plain = plain.resize(size, Image.Resampling.LANCZOS)

@@ -15,7 +15,15 @@ from PIL import Image
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.jpeg.structure import SIDE, Reason, look, tile
 from tarn.sharding.packing.inspection import CHECKS, damage, head_damage, is_jpeg, is_too_large, said
-from tarn.sharding.packing.normalisation import FAST, QUALITY, encode, is_slow, normalised, reason_to_normalise
+from tarn.sharding.packing.normalisation import (
+    FAST,
+    QUALITY,
+    TooLongError,
+    encode,
+    is_slow,
+    normalised,
+    reason_to_normalise,
+)
 from tarn.sharding.pillow import ROTATION, BrokenPictureError, decoding, open_picture, orientation_of, upright
 from tarn.sharding.sources import Picture
 
@@ -121,10 +129,14 @@ def is_read_later(data: bytes, how: Preparation) -> bool:
 def prepare_whole(data: bytes, picture: Picture, how: Preparation) -> Prepared:
     """Raises BrokenPictureError beside the errors of prepare."""
     why = reason_to_normalise(data) if how.normalise else None
-    if how.encodes:
-        data = encode_smaller(data, how, why is not None)
-    elif why is not None:
-        data = normalised(data)
+    try:
+        if how.encodes:
+            data = encode_smaller(data, how, why is not None)
+        elif why is not None:
+            data = normalised(data)
+    except TooLongError:  # which no encoding mends: it stays as it is
+        refuse_damaged(data, "all")
+        why = None
     if not how.tile:
         return Prepared(data, "not asked for", normalised=why)
     if not is_jpeg(data):
@@ -132,6 +144,8 @@ def prepare_whole(data: bytes, picture: Picture, how: Preparation) -> Prepared:
     if how.check == "sample" and (problem := head_damage(data)) is not None:
         raise DamagedError(problem)
     result, reason = tile(data, how.tile)
+    if reason == Reason.NOT_JPEG:  # as strict parsers see it: others look for the next marker
+        reason = Reason.DAMAGED
     if how.check == "sample" and (is_slow(reason) or (reason != Reason.OK and result == data)):
         refuse_damaged(data, "all")  # not all of it was read, or it is what loaders leave to Pillow
     if how.normalise and is_slow(reason):

@@ -69,11 +69,15 @@ def hint_for(root: Folder) -> str:
         return ", for nothing lies there"
     folders = folders_in(root, PassedOver())
     if not any(pictures_below(root, name, PassedOver()) for name in folders):
-        return ""
+        return f" (it holds pictures itself: move them into {root}/train/<class>)" if holds_pictures(root) else ""
     if split_called(root.name) is not None:
         above = str(root).rpartition("/")[0] or "."
         return f", but {root.name} holds classes as one split of such a tree does: give the folder above, {above}"
     return f" (it holds class folders itself: move them into {root}/train)"
+
+
+def holds_pictures(home: Folder) -> bool:
+    return any(not entry.is_folder and is_picture(entry, home, PassedOver()) for entry in home.entries())
 
 
 def read_split(

@@ -212,3 +212,19 @@ def test_a_child_that_is_forked_while_threads_decode_decodes_too_and_has_the_pro
             os._exit(0 if told and ImageFile.LOAD_TRUNCATED_IMAGES else 1)
         STRICTNESS.lock.release()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_libtiff_says_nothing_on_standard_error() -> None:
+    """Of codes that are none, for one: it would name no file."""
+    out = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 2, (200, 300)).astype(bool)
+    Image.fromarray(noise).save(out, "TIFF", compression="group4")
+    harmed = bytearray(out.getvalue())
+    harmed[40:80] = bytes(40)
+    code = (
+        "import sys\n"
+        "from tarn.sharding.pillow import open_picture\n"
+        "open_picture(bytes.fromhex(sys.stdin.read())).load()\n"
+    )
+    child = subprocess.run([sys.executable, "-c", code], input=harmed.hex(), capture_output=True, text=True, check=True)
+    assert child.stderr == ""

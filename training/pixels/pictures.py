@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tarn.sharding.pillow import BrokenPictureError as BrokenPictureError
-from tarn.sharding.pillow import Bytes, decoding, open_picture
+from tarn.sharding.pillow import Bytes, decoding, draft, open_picture
 from tarn.sharding.pillow import upright as turned_upright
 from tarn.training.pixels.geometry import (
     Augmentation,
@@ -137,7 +137,7 @@ def cut_and_resize(
     width, height = image.size
     left, top, right, bottom = box
     if not exact:
-        image.draft(None, (math.ceil(width * across / (right - left)), math.ceil(height * down / (bottom - top))))
+        draft(image, None, (math.ceil(width * across / (right - left)), math.ceil(height * down / (bottom - top))))
     x, y = image.width / width, image.height / height
     outer = (int(left * x), int(top * y), math.ceil(right * x), math.ceil(bottom * y))
     part = to_rgb(image).crop((*outer[:2], min(outer[2], image.width), min(outer[3], image.height)))

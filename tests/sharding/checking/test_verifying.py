@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -181,7 +182,9 @@ def test_a_key_that_comes_again_in_another_shard_is_named(tmp_path: Path) -> Non
     assert problem.endswith("train-000001.tar: the key b comes more than once.")
 
 
-def test_decode_finds_the_picture_whose_pixels_are_damaged(source: Path, tmp_path: Path) -> None:
+def test_decode_finds_the_picture_whose_pixels_are_damaged(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = source / "train" / "class1" / "noise.png"
     Image.effect_noise((64, 64), 50).save(path)
     flip(path, path.stat().st_size // 2)  # its header is right, and its end is there
@@ -190,6 +193,9 @@ def test_decode_finds_the_picture_whose_pixels_are_damaged(source: Path, tmp_pat
     assert told(out) == []
     (problem,) = told(out, decode=True)
     assert "cannot be decoded (" in problem
+    (place,) = re.findall(r"`show` names it, as (\S+);", problem)
+    assert main(["show", str(out), place]) == 0
+    assert "noise" in capsys.readouterr().out
 
 
 def test_a_large_shard_takes_little_memory(tmp_path: Path) -> None:

@@ -84,6 +84,12 @@ def test_what_most_samples_have_is_told_where_they_differ(tmp_path: Path) -> Non
     refused(tmp_path / "in", told)
 
 
+def test_samples_of_another_format_are_told_to_be_left_out(tmp_path: Path) -> None:
+    content = {f"s{row}": {"jpg": picture(row), "cls": b"1"} for row in range(3)}
+    write(tmp_path / "in" / "train.tar", {**content, "odd": {"tga": b"x", "cls": b"1"}})
+    refused(tmp_path / "in", r"1 sample without a picture .*, which ha.* cls, tga .*: write the tars without them, or")
+
+
 def test_all_members_that_could_be_the_picture_are_offered(tmp_path: Path) -> None:
     content = {"depth.png": b"x", "input.jpg": picture(0), "cls": b"1"}
     write(tmp_path / "in" / "train.tar", {f"s{row}": content for row in range(3)})

@@ -294,6 +294,16 @@ def test_class_folders_without_a_split_above_them_are_explained(tmp_path: Path) 
         pack(source, str(tmp_path / "out"), PackConfig())
 
 
+def test_loose_pictures_are_told_where_to_go(tmp_path: Path) -> None:
+    source = image_folder(tmp_path / "in", {".": ["a.jpg", "b.jpg"]})
+    with pytest.raises(TarnError, match=r"it holds pictures itself: move them into .*in/train/<class>\)\."):
+        pack(source, str(tmp_path / "out"), PackConfig())
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "notes.txt").touch()
+    with pytest.raises(TarnError, match=r"val/<class>/\*\)\.$"):
+        pack(tmp_path / "papers", str(tmp_path / "out"), PackConfig())
+
+
 def test_a_val_class_unknown_to_train_is_an_error(tmp_path: Path) -> None:
     source = image_folder(tmp_path / "in", {"train/cat": ["a.jpg"], "val/dog": ["a.jpg"]})
     with pytest.raises(TarnError, match=r"1 class folder unknown to train .*dog"):

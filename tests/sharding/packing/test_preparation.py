@@ -142,3 +142,10 @@ def test_any_mode_can_be_encoded_anew_and_keeps_orientation_and_profile() -> Non
 def test_options_that_make_no_sense_are_named(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong)).replace("_", "-")):
         Preparation(**wrong)
+
+
+def test_a_jpeg_with_junk_in_its_head_is_told_as_a_damaged_one() -> None:
+    data = jpeg(200, 150)
+    data = data[:20] + b"\0\0" + data[20:]  # behind JFIF
+    assert prepare(data, PICTURE, Preparation()).left == "damaged, or coded against the standard"
+    assert prepare(data, PICTURE, Preparation(normalise=True)).normalised == "damaged, or coded against the standard"

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from tarn.sharding.pillow import decoding
+from tarn.sharding.pillow import decoding, draft
 from tarn.training.pixels.formats.opened import scaled
 from tarn.training.pixels.geometry import Box
 from tarn.training.pixels.jpeg.region import Region
@@ -22,7 +22,7 @@ class PillowPicture:
         width, height = self.size
         with decoding("damaged pixels"):
             if scale < 8:
-                self.image.draft(None, (max(width * scale // 8, 1), max(height * scale // 8, 1)))
+                draft(self.image, None, (max(width * scale // 8, 1), max(height * scale // 8, 1)))
             if self.image.size != (math.ceil(width * scale / 8), math.ceil(height * scale / 8)):
                 scale = 8
             outer = scaled(box, scale)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from tarn.sharding.pillow import MOST_BYTES
-from tarn.sharding.segments import precision
+from tarn.sharding.segments import is_scalable, precision
 from tarn.training.pixels.formats.opened import scaled
 from tarn.training.pixels.geometry import Box
 from tarn.training.pixels.jpeg.region import Region
@@ -43,7 +43,7 @@ class TurboJpeg:
         assert module is not None
         try:
             whole = module.decode_jpeg(self.data, self.asked, min_height=height, min_width=width, min_factor=8 / scale)
-        except ValueError:
+        except Exception:
             return None  # damaged: Pillow is to judge how much
         if whole.shape[:2] != (height, width):
             return None
@@ -58,13 +58,14 @@ class TurboJpeg:
 
 
 def open_jpeg(data: memoryview) -> TurboJpeg | None:
-    """None for what is no JPEG, or one for others."""
+    """None for what is no JPEG, or one for others: lossless ones too, which have no smaller size to ask for, and of
+    which Pillow reads those of 8 bits alone."""
     module = library()
-    if module is None or len(data) > MOST_BYTES or precision(data) != BITS:
+    if module is None or len(data) > MOST_BYTES or precision(data) != BITS or not is_scalable(data):
         return None
     try:
         height, width, colours, _ = module.decode_jpeg_header(data)
-    except ValueError:
+    except Exception:  # KeyError for 4:4:1, ValueError otherwise
         return None
     asked = ASKED.get(colours)
     return None if asked is None else TurboJpeg(data, (width, height), asked)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support.jpegs import by_pillow, pixels
+from support.jpegs import by_pillow, jpeg, pixels
 from support.pictures import SIZES, chunk, every_kind
 from tarn.sharding.jpeg.structure import Reason, tile
 from tarn.training.pixels.decode import PictureDecoder
@@ -156,3 +156,12 @@ def test_without_the_libraries_that_may_be_installed_pixels_are_the_same(monkeyp
     finally:
         for found in (png.inflater, turbo.library):
             found.cache_clear()
+
+
+def test_a_sampling_that_simplejpeg_has_no_name_for_is_decoded() -> None:
+    """4:4:1: as many blocks a unit as 4:1:1, one above the other."""
+    data = jpeg(64, 64, "411").replace(b"\3\1\x41", b"\3\1\x14")
+    assert turbo.open_jpeg(memoryview(data)) is None
+    out = np.zeros((24, 24, 3), np.uint8)
+    PictureDecoder().evaluate(memoryview(data), out, Preprocessing(resize=28, crop=24))
+    assert np.array_equal(out, decode_eval(data, 28, 24))
