@@ -1,17 +1,17 @@
 """Fields of numbers: of one class or several, probabilities, single numbers, arrays."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tarn.sharding.errors import UsageError
 from tarn.training.pixels.geometry import Size
 from tarn.training.streaming.fields.errors import FieldError
-from tarn.training.streaming.fields.field import Column, Field, Shown, as_array
+from tarn.training.streaming.fields.field import Column, Field, Shown, as_array, check_dtype
 from tarn.training.streaming.fields.reading import TEXTS, read
-
-DTYPES = ("float32", "float64", "int64", "int32", "uint8")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,11 @@ class Number(Field):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_dtype(self)
+        check_dtype(self.dtype)
+        try:
+            self.checked(self.missing, (0, 0))
+        except FieldError as error:
+            raise UsageError(f"Number({self.source!r}, missing={self.missing!r}) {error}.") from None
 
     def column(self, size: Size, whole: bool) -> Column:
         return Column((), self.dtype)
@@ -66,10 +70,18 @@ class MultiLabel(Field):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.classes, int):
-            object.__setattr__(self, "classes", tuple(self.classes))
-        if self.count < 1:
-            raise UsageError(f"MultiLabel({self.source!r}) needs classes=, how many there are or their names.")
+        told: object = self.classes
+        if isinstance(told, list | tuple):
+            object.__setattr__(self, "classes", tuple(told))
+        if not isinstance(told, int | list | tuple) or self.count < 1 or len(set(self.names)) < len(self.names):
+            raise UsageError(
+                f"MultiLabel({self.source!r}) needs classes=, how many there are or a list of their names, each once."
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """None of them where classes are numbers alone."""
+        return () if isinstance(self.classes, int) else self.classes
 
     @property
     def count(self) -> int:
@@ -84,17 +96,22 @@ class MultiLabel(Field):
             value = [word.strip() for word in value.replace(",", "\n").splitlines() if word.strip()]
             value = value if not isinstance(self.classes, int) else [each for word in value for each in word.split()]
         found = self.empty(shown)
-        for each in value if isinstance(value, list | np.ndarray) else [value]:
+        for each in each_of(value):
             found[self.place(each)] = 1
         return found
 
     def place(self, told: Any) -> int:
-        if not isinstance(self.classes, int) and told in self.classes:
-            return self.classes.index(told)
-        try:
-            place = int(told)
-        except (TypeError, ValueError):
-            place = -1
+        """A text is a name where there are some; numbers are whole ones, and no truth values: those tell of each class
+        whether it is there, and would be taken for classes 0 and 1."""
+        if isinstance(told, str) and self.names:
+            place = self.names.index(told) if told in self.names else -1
+        elif isinstance(told, str):
+            place = int(told) if told.isdecimal() else -1
+        else:
+            is_whole = isinstance(told, int | np.integer) or (
+                isinstance(told, float | np.floating) and float(told).is_integer()
+            )
+            place = int(told) if is_whole and not isinstance(told, bool) else -1
         if not 0 <= place < self.count:
             raise FieldError(f"has the class {told!r}, which is none of the {self.count}")
         return place
@@ -140,16 +157,18 @@ class Array(Field):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_dtype(self)
+        check_dtype(self.dtype)
+        if self.shape is None:
+            return
+        if not isinstance(self.shape, tuple | list) or any(not isinstance(n, int) or n < 0 for n in self.shape):
+            raise UsageError(f"Array({self.source!r}, shape={self.shape!r}) needs lengths, such as shape=(2, 3).")
+        object.__setattr__(self, "shape", tuple(self.shape))
 
     def column(self, size: Size, whole: bool) -> Column | None:
-        return Column(tuple(self.shape), self.dtype) if self.shape is not None else None
+        return Column(self.shape, self.dtype) if self.shape is not None else None
 
     def decoded(self, raw: memoryview, ending: str, shown: Shown) -> Any:
-        value = read(raw, self.path, ending)
-        if isinstance(value, dict) and self.shape is None:
-            return value
-        return self.checked(value, (0, 0))
+        return self.checked(read(raw, self.path, ending), (0, 0))
 
     def empty(self, shown: Shown) -> Any:
         return np.zeros(self.shape if self.shape is not None else (0,), self.dtype)
@@ -157,17 +176,29 @@ class Array(Field):
     def checked(self, value: Any, size: Size) -> Any:
         if self.shape is not None:
             shape = "x".join(map(str, self.shape))
-            return as_array(value, tuple(self.shape), self.dtype, f"{shape} numbers ({self.dtype})")
+            return as_array(value, self.shape, self.dtype, f"{shape} numbers ({self.dtype})")
+        if isinstance(value, Mapping):  # of an npz
+            return {name: as_it_is(each) for name, each in value.items()}
+        return as_it_is(value)
+
+
+def as_it_is(value: Any) -> NDArray[Any]:
+    """A new array of the same numbers, as tensors can have them: in this machine's byte order, row by row. Raises
+    FieldError for others, such as texts, times and long doubles."""
+    try:
         found = np.asarray(value)
-        if not (np.issubdtype(found.dtype, np.number) or found.dtype == np.bool_):
-            raise FieldError(f"is {found.dtype}, expected numbers")
-        return found
+    except (TypeError, ValueError):
+        raise FieldError("is no array of numbers") from None
+    if found.dtype.kind not in "biufc" or found.dtype.itemsize > (16 if found.dtype.kind == "c" else 8):
+        raise FieldError(f"is {found.dtype}, expected numbers")
+    return np.array(found, found.dtype.newbyteorder("="), order="C")
 
 
-def check_dtype(told: Number | Array) -> None:
-    """Raises UsageError."""
-    if told.dtype not in DTYPES:
-        raise UsageError(f"dtype={told.dtype!r} is unknown: choose one of {', '.join(DTYPES)}.")
+def each_of(value: Any) -> Any:
+    """Of a list or an array; what is none has one."""
+    if isinstance(value, np.ndarray):
+        return np.atleast_1d(value)
+    return value if isinstance(value, list) else [value]
 
 
 def number(text: str) -> float | int:
