@@ -20,6 +20,7 @@ from tarn.training.streaming.relabelling import Relabelling
 from tarn.training.streaming.remote.source import source_of
 
 Classes = tuple[ClassInfo, ...]
+MOST_SAMPLES = 2**48  # of an epoch: some thousand of these still fit into 63 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,11 @@ def blend_of(found: Gathered, seed: int, global_batch: int, order: OrderConfig) 
         )
     weights, epoch = shares(found.parts, [origin.samples for origin in found.origins.each])
     epoch = order.epoch_samples or epoch
+    if epoch >= MOST_SAMPLES:
+        raise UsageError(
+            f"an epoch is one pass of {found.parts[0].url}, and by these weights {epoch:.0e} samples: begin with a "
+            "part of a larger weight, or set epoch_samples."
+        )
     return Blend(
         origins=found.origins,
         weights=weights,
