@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.foreign.reading import PICTURES
+from tarn.training.streaming.fields.classes import Label
 from tarn.training.streaming.fields.field import Field
-from tarn.training.streaming.fields.numbers import Array, Label, Number
+from tarn.training.streaming.fields.numbers import Array, Number
 from tarn.training.streaming.fields.path import PICKLED, Path
 from tarn.training.streaming.fields.places import Boxes, BoxLabels, Picture
 from tarn.training.streaming.fields.row import Row

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tarn.sharding.errors import UsageError
 from tarn.training.pixels.decode import PictureDecoder
 from tarn.training.pixels.geometry import Augmentation, Size
 from tarn.training.pixels.preprocessing import Preprocessing
@@ -97,47 +96,3 @@ class Field:
     def checked(self, value: Any, size: Size) -> Any:
         """What a hook made of a value, for a picture of that size. Raises FieldError with what was expected."""
         return value
-
-
-DTYPES = ("float32", "float64", "int64", "int32", "uint8")
-
-
-def check_dtype(dtype: str) -> None:
-    """Raises UsageError."""
-    if dtype not in DTYPES:
-        raise UsageError(f"dtype={dtype!r} is unknown: choose one of {', '.join(DTYPES)}.")
-
-
-def as_array(value: Any, shape: tuple[int | None, ...], dtype: str, what: str) -> NDArray[Any]:
-    """A new array. Raises FieldError, saying what was expected, for numbers that make none of that shape, or that the
-    dtype does not hold: nothing is cut off or wraps around. None: any length."""
-    try:
-        found = np.asarray(value)
-    except (TypeError, ValueError):
-        raise FieldError(f"is no {what}") from None
-    if found.size == 0 and len(shape) > 1 and found.ndim < len(shape):
-        found = found.reshape([0 if length is None else length for length in shape])
-    fits = found.ndim == len(shape) and all(
-        length in (None, there) for length, there in zip(shape, found.shape, strict=True)
-    )
-    if fits and (found.dtype.kind in "biuf" or not found.size):
-        return held(found, dtype, what)
-    told = "x".join(map(str, found.shape)) or "one"
-    raise FieldError(f"is {told} of {found.dtype}, expected {what}")
-
-
-def held(found: NDArray[Any], dtype: str, what: str) -> NDArray[Any]:
-    """The same numbers as that dtype. Raises FieldError naming one that it does not hold."""
-    if not found.size or np.can_cast(found.dtype, dtype):
-        return found.astype(dtype)
-    with np.errstate(all="ignore"):  # what would be lost is looked for
-        made = found.astype(dtype)
-        if np.dtype(dtype).kind == "f":
-            lost = np.isfinite(found) & ~np.isfinite(made)
-        else:
-            limits = np.iinfo(dtype)
-            beyond = found > limits.max if found.dtype.kind in "iu" else found >= float(limits.max) + 1
-            lost = (found % 1 != 0) | (found < limits.min) | beyond
-    if lost.any():
-        raise FieldError(f"holds {found[lost][0]}, expected {what}")
-    return made

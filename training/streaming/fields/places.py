@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from tarn.sharding.errors import UsageError
 from tarn.sharding.pillow import BrokenPictureError
 from tarn.training.pixels.geometry import Size
+from tarn.training.streaming.fields.arrays import as_array, check_dtype
 from tarn.training.streaming.fields.errors import FieldError
-from tarn.training.streaming.fields.field import Column, Field, Shown, as_array, check_dtype
+from tarn.training.streaming.fields.field import Column, Field, Shown
 from tarn.training.streaming.fields.reading import read, read_mask
 
 WRITTEN = ("xyxy", "xywh", "cxcywh")

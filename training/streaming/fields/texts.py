@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarn.training.pixels.geometry import Size
+from tarn.training.streaming.fields.arrays import as_it_is
 from tarn.training.streaming.fields.errors import FieldError
 from tarn.training.streaming.fields.field import Field, Shown
-from tarn.training.streaming.fields.numbers import as_it_is
 from tarn.training.streaming.fields.reading import read
 
 
