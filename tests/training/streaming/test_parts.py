@@ -412,6 +412,10 @@ def test_a_part_without_classes_among_others_is_refused_where_labels_are_wanted(
 def test_an_order_config_takes_an_epoch_length_that_is_one() -> None:
     with pytest.raises(UsageError, match="epoch_samples=0"):
         OrderConfig(epoch_samples=0)
+    with pytest.raises(UsageError, match=r"lanes=1.5 must be a whole number"):
+        OrderConfig(lanes=1.5)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="lanes=1000000000 must be at most 65,536"):
+        OrderConfig(lanes=10**9)
 
 
 def test_keys_that_were_kept_are_not_read_again(three: list[str], tmp_path: Path) -> None:

@@ -111,6 +111,11 @@ def test_a_field_that_cannot_be_is_refused_where_it_is_made(told: str) -> None:
         WRONG[told]()
 
 
+def test_a_batch_that_has_no_room_is_one_sentence(root: Path) -> None:
+    with pytest.raises(TarnError, match=r"there is no memory for a batch \(12,000,000,000,000 MB\)"):
+        batches(root, Array("single.npy", shape=(10**9, 10**9)))
+
+
 @pytest.mark.parametrize("name", ["values", "changed"])
 def test_a_field_is_not_named_as_what_a_batch_has_itself(root: Path, name: str) -> None:
     with pytest.raises(UsageError, match="a field's name is a word of its own"):
