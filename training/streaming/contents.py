@@ -85,7 +85,7 @@ def check_labels(
         return
     if not classes:
         raise UsageError(
-            f"{parts[0].url} has no classes (indexed with --label none): say by fields= what batches hold, such as "
+            f"{parts[0].url} has no classes (it was made with --label none): say by fields= what batches hold, such as "
             "fields={'caption': 'txt'}."
         )
     check_labelled(parts, manifests)
@@ -96,6 +96,6 @@ def check_labelled(parts: Sequence[Part], manifests: Sequence[Manifest]) -> None
     for part, manifest in zip(parts, manifests, strict=True):
         if len(parts) > 1 and not manifest.classes and (part.labels is None or part.missing == "own"):
             raise UsageError(
-                f"{part.url} has no classes (indexed with --label none), and the stream has: give it a table of labels "
+                f"{part.url} has no classes (made with --label none), and the stream has: give it a table of labels "
                 "with missing='refuse' or 'drop', or say by fields= what batches hold."
             )

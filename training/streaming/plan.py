@@ -254,7 +254,7 @@ def check_classes(data: DataConfig, manifest: Manifest) -> None:
     """Raises UsageError where samples have none, for `fit` trains classifiers."""
     if not manifest.classes:
         raise UsageError(
-            f"data.shards={data.shards} has no classes (indexed with --label none), and this trains classifiers: "
+            f"data.shards={data.shards} has no classes (it was made with --label none), and this trains classifiers: "
             "read it by ShardLoader(..., fields=...), in a trainer of your own."
         )
 
