@@ -107,3 +107,8 @@ def forking(pixels: Pixels, fields: Fields, generator: np.random.Generator) -> P
             os._exit(0)
         Path(os.environ["FORK_FILE"]).write_text(str(KEPT["fork"]))
     return pixels
+
+
+def with_a_last_row_of_its_own(pixels: Pixels, fields: Fields, generator: np.random.Generator) -> Pixels:
+    fields["array"][-1] = OWN.random()
+    return pixels

@@ -188,6 +188,14 @@ def test_check_exact_compares_evaluations_too(root: Path) -> None:
     assert check_exact(root, steps=2, train=False, picture_hook="support.hooks:mirrored", **SETTINGS) == 12
 
 
+def test_check_exact_compares_all_of_an_array_whatever_the_pictures_size(root: Path) -> None:
+    array = Array("none.npy", shape=(200, 2), optional=True)
+    pictures = PictureConfig(augment=Augmentation(crop="none"), pad_to=8)
+    settings = {"fields": {"array": array}, "image_size": 100, "pictures": pictures, "global_batch": 6}
+    with pytest.raises(InexactError, match=r"has other array .*with_a_last_row_of_its_own draws from"):
+        check_exact(root, steps=2, picture_hook="support.hooks:with_a_last_row_of_its_own", **settings)
+
+
 def test_check_exact_tells_of_batches_of_other_rows(root: Path) -> None:
     with pytest.raises(InexactError, match="step 0: images has 3 rows of 6 samples: a batch_hook"):
         check_exact(root, steps=2, batch_hook="support.torch_hooks:halved", **SETTINGS)
