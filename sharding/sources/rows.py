@@ -77,7 +77,8 @@ class Rows:
         """The cells of those columns, None where a row has none of it, and of the name "". What is no row is added to
         the problems."""
         if self.is_json:
-            yield from self.objects(names, problems)
+            for number, told in self.objects(problems):
+                yield number, [told.get(name) if name else None for name in names]
             return
         places = [self.columns.index(name) if name else -1 for name in names]
         coming, count = self.cells(), len(self.columns)
@@ -99,7 +100,15 @@ class Rows:
         finally:
             csv.field_size_limit(before)
 
-    def objects(self, names: Sequence[str], problems: Problems) -> Iterator[Row]:
+    def records(self, problems: Problems) -> Iterator[dict[str, Any]]:
+        """Each row by its columns; a line of JSONL by its own ones, whatever the first line has."""
+        if self.is_json:
+            yield from (told for _, told in self.objects(problems))
+            return
+        for _, cells in self.read(self.columns, problems):
+            yield dict(zip(self.columns, cells, strict=True))
+
+    def objects(self, problems: Problems) -> Iterator[tuple[int, dict[str, Any]]]:
         for number, line in enumerate(self.lines(), 1):
             if not line.strip():
                 continue
@@ -108,7 +117,7 @@ class Rows:
             except (ValueError, RecursionError):
                 told = None
             if isinstance(told, dict):
-                yield number, [told.get(name) if name else None for name in names]
+                yield number, told
             else:
                 problems.add("lines that are no JSON object", self.at(number, line.strip()[:20]))
 

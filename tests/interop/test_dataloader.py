@@ -58,6 +58,35 @@ def test_an_epoch_left_early_begins_again_and_another_one_is_set(shards: Path) -
     assert list(batches) == expected[7:]
 
 
+def test_what_is_told_within_an_iteration_holds_for_the_next_one(shards: Path) -> None:
+    expected = two_epochs(shards)
+    batches = ShardDataLoader(loader(shards), keys_of)
+    given = []
+    for keys in batches:
+        given.append(keys)
+        if len(given) == 3:
+            kept = batches.state_dict()
+        if len(given) == 5:
+            batches.set_epoch(1)
+    assert given == expected[:7]
+    assert (batches.state_dict()["epoch"], batches.state_dict()["samples"]) == (1, 0)
+    for step, _ in enumerate(batches):
+        if step == 4:
+            batches.load_state_dict(kept)
+    assert list(batches) == expected[3:7]
+
+
+def test_two_iterations_side_by_side_give_the_same_and_the_newer_one_counts(shards: Path) -> None:
+    expected = two_epochs(shards)
+    batches = ShardDataLoader(loader(shards), keys_of)
+    older = iter(batches)
+    assert next(older) == expected[0]
+    newer = iter(batches)
+    for step in range(3):
+        assert (next(newer), next(older)) == (expected[step], expected[step + 1])
+    assert batches.state_dict()["samples"] == 3 * 16
+
+
 def test_a_state_of_another_stream_is_refused_by_name(shards: Path) -> None:
     state = ShardDataLoader(loader(shards, global_batch=8)).state_dict()
     with pytest.raises(TarnError, match=r"global_batch=8, this run has 16"):

@@ -85,6 +85,16 @@ def test_lightnings_epochs_are_the_streams_where_it_ends_them_early(shards: Path
     assert model.trained == expected
 
 
+def test_lightning_overfits_on_the_same_batches_in_every_epoch(shards: Path, tmp_path: Path) -> None:
+    from tarn.training.adapters.lightning import ShardDataModule
+
+    data = ShardDataModule(partial(loader, shards))
+    model, trainer = model_and_trainer(tmp_path, max_epochs=3, overfit_batches=2, enable_checkpointing=False)
+    trainer.fit(model, data)
+    first = [batch.keys for batch in loader(shards)][:2]
+    assert model.trained == dict.fromkeys(range(3), first)
+
+
 @pytest.mark.parametrize("stop", [4, 7, 9])  # in an epoch, at its end, in the next one; of 7 batches
 def test_lightning_goes_on_from_any_checkpoint(shards: Path, tmp_path: Path, stop: int) -> None:
     from lightning.pytorch.callbacks import ModelCheckpoint

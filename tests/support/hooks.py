@@ -1,6 +1,9 @@
 """Hooks as somebody may write them: sound ones, and such that are wrong in one way each."""
 
+import os
 import random
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,16 @@ Pixels = NDArray[np.uint8]
 Fields = dict[str, Any]
 OWN = np.random.default_rng()
 CALLS = [0]
+KEPT: dict[str, Any] = {"array": np.zeros(3), "list": [0.0]}
+
+
+class WordlessError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def unchanged(pixels: Pixels, fields: Fields, generator: np.random.Generator) -> Pixels:
+    return pixels
 
 
 def mirrored(pixels: Pixels, fields: Fields, generator: np.random.Generator) -> Pixels:
@@ -61,4 +74,41 @@ def without_labels(pixels: Pixels, fields: Fields, generator: np.random.Generato
 
 def flat_masks(pixels: Pixels, fields: Fields, generator: np.random.Generator) -> Pixels:
     fields["masks"] = fields["masks"].reshape(-1)
+    return pixels
+
+
+def from_kept_memory(pixels: Pixels, fields: Fields, generator: np.random.Generator) -> Pixels:
+    """What it gives is written anew for the next sample."""
+    KEPT["array"][:] = KEPT["list"][0] = generator.random()
+    fields["array"], fields["list"] = KEPT["array"], KEPT["list"]
+    return pixels
+
+
+def backwards(pixels: Pixels, fields: Fields, generator: np.random.Generator) -> Pixels:
+    fields["array"] = fields["array"][::-1]
+    return pixels
+
+
+def with_a_generator(pixels: Pixels, fields: Fields, generator: np.random.Generator) -> Pixels:
+    fields["caption"] = (word for word in fields["caption"])
+    return pixels
+
+
+def wordless(pixels: Pixels, fields: Fields, generator: np.random.Generator) -> Pixels:
+    raise WordlessError
+
+
+def forking(pixels: Pixels, fields: Fields, generator: np.random.Generator) -> Pixels:
+    """Once: the fork holds all that was open, for a minute, and its number stands in a file."""
+    if "fork" not in KEPT:
+        KEPT["fork"] = os.fork()
+        if not KEPT["fork"]:
+            time.sleep(60)
+            os._exit(0)
+        Path(os.environ["FORK_FILE"]).write_text(str(KEPT["fork"]))
+    return pixels
+
+
+def with_a_last_row_of_its_own(pixels: Pixels, fields: Fields, generator: np.random.Generator) -> Pixels:
+    fields["array"][-1] = OWN.random()
     return pixels

@@ -16,3 +16,8 @@ def mixed(batch: Batch, generator: np.random.Generator) -> Batch:
 
 def no_batch(batch: Batch, generator: np.random.Generator) -> Any:
     return batch.images
+
+
+def halved(batch: Batch, generator: np.random.Generator) -> Batch:
+    """With fewer pictures than samples."""
+    return replace(batch, images=batch.images[::2])

@@ -35,9 +35,7 @@ class AcceleratedLoader(DataLoaderShard):  # type: ignore[misc]
     def __iter__(self) -> Iterator[Any]:
         """Accelerate looks one batch ahead: what the loop got is counted here."""
         self.iteration = self.numbers.loader.epoch
-        for batch in super().__iter__():
-            self.numbers.use()
-            yield batch
+        yield from self.numbers.counted(super().__iter__())
 
     def set_epoch(self, epoch: int) -> None:
         self.iteration = epoch

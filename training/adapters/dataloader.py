@@ -23,9 +23,7 @@ class ShardDataLoader(DataLoader[Any]):
         super().__init__(EpochBatches(loader, form), None, sampler=self.numbers, collate_fn=as_it_is)
 
     def __iter__(self) -> Any:
-        for batch in super().__iter__():
-            self.numbers.use()
-            yield batch
+        return self.numbers.counted(super().__iter__())
 
     def set_epoch(self, epoch: int) -> None:
         self.numbers.set_epoch(epoch)

@@ -19,6 +19,7 @@ class ShardDataset(IterableDataset[Any]):
 
     def __init__(self, loader: EpochIteration, form: Form = as_it_is) -> None:
         self.loader, self.form = loader, form
+        self.stays = False  # for trainers that show a few batches over and over
 
     def __iter__(self) -> Iterator[Any]:
         return map(self.form, self.loader)
@@ -32,7 +33,7 @@ class ShardDataset(IterableDataset[Any]):
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        self.loader.set_epoch(epoch)
+        self.loader.set_epoch(0 if self.stays else epoch)
 
     def state_dict(self) -> dict[str, object]:
         return self.loader.state_dict()

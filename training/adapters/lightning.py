@@ -30,11 +30,11 @@ class ShardDataModule(LightningDataModule):  # type: ignore[misc]
         self.place: Mapping[str, Any] | None = None  # of the training, while there is no loader
 
     def dataset(self, stage: str) -> Any:
-        make = self.makers[stage]
-        if make is None:
+        if (make := self.makers[stage]) is None:
             return []
         if stage not in self.made:
             self.made[stage] = ShardDataset(make(), self.form)
+            self.made[stage].stays = getattr(self.trainer, "overfit_batches", 0) > 0
             if stage == "train" and self.place is not None:
                 self.made[stage].load_state_dict(self.place)
         return self.made[stage]
@@ -49,7 +49,7 @@ class ShardDataModule(LightningDataModule):  # type: ignore[misc]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.place = state_dict or None
-        if self.place is not None and "train" in self.made:
+        if self.place and "train" in self.made:
             self.made["train"].load_state_dict(self.place)
 
     def teardown(self, stage: str) -> None:

@@ -17,7 +17,7 @@ def as_it_is(batch: Any) -> Any:
 
 
 class EpochBatches(Dataset[Any]):
-    """A loader's batches by their number in the loader's epoch; asked for one behind the other, they are made ahead."""
+    """A loader's batches by epoch and number in it; asked for one behind the other, they are made ahead."""
 
     def __init__(self, loader: PlannedLoader, form: Form = as_it_is) -> None:
         self.loader, self.form = loader, form
@@ -28,9 +28,8 @@ class EpochBatches(Dataset[Any]):
         """Samples that an epoch serves, over all ranks: trainers tell people of them."""
         return self.loader.plan.samples
 
-    def __getitem__(self, numbers: list[int]) -> Any:
-        [number] = numbers
-        epoch = self.loader.epoch
+    def __getitem__(self, places: list[tuple[int, int]]) -> Any:
+        [(epoch, number)] = places
         if self.due != (epoch, number):
             step, part = divmod(number, self.loader.parts(0))
             self.ahead = islice(self.loader.batches(epoch, step), part, None)
@@ -41,29 +40,35 @@ class EpochBatches(Dataset[Any]):
 
 
 class EpochNumbers(BatchSampler):
-    """Lists of one number each, of the batches yet to come, and how many of them were used."""
+    """Lists of one place each, of the batches yet to come, and how many of them were used. run: changes with each
+    iteration, and where another place is told: what an older iteration uses counts no more."""
 
     def __init__(self, loader: PlannedLoader) -> None:
-        self.loader, self.first, self.used = loader, 0, 0
+        self.loader, self.first, self.used, self.run = loader, 0, 0, 0
         self.batch_size, self.drop_last = loader.plan.global_batch, True
 
     def __len__(self) -> int:
         return len(self.loader)
 
-    def __iter__(self) -> Iterator[list[int]]:
-        self.used, self.first = self.first, 0
-        return ([number] for number in range(self.used, len(self)))
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:  # type: ignore[override]
+        epoch = self.loader.epoch
+        self.used, self.first, self.run = self.first, 0, self.run + 1
+        return ([(epoch, number)] for number in range(self.used, len(self)))
 
     def set_epoch(self, epoch: int) -> None:
         if epoch != self.loader.epoch:
             self.loader.set_epoch(epoch)
-            self.first = self.used = 0
+            self.first, self.used, self.run = 0, 0, self.run + 1
 
-    def use(self) -> None:
-        """With an epoch's last batch the next epoch is due."""
-        self.used += 1
-        if self.used == len(self):
-            self.set_epoch(self.loader.epoch + 1)
+    def counted(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """As somebody uses them. With an epoch's last batch the next epoch is due."""
+        run = None
+        for batch in batches:
+            run = self.run if run is None else run
+            self.used += run == self.run
+            if run == self.run and self.used == len(self):
+                self.set_epoch(self.loader.epoch + 1)
+            yield batch
 
     def state_dict(self) -> dict[str, object]:
         plan = self.loader.plan
@@ -71,4 +76,5 @@ class EpochNumbers(BatchSampler):
 
     def load_state_dict(self, told: Mapping[str, object]) -> None:
         self.loader.load_state_dict(told)
+        self.run += 1
         self.first = self.used = self.loader.step_behind(self.loader.state) * self.loader.parts(0)

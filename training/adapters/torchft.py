@@ -40,7 +40,7 @@ class QuorumBatches:
         batches = self.shared(self.manager.participating_rank() or 0, self.manager.num_participants())
         epoch, step = divmod(self.manager.current_step(), batches.loader.plan.steps)
         batches.loader.set_epoch(epoch)
-        return batches[[step * batches.loader.parts(0)]]
+        return batches[[(epoch, step * batches.loader.parts(0))]]
 
     def shared(self, replica: int, replicas: int) -> EpochBatches:
         ranks = replica * self.group_size + self.group_rank, replicas * self.group_size

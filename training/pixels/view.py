@@ -78,6 +78,8 @@ class View:
         pixels that show no picture."""
         rows, columns = self.down.nearest(mask.shape[0]), self.across.nearest(mask.shape[1])
         seen = mask[rows[0][:, None], columns[0][None, :]]
+        if not np.can_cast(needed := np.min_scalar_type(fill), seen.dtype):
+            seen = seen.astype(np.promote_types(seen.dtype, needed))
         seen[~rows[1]] = fill
         seen[:, ~columns[1]] = fill
         return seen[:, ::-1] if self.flip else seen

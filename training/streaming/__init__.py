@@ -7,7 +7,8 @@ if TYPE_CHECKING:
     from tarn.training.streaming.access import AccessConfig
     from tarn.training.streaming.bad_samples import BadSamplesConfig
     from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig
-    from tarn.training.streaming.fields.numbers import Array, Label, MultiLabel, Number, SoftLabel
+    from tarn.training.streaming.fields.classes import Label, MultiLabel, SoftLabel
+    from tarn.training.streaming.fields.numbers import Array, Number
     from tarn.training.streaming.fields.places import Boxes, BoxLabels, Mask, Picture
     from tarn.training.streaming.fields.row import Row
     from tarn.training.streaming.fields.texts import Json, Raw, Text
@@ -41,7 +42,9 @@ __all__ = [
     "SoftLabel",
     "Text",
 ]
-NUMBERS, PLACES, TEXTS = (f"tarn.training.streaming.fields.{name}" for name in ("numbers", "places", "texts"))
+CLASSES, NUMBERS, PLACES, TEXTS = (
+    f"tarn.training.streaming.fields.{name}" for name in ("classes", "numbers", "places", "texts")
+)
 WHERE = {
     "Augmentation": "tarn.training.pixels.geometry",
     "AccessConfig": "tarn.training.streaming.access",
@@ -52,7 +55,8 @@ WHERE = {
     "PictureConfig": "tarn.training.streaming.config",
     "Batch": "tarn.training.streaming.iteration",
     "ShardLoader": "tarn.training.streaming.loader",
-    **dict.fromkeys(("Array", "Label", "MultiLabel", "Number", "SoftLabel"), NUMBERS),
+    **dict.fromkeys(("Label", "MultiLabel", "SoftLabel"), CLASSES),
+    **dict.fromkeys(("Array", "Number"), NUMBERS),
     **dict.fromkeys(("BoxLabels", "Boxes", "Mask", "Picture"), PLACES),
     "Row": "tarn.training.streaming.fields.row",
     **dict.fromkeys(("Json", "Raw", "Text"), TEXTS),

@@ -19,7 +19,7 @@ from tarn.training.streaming.subset import Holdout
 if TYPE_CHECKING:
     import torch  # the decoding processes do without
 
-LANES, ACTIVE_SHARDS = 8, 32
+LANES, ACTIVE_SHARDS, MOST_LANES = 8, 32, 2**16
 PREFETCH = "1GB"
 
 
@@ -37,11 +37,9 @@ class OrderConfig:
     def __post_init__(self) -> None:
         if self.epoch_samples is not None:
             check_number(self.epoch_samples, "epoch_samples", 1)
-        if min(self.lanes, self.active_shards, self.repeats) < 1:
-            raise UsageError(
-                f"lanes={self.lanes}, active_shards={self.active_shards} and repeats={self.repeats} must each be at "
-                "least 1."
-            )
+        for name in ("lanes", "active_shards", "repeats"):
+            check_number(getattr(self, name), name, 1)
+        check_lanes(self.lanes, "lanes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +157,7 @@ class DataConfig:
         for name in ("image_size", "lanes", "active_shards", "repeats"):
             if getattr(self, name) < 1:
                 raise UsageError(f"data.{name}={getattr(self, name)} must be at least 1.")
+        check_lanes(self.lanes, "data.lanes")
         if self.blend and (self.repeats > 1 or self.val_fraction is not None):
             key = "repeats" if self.repeats > 1 else "val_fraction"
             raise UsageError(
@@ -207,6 +206,12 @@ class DataConfig:
 
     def access(self, tars: str) -> Access:
         return self.access_config.resolve(tars)
+
+
+def check_lanes(lanes: int, name: str) -> None:
+    """Raises UsageError for more than any number of ranks needs: each lane takes memory in every process."""
+    if lanes > MOST_LANES:
+        raise UsageError(f"{name}={lanes} must be at most {MOST_LANES:,}.")
 
 
 def check_kind(value: object, kind: type, name: str) -> None:

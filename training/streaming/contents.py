@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tarn.sharding.errors import UsageError
-from tarn.sharding.format.manifest import ClassInfo
+from tarn.sharding.format.manifest import ClassInfo, Manifest
 from tarn.training.pixels.geometry import Size
 from tarn.training.streaming.config import DeliveryConfig, PictureConfig, check_number
 from tarn.training.streaming.fields.content import Content
 from tarn.training.streaming.import_paths import check_written
+from tarn.training.streaming.part import Part
 
 if TYPE_CHECKING:
     from tarn.training.streaming.fields.field import Field
@@ -75,11 +76,26 @@ def check_together(content: Content, pictures: PictureConfig, delivery: Delivery
         )
 
 
-def check_labels(content: Content, classes: Sequence[ClassInfo], url: str) -> None:
-    """Raises UsageError where labels are wanted of samples that have none."""
-    wanted = content.fields is None or any(field.source == "label" for _, field in content.fields)
-    if wanted and not classes:
+def check_labels(
+    content: Content, classes: Sequence[ClassInfo], parts: Sequence[Part], manifests: Sequence[Manifest]
+) -> None:
+    """classes: of the stream; manifests: of each part. Raises UsageError where labels are wanted of samples that have
+    none."""
+    if content.fields is not None and not any(field.source == "label" for _, field in content.fields):
+        return
+    if not classes:
         raise UsageError(
-            f"{url} has no classes (it was made with --label none): say by fields= what batches hold, such as "
+            f"{parts[0].url} has no classes (it was made with --label none): say by fields= what batches hold, such as "
             "fields={'caption': 'txt'}."
         )
+    check_labelled(parts, manifests)
+
+
+def check_labelled(parts: Sequence[Part], manifests: Sequence[Manifest]) -> None:
+    """Raises UsageError for a part among others whose samples have no label, neither by themselves nor by a table."""
+    for part, manifest in zip(parts, manifests, strict=True):
+        if len(parts) > 1 and not manifest.classes and (part.labels is None or part.missing == "own"):
+            raise UsageError(
+                f"{part.url} has no classes (made with --label none), and the stream has: give it a table of labels "
+                "with missing='refuse' or 'drop', or say by fields= what batches hold."
+            )

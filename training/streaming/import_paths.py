@@ -33,6 +33,8 @@ def check_written(path: object, name: str) -> None:
         found = None
     except ValueError:  # a module that was made by hand
         found = None if module not in sys.modules else importlib.machinery.ModuleSpec(module, None)
+    except Exception as error:  # whatever a package of it raises
+        raise UsageError(f"{name}={path!r}: importing the package of {module} raised {shown(error)}.") from error
     if found is None:
         raise UsageError(
             f"{name}={path!r}: there is no module {module} on sys.path: check its name, or add its folder."
@@ -52,5 +54,8 @@ def imported(path: str, name: str) -> Callable[..., Any]:
 
 
 def shown(error: Exception) -> str:
-    text = " ".join(str(error).split())[:LONGEST]
+    try:
+        text = " ".join(str(error).split())[:LONGEST]
+    except Exception:  # an exception whose words raise one
+        text = ""
     return f"{type(error).__name__}{f' ({text})' if text else ''}"

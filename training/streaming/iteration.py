@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tarn.sharding.errors import TarnError
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -90,6 +92,8 @@ class EpochIteration:
     - Left before its end, an epoch begins again the next time. To go on in it, load the state.
     - In evaluation every iteration begins at the beginning, whatever was loaded.
     - The state tells what was given out so far; saved behind the last batch it is the next epoch's beginning.
+    - An epoch that is set, or a state that is loaded, while an iteration is under way is that of the next one: what the
+      old one still gives counts no more.
     """
 
     plan: Any
@@ -115,7 +119,9 @@ class EpochIteration:
         return dict(self.state.to_dict())
 
     def load_state_dict(self, told: Mapping[str, object]) -> None:
-        """Raises TarnError, naming both values, where the state is another stream's."""
+        """Raises TarnError, naming both values, where the state is another stream's, or none."""
+        if not isinstance(told, Mapping):
+            raise TarnError(f"{told!r} is no state of a stream: give what state_dict() gave.")
         state = self.state.restored(dict(told))
         done = self.step_behind(state) >= self.plan.steps
         self.state = self.resumed = state.next_epoch() if done else state
@@ -123,12 +129,12 @@ class EpochIteration:
     def __iter__(self) -> Iterator[Batch]:
         """An epoch, or what a loaded state left of it."""
         goes_on = self.resumed is not None and self.plan.train
-        self.state = start = self.resumed if goes_on else replace(self.state, samples=0)
+        self.state = start = own = self.resumed if goes_on else replace(self.state, samples=0)
         for batch in self.batches(start.epoch, self.step_behind(start)):
-            if batch.last and batch.step == self.plan.steps - 1:
-                self.state, self.resumed = start.next_epoch(), None
-            elif batch.last:
-                self.state = replace(start, samples=(batch.step + 1) * start.global_batch)
+            if batch.last and self.state is own:
+                is_end = batch.step == self.plan.steps - 1
+                own = start.next_epoch() if is_end else replace(start, samples=(batch.step + 1) * start.global_batch)
+                self.state, self.resumed = own, None if is_end else self.resumed
             yield batch
 
     def step_behind(self, state: Any) -> int:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
+from decimal import Decimal
+from numbers import Integral, Real
 from os import PathLike, fspath
 from typing import Any
 
@@ -10,6 +12,7 @@ from tarn.sharding.values import as_told
 
 CLASS_MAPS = ("number", "wnid", "name")
 MISSING = ("own", "refuse", "drop")
+NUMBER, WHOLE = (Real, Decimal), (Integral,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Part:
     """Its share is the weight over the sum of all; of each global batch right to one sample."""
     passes: float | None = None
     """In place of weights: how often an epoch goes through it. Where no part tells either, once."""
-    classes: tuple[str, ...] = ()
+    classes: tuple[str | int, ...] = ()
     """Only samples of these classes: folder names (wnids), names or numbers of its own list; none: all."""
     keys: str | None = None
     """Only samples whose keys stand in this file, a line each."""
@@ -50,6 +53,11 @@ class Part:
     def __post_init__(self) -> None:
         for name, value in self.as_fields().items():
             object.__setattr__(self, name, value)
+        self.check("weight", NUMBER, (0,), "a number")
+        self.check("passes", NUMBER, (0,), "a number")
+        self.check("label_offset", WHOLE, (0,), "a whole number")
+        self.check("fraction", NUMBER, (0, 2), "a number, or two, such as [0.1, 1]")
+        self.check("samples", WHOLE, (2,), "two whole numbers, such as [0, 1000]")
         for name in ("weight", "passes"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
@@ -75,6 +83,14 @@ class Part:
                 f"{self.url}: samples={list(self.samples)} must be two numbers from 0 on, the smaller one first."
             )
 
+    def check(self, name: str, kind: tuple[type, ...], lengths: tuple[int, ...], expected: str) -> None:
+        """lengths: of a tuple, 0 for no tuple. Raises UsageError for what programs give in place of numbers."""
+        told: Any = getattr(self, name)
+        values, length = (told, len(told)) if isinstance(told, tuple) else ((told,), 0)
+        are_numbers = all(isinstance(each, kind) and not isinstance(each, bool) for each in values)
+        if told is not None and not (are_numbers and length in lengths):
+            raise UsageError(f"{self.url}: {name}={as_told(told)} must be {expected}.")
+
     def as_fields(self) -> dict[str, Any]:
         """What a program may give otherwise: paths as texts, lists as tuples, a single class, classes by number."""
         given: Any = self.classes
@@ -82,7 +98,7 @@ class Part:
         paths = {name: getattr(self, name) for name in ("url", "keys", "labels")}
         spans = {name: getattr(self, name) for name in ("fraction", "samples")}
         return {
-            "classes": tuple(str(each) for each in classes),
+            "classes": tuple(each if isinstance(each, int) else str(each) for each in classes),
             **{name: fspath(path) if path is not None else None for name, path in paths.items()},
             **{name: tuple(span) if isinstance(span, list) else span for name, span in spans.items()},
         }

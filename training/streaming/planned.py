@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import Manifest
 from tarn.sharding.storage.clients import build_client
 from tarn.training.streaming.bad_samples import Ledger
@@ -165,7 +166,7 @@ class PlannedLoader(EpochIteration):
         columns = self.plan.content.columns(size)
         for place in places:
             self.crew.owner.check()
-            memory = bytearray(sum(slot_layout(rows, size, columns)))
+            memory = memory_of(sum(slot_layout(rows, size, columns)))
             images, labels, others = slot_arrays(memoryview(memory), rows, size, columns)
             made = self.maker.make(place, images, labels, columns=others)
             self.look()
@@ -198,6 +199,14 @@ class PlannedLoader(EpochIteration):
         """Ends the processes; so does the end of the program, or of the loader's last user."""
         self.crew.close()
         self.manifest, self.manifests = None, ()
+
+
+def memory_of(size: int) -> bytearray:
+    """For a batch. Raises TarnError."""
+    try:
+        return bytearray(size)
+    except (MemoryError, OverflowError):
+        raise TarnError(f"there is no memory for a batch ({size / 1e6:,.0f} MB): lower the batch size.") from None
 
 
 def count_done(counters: Counter[str], done: Done) -> None:

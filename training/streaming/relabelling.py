@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-OWN = -1  # in a table: the label that the sample has by itself
+OWN = -1  # in a table: the label that the sample has by itself; by itself: that of a sample without a class
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Relabelling:
             told = int(np.frombuffer(self.joined[shard], "<i4")[place])
             if told != OWN:
                 return told
-        return own if self.classes is None else self.classes[own]
+        return own if self.classes is None or own == OWN else self.classes[own]
 
     def fingerprint(self, whole: str) -> str:
         """16 hex digits. whole: those of the samples."""

@@ -56,10 +56,12 @@ class StreamState:
                     f"the checkpoint's stream has {key}={told.get(name)!r}, this run has {mine[name]!r}: "
                     f"{REMEDY.get(name, f'give {key}={told.get(name)!r}')} to go on with it, or {otherwise}."
                 )
-        return replace(self, epoch=int(str(told["epoch"])), samples=int(str(told["samples"])))
+        return replace(self, epoch=whole("epoch", told.get("epoch")), samples=whole("samples", told.get("samples")))
 
     def compare_parts(self, told: object, otherwise: str) -> None:
         """Raises TarnError, naming the part, where a checkpoint's stream was put together otherwise."""
+        if told is not None and not (isinstance(told, Mapping) and isinstance(told.get("fingerprints"), list | tuple)):
+            raise TarnError(f"the checkpoint's stream has parts={told!r}, which are none: it is damaged, {otherwise}.")
         theirs = list(told["fingerprints"]) if isinstance(told, Mapping) else []
         mine = list(self.parts.fingerprints) if self.parts is not None else []
         if len(theirs) != len(mine):
@@ -100,6 +102,20 @@ class PartsState:
             "weights": list(self.weights),
             "epoch_samples": self.epoch_samples,
         }
+
+
+def whole(name: str, told: object) -> int:
+    """Raises TarnError for what is no number of epochs or samples."""
+    try:
+        number = int(str(told))
+    except ValueError:
+        number = -1
+    if not 0 <= number < 2**63:
+        raise TarnError(
+            f"the checkpoint's stream has {name}={told!r}, expected a whole number of at least 0: it is damaged, take "
+            "an earlier one."
+        )
+    return number
 
 
 def parts_in_words(count: int) -> str:

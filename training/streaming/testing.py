@@ -6,7 +6,7 @@ are come by.
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,10 @@ def check_exact(url: str | PathLike[str], *, steps: int = 4, epoch: int = 0, **s
         raise UsageError(f"an epoch has {steps} step of global_batch={batch}: give a smaller one, so that some follow.")
     compare(first, run(url, steps, epoch, settings, num_workers=0), "a second run", settings)
     compare(first, run(url, steps, epoch, settings, num_workers=1), "a worker process", settings)
-    state = state_behind(url, steps // 2, epoch, settings)
-    rest = {position: seen for position, seen in first.items() if position >= steps // 2 * batch}
-    compare(rest, run(url, steps, epoch, settings, state, num_workers=1), "a resumed run", settings)
+    if settings.get("train", True):  # an evaluation always begins at its beginning
+        state = state_behind(url, steps // 2, epoch, settings)
+        rest = {position: seen for position, seen in first.items() if position >= steps // 2 * batch}
+        compare(rest, run(url, steps, epoch, settings, state, num_workers=1), "a resumed run", settings)
     alone = first if plain == settings else run(url, steps, epoch, plain, num_workers=0)
     parts = run(url, steps, epoch, plain, num_workers=2, micro_batch=-(-batch // 3))
     compare(alone, parts, "two workers and smaller batches", settings)
@@ -76,6 +77,7 @@ def run(
             if state is not None:
                 loader.load_state_dict(state)
             seen: Seen = {}
+            padded = {"images", *loader.plan.content.of_pixels()} if loader.plan.content.whole else set()
             parts: dict[int, int] = {}
             for batch in loader:
                 if batch.step >= steps:
@@ -84,7 +86,7 @@ def run(
                 positions = loader.plan.positions(batch.step)[part].tolist()
                 seen |= {
                     position: (key, values)
-                    for position, key, values in zip(positions, batch.keys, rows_of(batch), strict=True)
+                    for position, key, values in zip(positions, batch.keys, rows_of(batch, padded), strict=True)
                 }
             return seen
         finally:
@@ -104,17 +106,24 @@ def state_behind(url: str | PathLike[str], steps: int, epoch: int, settings: Map
         loader.close()
 
 
-def rows_of(batch: Batch) -> Iterator[dict[str, bytes]]:
-    for row in range(len(batch.keys)):
-        yield {name: digest(unpadded(name, value[row], batch, row)) for name, value in batch.values.items()}
+def rows_of(batch: Batch, padded: Set[str]) -> Iterator[dict[str, bytes]]:
+    """padded: names of whole pictures and what lies on them. Raises InexactError for a batch of other rows."""
+    count = len(batch.keys)
+    for name, value in batch.values.items():
+        if isinstance(value, Tensor | list) and len(value) != count:
+            raise InexactError(
+                f"step {batch.step}: {name} has {len(value)} rows of {count} samples: a batch_hook that gives another "
+                "number of rows cannot be compared by sample; call it in the training loop."
+            )
+    for row in range(count):
+        yield {name: digest(unpadded(name in padded, value[row], batch, row)) for name, value in batch.values.items()}
 
 
-def unpadded(name: str, value: Any, batch: Batch, row: int) -> Any:
+def unpadded(is_padded: bool, value: Any, batch: Batch, row: int) -> Any:
     """Of a padded picture or mask what is its own: how much is padded depends on the batch."""
-    sizes = batch.fields.get("sizes") if batch.fields is not None else None
-    if sizes is None or name == "sizes" or not isinstance(batch[name], Tensor) or batch[name].ndim < 3:
+    if not is_padded or not isinstance(value, Tensor):
         return value
-    height, width = sizes[row].tolist()
+    height, width = batch["sizes"][row].tolist()
     return value[:height, :width]
 
 

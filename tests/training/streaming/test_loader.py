@@ -89,6 +89,31 @@ def test_a_state_of_another_seed_batch_order_or_dataset_is_refused_by_name(shard
         loader(shards, split="val").load_state_dict(state)
 
 
+DAMAGED: list[tuple[Any, str]] = [
+    ({"samples": -16}, "samples=-16, expected a whole number of at least 0"),
+    ({"samples": "x"}, "samples='x'"),
+    ({"epoch": -1}, "epoch=-1"),
+    ({"epoch": 1.5}, "epoch=1.5"),
+    ({"epoch": None}, "epoch=None"),
+    ({"epoch": 2**70}, f"epoch={2**70}"),
+    ({"parts": {}}, "parts={}, which are none"),
+    ({"parts": 5}, "parts=5, which are none"),
+]
+
+
+@pytest.mark.parametrize(("damage", "told"), DAMAGED)
+def test_a_damaged_state_is_refused_by_name(shards: Path, damage: dict[str, object], told: str) -> None:
+    one = loader(shards)
+    with pytest.raises(TarnError, match=told):
+        one.load_state_dict({**one.state_dict(), **damage})
+
+
+@pytest.mark.parametrize("told", [None, "state", []])
+def test_what_is_no_state_is_refused(shards: Path, told: Any) -> None:
+    with pytest.raises(TarnError, match="is no state of a stream: give what state_dict"):
+        loader(shards).load_state_dict(told)
+
+
 @pytest.mark.parametrize("ranks", [2, 3, 7])
 def test_all_ranks_get_equally_many_batches_and_together_the_global_ones(shards: Path, ranks: int) -> None:
     alone = [sorted(batch.keys) for batch in loader(shards)]

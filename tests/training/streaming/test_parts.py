@@ -12,6 +12,7 @@ import pytest
 
 from support.datasets import picture_tree
 from support.loaders import shard_loader
+from support.membered import membered
 from support.web import served
 from tarn.sharding.errors import TarnError, UsageError
 from tarn.sharding.format.manifest import parse_index, read_manifest
@@ -255,9 +256,7 @@ def test_a_part_is_taken_as_programs_write_it(three: list[str], tmp_path: Path) 
     listed.write_text("a\n")
     given: dict[str, Any] = {"fraction": [0.1, 1], "samples": [0, 9], "keys": listed, "labels": listed, "classes": 1}
     told = Part(Path(three[0]), **given)  # type: ignore[arg-type]
-    assert told == Part(
-        three[0], fraction=(0.1, 1), samples=(0, 9), keys=str(listed), labels=str(listed), classes=("1",)
-    )
+    assert told == Part(three[0], fraction=(0.1, 1), samples=(0, 9), keys=str(listed), labels=str(listed), classes=(1,))
     assert Part(three[0], classes="dog").classes == ("dog",)  # type: ignore[arg-type]
 
 
@@ -294,12 +293,22 @@ def test_subsets_that_are_none_are_refused_by_name(three: list[str], tmp_path: P
         ({"weight": -1}, "weight=-1 must be above 0"),
         ({"class_map": "sound"}, "class_map='sound' is unknown"),
         ({"missing": "drop"}, "is about a table"),
+        ({"weight": True}, "weight=true must be a number"),
+        ({"passes": "2"}, "passes=2 must be a number"),
+        ({"fraction": (0.1,)}, r"fraction=\[0.1\] must be a number, or two"),
+        ({"fraction": (0, 0.5, 1)}, r"fraction=\[0, 0.5, 1\] must be a number, or two"),
+        ({"samples": (1,)}, r"samples=\[1\] must be two whole numbers"),
+        ({"samples": (0, 2.5)}, r"samples=\[0, 2.5\] must be two whole numbers"),
+        ({"samples": 5}, "samples=5 must be two whole numbers"),
+        ({"label_offset": 1.5}, "label_offset=1.5 must be a whole number"),
     ):
         with pytest.raises(UsageError, match=told):
             loader(Part(three[0], **more))  # type: ignore[arg-type]
     for parts in ([Part(three[0], weight=2), three[1]], [Part(three[0], weight=2), Part(three[1], passes=1)]):
         with pytest.raises(UsageError, match="1 of 2 parts tell a weight"):
             loader(parts)
+    with pytest.raises(UsageError, match=r"by these weights .e\+19 samples: begin with a part of a larger weight"):
+        loader([Part(three[0], weight=1e-18), Part(three[1], weight=1)])
     with pytest.raises(UsageError, match="repeats=2"):
         loader(three, repeats=2)
     with pytest.raises(UsageError, match="names no dataset"):
@@ -345,7 +354,7 @@ def test_another_table_is_another_stream(three: list[str], tmp_path: Path) -> No
 def test_tables_that_tell_no_label_are_refused_by_row(three: list[str], tmp_path: Path) -> None:
     key = evaluated(Part(three[0]))[0][0]
     for pairs, told in (
-        ([(key, 3)], f"row 2 .{key}. has the label '3'"),
+        ([(key, 3)], f"row 2 .{key}. has the label 3"),
         ([(key, "dog")], "the label 'dog'"),
         ([(key, 1), (key, 2)], f"several rows of the key {key}"),
         ([("elsewhere", 1)], "names no sample"),
@@ -363,9 +372,50 @@ def test_a_label_of_a_table_may_be_a_class_by_name(three: list[str], tmp_path: P
     assert evaluated(Part(three[0], labels=told)) == [(key, 2 - label) for key, label in whole]
 
 
+def by_number(root: Path) -> str:
+    """Twelve classes called 0 to 11, which stand as 0, 1, 10, 11, 2 ..., and a training picture of each."""
+    tree = picture_tree(root / "pictures", classes=12, train=1)
+    for folder in sorted(tree.glob("*/class*")):
+        folder.rename(folder.with_name(folder.name.removeprefix("class")))
+    pack(tree, str(root / "shards"), PackConfig())
+    return str(root / "shards")
+
+
+def test_a_number_that_may_be_the_name_of_another_class_is_refused(tmp_path: Path) -> None:
+    url = by_number(tmp_path)
+    whole = evaluated(Part(url))
+    names = [(key, key.partition("/")[0]) for key, _ in whole]
+    for told in (table(tmp_path / "a.csv", names), table(tmp_path / "b.jsonl", [(k, int(n)) for k, n in names])):  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match=r"is a class's number and the name of another class.* as texts, in JSON"):
+            loader(Part(url, labels=told))
+    named = table(tmp_path / "c.jsonl", [(key, name) for key, name in names])
+    assert evaluated(Part(url, labels=named)) == whole
+    with pytest.raises(UsageError, match="2 is a class's number and the name of another class, of number 4: give the"):
+        loader(Part(url, classes=(2,)))
+    assert [label for _, label in evaluated(Part(url, classes=("2", 1)))] == [1, 4]
+
+
+def test_a_part_without_classes_among_others_is_refused_where_labels_are_wanted(
+    three: list[str], tmp_path: Path
+) -> None:
+    bare = str(membered(tmp_path / "bare"))
+    told = table(tmp_path / "labels.csv", [("s003", 2), ("s004", 0)])
+    for more in ({}, {"label_offset": 3}, {"class_map": "wnid"}, {"labels": told}):
+        with pytest.raises(UsageError, match=r"bare has no classes .*, and the stream has"):
+            loader([three[0], Part(bare, **more)])  # type: ignore[arg-type]
+    joined = loader([three[0], Part(bare, labels=told, missing="drop")])
+    assert {key: label for key, label in rows(joined) if key.startswith("s")} == {"s003": 2, "s004": 0}
+    whole = loader([three[0], Part(bare, label_offset=3)], train=False, fields={"picture": "jpg"})
+    assert sum(len(batch.keys) for batch in whole) == 54
+
+
 def test_an_order_config_takes_an_epoch_length_that_is_one() -> None:
     with pytest.raises(UsageError, match="epoch_samples=0"):
         OrderConfig(epoch_samples=0)
+    with pytest.raises(UsageError, match=r"lanes=1.5 must be a whole number"):
+        OrderConfig(lanes=1.5)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="lanes=1000000000 must be at most 65,536"):
+        OrderConfig(lanes=10**9)
 
 
 def test_keys_that_were_kept_are_not_read_again(three: list[str], tmp_path: Path) -> None:

@@ -142,5 +142,5 @@ def test_evaluation_repeats_nothing(shards: Path) -> None:
 
 
 def test_less_than_one_showing_is_refused() -> None:
-    with pytest.raises(UsageError, match="repeats=0 must each be at least 1"):
+    with pytest.raises(UsageError, match="repeats=0 must be a whole number of at least 1"):
         OrderConfig(repeats=0)

@@ -4,14 +4,17 @@ from collections.abc import Mapping
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.foreign.reading import PICTURES
+from tarn.training.streaming.fields.classes import Label
 from tarn.training.streaming.fields.field import Field
-from tarn.training.streaming.fields.numbers import Array, Label, Number
+from tarn.training.streaming.fields.numbers import Array, Number
 from tarn.training.streaming.fields.path import PICKLED, Path
 from tarn.training.streaming.fields.places import Boxes, BoxLabels, Picture
+from tarn.training.streaming.fields.row import Row
 from tarn.training.streaming.fields.texts import Json, Text
 
 LABEL = "label"  # in place of an ending: the class's number
-TAKEN = ("images", "sizes", "step", "last", "keys", "fields", "to", "pin_memory")  # names of a batch's own
+# Names of a batch's own.
+TAKEN = ("images", "sizes", "step", "last", "keys", "fields", "values", "changed", "to", "pin_memory")
 
 
 def chosen_fields(told: Mapping[str, str | Field]) -> tuple[tuple[str, Field], ...]:
@@ -22,7 +25,8 @@ def chosen_fields(told: Mapping[str, str | Field]) -> tuple[tuple[str, Field], .
             raise UsageError(f"fields[{name!r}]: a field's name is a word of its own, none of {', '.join(TAKEN)}.")
         found.append((name, field_of(name, what)))
     boxes = set[str]()
-    for name, field in found:
+    for name, told_field in found:
+        field = told_field.of if isinstance(told_field, Row) else told_field
         if isinstance(field, BoxLabels) and field.boxes not in boxes:
             raise UsageError(
                 f"fields[{name!r}] has boxes={field.boxes!r}, and no field of Boxes before it has that name."

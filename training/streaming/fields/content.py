@@ -25,9 +25,10 @@ class Content:
         """Whether more of a sample is needed than its picture."""
         return any(field.of_members for _, field in self.fields or ())
 
-    def of_pixels(self) -> list[str]:
-        """Fields that have a value for each pixel."""
-        return [name for name, field in self.fields or () if field.of_pixels]
+    def of_pixels(self) -> "dict[str, Column]":
+        """Fields that have a value for each pixel, as columns of pictures without one."""
+        told = {name: field.column((0, 0), False) for name, field in self.fields or () if field.of_pixels}
+        return {name: column for name, column in told.items() if column is not None}
 
     def columns(self, size: Size) -> "dict[str, Column]":
         """Of a batch's memory, by field, for pictures of that size."""

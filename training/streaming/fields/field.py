@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,7 +28,7 @@ class Column:
 
     @property
     def bytes(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+        return prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
 @dataclass(slots=True)
@@ -96,22 +97,3 @@ class Field:
     def checked(self, value: Any, size: Size) -> Any:
         """What a hook made of a value, for a picture of that size. Raises FieldError with what was expected."""
         return value
-
-
-def as_array(value: Any, shape: tuple[int | None, ...], dtype: str, what: str) -> NDArray[Any]:
-    """Raises FieldError, saying what was expected, for numbers that make no such array. None: any length."""
-    try:
-        found = np.asarray(value)
-        if found.size == 0 and len(shape) > 1 and found.ndim < len(shape):
-            found = found.reshape([0 if length is None else length for length in shape])
-        whole = np.issubdtype(np.dtype(dtype), np.integer)
-        is_number = np.issubdtype(found.dtype, np.number) or found.dtype == np.bool_
-        fits = found.ndim == len(shape) and all(
-            length in (None, there) for length, there in zip(shape, found.shape, strict=True)
-        )
-        if fits and (is_number or not found.size) and not (whole and np.any(found.astype(np.float64) % 1)):
-            return found.astype(dtype)
-    except (TypeError, ValueError):
-        raise FieldError(f"is no {what}") from None
-    told = "x".join(map(str, found.shape)) or "one"
-    raise FieldError(f"is {told} of {found.dtype}, expected {what}")

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from tarn.sharding.errors import UsageError
 from tarn.sharding.pillow import BrokenPictureError
 from tarn.training.pixels.geometry import Size
+from tarn.training.streaming.fields.arrays import as_array, check_dtype
 from tarn.training.streaming.fields.errors import FieldError
-from tarn.training.streaming.fields.field import Column, Field, Shown, as_array
+from tarn.training.streaming.fields.field import Column, Field, Shown
 from tarn.training.streaming.fields.reading import read, read_mask
 
 WRITTEN = ("xyxy", "xywh", "cxcywh")
@@ -31,18 +32,25 @@ class Mask(Field):
         super().__post_init__()
         if self.dtype not in MASKS:
             raise UsageError(f"dtype={self.dtype!r} of a mask is unknown: choose one of {', '.join(MASKS)}.")
+        if not isinstance(self.fill, int) or not np.iinfo(self.dtype).min <= self.fill <= np.iinfo(self.dtype).max:
+            raise UsageError(
+                f"Mask({self.source!r}, fill={self.fill!r}) must be a number of {self.dtype}: give it dtype='int64'."
+            )
 
     def column(self, size: Size, whole: bool) -> Column | None:
         return None if whole else Column(size, self.dtype)
 
     def decoded(self, raw: memoryview, ending: str, shown: Shown) -> NDArray[Any]:
         mask, (height, width) = read_mask(raw, ending), shown.view.stored
-        if abs(mask.shape[0] * width - mask.shape[1] * height) > max(height, width):  # beyond what rounding does
+        rounding = max(height, width)
+        if not mask.size or abs(mask.shape[0] * width - mask.shape[1] * height) > rounding:
             raise FieldError(f"is {told(mask)} px of a picture of {height} x {width}: both must have one shape")
         seen = shown.view.mask(mask, self.fill)
-        if seen.size and not np.iinfo(self.dtype).min <= seen.min() <= seen.max() <= np.iinfo(self.dtype).max:
-            raise FieldError(f"holds {seen.max()}, beyond {self.dtype}: give it dtype='int32'")
-        return np.ascontiguousarray(seen, self.dtype)
+        limits = np.iinfo(self.dtype)
+        if seen.size and not limits.min <= seen.min() <= seen.max() <= limits.max:
+            beyond = seen.min() if seen.min() < limits.min else seen.max()
+            raise FieldError(f"holds {beyond}, beyond {self.dtype}: give it dtype='int32'")
+        return np.array(seen, self.dtype, order="C")
 
     def empty(self, shown: Shown) -> NDArray[Any]:
         return np.full(shown.view.size, self.fill, self.dtype)
@@ -102,6 +110,7 @@ class BoxLabels(Field):
         super().__post_init__()
         if not self.boxes:
             raise UsageError(f"BoxLabels({self.source!r}) needs boxes=, the name of the field of their Boxes.")
+        check_dtype(self.dtype)
 
     def value(self, members: Any, shown: Shown) -> NDArray[Any]:
         labels, kept = super().value(members, shown), shown.kept[self.boxes]

@@ -32,9 +32,7 @@ class Row(Field):
     Each process holds all rows in memory, as JSON. Raises UsageError for a table without keys, or with one twice.
     """
 
-    of: Field | None = None
-
-    of_members = False
+    of: Field | None = None  # read with all members, for a long name stands in a header before the picture's own
 
     def __post_init__(self) -> None:
         if self.of is None or MEMBER not in self.of.path.endings:
@@ -52,9 +50,9 @@ class Row(Field):
         """JSON by the key's digest. Raises TarnError for what cannot be read."""
         found: dict[int, bytes] = {}
         for row in rows_of(self.source):
-            name = digest(str(row[KEY]))
+            name = digest(str(row.get(KEY)))
             if name in found:
-                raise UsageError(f"{self.source} has several rows of the key {row[KEY]}: leave one of each key.")
+                raise UsageError(f"{self.source} has several rows of the key {row.get(KEY)}: leave one of each key.")
             found[name] = json.dumps(row, default=str).encode()
         return found
 
@@ -81,8 +79,7 @@ def rows_of(url: str) -> Iterator[dict[str, Any]]:
         return
     table, problems = Rows(url), Problems()
     refuse_without_key(url, table.columns)
-    for _, cells in table.read(table.columns, problems):
-        yield dict(zip(table.columns, cells, strict=True))
+    yield from table.records(problems)
     problems.raise_if_any(url, "read")
 
 

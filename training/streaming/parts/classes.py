@@ -1,6 +1,7 @@
 """Which of the stream's classes each class of a part is: what its labels mean, said or found out, never guessed."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.manifest import ClassInfo, are_numbered_alike
@@ -51,6 +52,23 @@ def offset(part: Part, theirs: Classes, known: Classes, by: int) -> tuple[tuple[
     return tuple(range(by, by + len(theirs))), known + theirs[len(known) - by :]
 
 
+def numbers_by_word(classes: Classes) -> dict[str, int]:
+    """Names that several classes have are left out; a wnid comes before a name."""
+    count = Counter(info.name for info in classes)
+    words = {info.name: number for number, info in enumerate(classes) if count[info.name] == 1}
+    return words | {info.wnid: number for number, info in enumerate(classes)}
+
+
+def refuse_two_meanings(number: int, called: Mapping[str, int], where: str, advice: str) -> None:
+    """Of a number that another class is called, too, for folders called 1, 10 and 2 have the numbers 0, 1 and 2.
+    called: from a word to the number of its class. Raises UsageError."""
+    if called.get(str(number), number) != number:
+        raise UsageError(
+            f"{where}: {number} is a class's number and the name of another class, of number {called[str(number)]}: "
+            f"{advice}."
+        )
+
+
 def first_other(theirs: Classes, known: Classes) -> str:
     pairs = enumerate(zip(theirs, known, strict=False))
     number = next((number for number, (one, other) in pairs if one.wnid != other.wnid), None)
@@ -59,10 +77,15 @@ def first_other(theirs: Classes, known: Classes) -> str:
     return f"number {number} is {theirs[number].wnid}, in the stream {known[number].wnid}"
 
 
-def numbers_of(words: Sequence[str], classes: Classes, where: str) -> frozenset[int]:
-    """Labels of classes told by wnid, name or number. Raises UsageError for one that is not there, or twice."""
+def numbers_of(words: Sequence[str | int], classes: Classes, where: str) -> frozenset[int]:
+    """Labels of classes told by wnid, name or number, a text being a number only where no class is called so. Raises
+    UsageError for one that is not there, or twice."""
     found = set()
-    for word in words:
+    called = numbers_by_word(classes)
+    for given in words:
+        word = str(given)
+        if isinstance(given, int):
+            refuse_two_meanings(given, called, where, "give the wnid of the one that is meant, as a text")
         for told in ([info.wnid for info in classes], [info.name for info in classes]):
             if told.count(word) > 1:
                 raise UsageError(f"{where}: {word!r} names {told.count(word)} classes: give the number of one.")

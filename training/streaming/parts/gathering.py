@@ -20,6 +20,7 @@ from tarn.training.streaming.relabelling import Relabelling
 from tarn.training.streaming.remote.source import source_of
 
 Classes = tuple[ClassInfo, ...]
+MOST_SAMPLES = 2**62  # of an epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,11 @@ def blend_of(found: Gathered, seed: int, global_batch: int, order: OrderConfig) 
             "and epoch_samples."
         )
     weights, epoch = shares(found.parts, [origin.samples for origin in found.origins.each])
+    if order.epoch_samples is None and epoch >= MOST_SAMPLES:
+        raise UsageError(
+            f"an epoch is one pass of {found.parts[0].url}, and by these weights {epoch:.0e} samples: begin with a "
+            "part of a larger weight, or set epoch_samples."
+        )
     epoch = order.epoch_samples or epoch
     return Blend(
         origins=found.origins,

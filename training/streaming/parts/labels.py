@@ -20,10 +20,12 @@ from tarn.sharding.foreign.samples import digest
 from tarn.sharding.format.manifest import ClassInfo
 from tarn.sharding.sources import Problems
 from tarn.sharding.sources.rows import Rows
+from tarn.training.streaming.parts.classes import numbers_by_word, refuse_two_meanings
 from tarn.training.streaming.relabelling import OWN
 
 KEY, LABEL = "key", "label"
 PARQUET = ".parquet"
+ADVICE = "give the labels as texts, in JSON lines or parquet, which are names first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def read_table(url: str, classes: tuple[ClassInfo, ...]) -> LabelTable:
     numbers, keys, labels = numbers_by_word(classes), list[int](), list[int]()
     for row, key, label in rows_of(url):
         keys.append(digest(str(key)))
-        labels.append(number_of(label, numbers, len(classes), f"{url}: row {row} ({key})"))
+        labels.append(number_of(label, numbers, classes, f"{url}: row {row} ({key})"))
     told = np.array(keys, np.uint64)
     order = np.argsort(told, kind="stable")
     told = told[order]
@@ -62,7 +64,7 @@ def read_table(url: str, classes: tuple[ClassInfo, ...]) -> LabelTable:
 
 
 def rows_of(url: str) -> Iterator[tuple[int, Any, Any]]:
-    """The number of each row, its key and its label."""
+    """The number of each row, its key and its label, a text or a number. A CSV has texts alone: digits are a number."""
     if url.lower().endswith(PARQUET):
         file = opened(Archive(url))
         refuse_columns(url, file.schema_arrow.names)
@@ -75,7 +77,8 @@ def rows_of(url: str) -> Iterator[tuple[int, Any, Any]]:
     table, problems = Rows(url), Problems()
     refuse_columns(url, table.columns)
     for number, (key, label) in table.read([KEY, LABEL], problems):
-        yield number, key, label
+        is_number = not table.is_json and label.strip().isdecimal()
+        yield number, key, int(label) if is_number else label
     problems.raise_if_any(url, "read")
 
 
@@ -87,22 +90,18 @@ def refuse_columns(url: str, names: list[str]) -> None:
         )
 
 
-def numbers_by_word(classes: tuple[ClassInfo, ...]) -> dict[str, int]:
-    """Names that several classes have are left out; a wnid comes before a name."""
-    names = [info.name for info in classes]
-    words = {name: number for number, name in enumerate(names) if names.count(name) == 1} if len(classes) else {}
-    return words | {info.wnid: number for number, info in enumerate(classes)}
-
-
-def number_of(label: Any, words: Mapping[str, int], classes: int, where: str) -> int:
-    """Raises UsageError for what is no label of the classes."""
-    text = label.strip() if isinstance(label, str) else label
-    if isinstance(text, str) and text in words and not text.isdecimal():
-        return words[text]
-    if isinstance(text, str) and text.isdecimal():
-        text = int(text)
-    if isinstance(text, bool) or not isinstance(text, int) or not 0 <= text < classes:
+def number_of(label: Any, words: Mapping[str, int], classes: tuple[ClassInfo, ...], where: str) -> int:
+    """words: numbers_by_word(). Raises UsageError for what is no label of the classes, or may be two."""
+    told = label.strip() if isinstance(label, str) else label
+    if isinstance(told, str) and told in words:
+        return words[told]
+    if isinstance(told, str) and told.isdecimal():
+        told = int(told)
+    elif isinstance(told, int):
+        refuse_two_meanings(told, words, where, ADVICE)
+    if isinstance(told, bool) or not isinstance(told, int) or not 0 <= told < len(classes):
         raise UsageError(
-            f"{where} has the label {label!r}: give one number from 0 to {classes - 1}, a wnid or the name of a class."
+            f"{where} has the label {label!r}: give one number from 0 to {len(classes) - 1}, a wnid or the name of a "
+            "class."
         )
-    return text
+    return told

@@ -41,6 +41,10 @@ class Child:
         with contextlib.suppress(ConnectionError):
             self.connection.send(message)
 
+    @property
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
     def ending(self) -> str:
         """How it ended, in words; waits a moment for it to be known."""
         try:

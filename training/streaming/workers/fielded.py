@@ -27,12 +27,13 @@ def with_fields(batch: Batch, content: Content, lent: Lent, pad_to: int | None) 
     images: Any = batch.images
     if content.whole:
         sizes = made.values.get("sizes", ())
-        flat = images.reshape(len(images), -1)
+        flat = images.flatten(1)
         images = [flat[row, : 3 * h * w].reshape(h, w, 3) for row, (h, w) in enumerate(sizes)]
         found["sizes"] = torch.tensor(sizes, dtype=torch.int64).reshape(-1, 2)
         if pad_to is not None:
-            images = padded(images, sizes, pad_to)
-            found |= {name: padded(found[name], sizes, pad_to) for name in content.of_pixels() if found[name]}
+            images = padded(images, pad_to, (3,), "uint8")
+            for name, each in content.of_pixels().items():
+                found[name] = padded(found[name], pad_to, each.shape[2:], each.dtype)
     labels: Any = found.get("labels")
     return replace(batch, images=images, labels=labels, fields=found)
 
@@ -46,11 +47,11 @@ def as_tensors(value: Any) -> Any:
     return value
 
 
-def padded(pictures: Sequence[Tensor], sizes: Sequence[tuple[int, int]], multiple: int) -> Tensor:
-    """One tensor, zeros behind each picture's rows and columns."""
-    height, width = (-(-max((size[axis] for size in sizes), default=0) // multiple) * multiple for axis in (0, 1))
-    rest = pictures[0].shape[2:] if pictures else (3,)
-    out = torch.zeros((len(pictures), height, width, *rest), dtype=pictures[0].dtype if pictures else torch.uint8)
+def padded(pictures: Sequence[Tensor], multiple: int, rest: tuple[int, ...], dtype: str) -> Tensor:
+    """One tensor, zeros behind each picture's rows and columns. rest: their shape behind height and width."""
+    sides = (max((picture.shape[axis] for picture in pictures), default=0) for axis in (0, 1))
+    height, width = (-(-side // multiple) * multiple for side in sides)
+    out = torch.from_numpy(np.zeros((len(pictures), height, width, *rest), dtype))
     for row, picture in enumerate(pictures):
         out[row, : picture.shape[0], : picture.shape[1]] = picture
     return out

@@ -14,6 +14,7 @@ from tarn.training.streaming.fields.errors import FieldError
 from tarn.training.streaming.fields.field import Members, Shown
 from tarn.training.streaming.fields.members import members_of
 from tarn.training.streaming.fields.reading import size_of
+from tarn.training.streaming.import_paths import shown as shown_error
 from tarn.training.streaming.plan import StreamPlan
 from tarn.training.streaming.sources import Sample
 from tarn.training.streaming.workers.hooks import PictureHook, picture_key
@@ -79,7 +80,7 @@ class SampleMaker:
     def values(self, sample: Sample, shown: Shown) -> dict[str, Any]:
         members: Members = {}
         if self.content.reads_members:
-            members = members_of(sample.raw, sample.start, sample.start + sample.begin)
+            shown.key, members = members_of(sample.raw, sample.start, sample.start + sample.begin)
         values = {}
         for name, field in self.content.fields or ():
             shown.name = name
@@ -87,13 +88,17 @@ class SampleMaker:
                 values[name] = field.value(members, shown)
             except FieldError as error:
                 raise FieldError(f"{name} ({field.source}) {error}") from error
+            except TarnError:  # of a table beside the samples
+                raise
+            except Exception as error:  # whatever a field of somebody's own raises
+                raise FieldError(f"{name} ({field.source}) raised {shown_error(error)}") from error
         return values
 
     def hooked(
         self, hook: PictureHook, pixels: Pixels, values: dict[str, Any], room: Pixels, at: tuple[int, int], of: str
     ) -> Pixels:
         """Into the row. Raises TarnError naming hook, key and what was expected."""
-        names = list(values)
+        before = dict(values)
         given = hook(pixels, values, picture_key(self.plan.seed, *at), of)
         size = given.shape[:2]
         if not self.content.whole and size != room.shape[:2]:
@@ -101,10 +106,12 @@ class SampleMaker:
             raise TarnError(f"{of}: {hook} returned {told} px, expected {expected}, as it was given.")
         if given.size > room.size:
             raise TarnError(f"{of}: {hook} returned {size[0]} x {size[1]} px, more than image_size has room for.")
-        if list(values) != names:
-            other = next(iter(set(values) ^ set(names)), "another order")
-            raise TarnError(f"{of}: {hook} changed the names of the fields ({other}): expected {', '.join(names)}.")
+        if list(values) != list(before):
+            other = next(iter(set(values) ^ set(before)), "another order")
+            raise TarnError(f"{of}: {hook} changed the names of the fields ({other}): expected {', '.join(before)}.")
         for name, field in self.content.fields or ():
+            if values[name] is before[name] and size == pixels.shape[:2]:
+                continue
             try:
                 values[name] = field.checked(values[name], size)
             except FieldError as error:

@@ -58,7 +58,16 @@ class Staff:
 
     def hear(self, seconds: float) -> list[Done]:
         """What was done, a word of each process; waits so long for the first. Raises EndedError."""
-        return [self.word_of(self.numbers[file]) for file, _ in self.poll.poll(seconds * 1000)]
+        told = self.poll.poll(seconds * 1000)
+        if not told and seconds:
+            self.look_for_the_dead()
+        return [self.word_of(self.numbers[file]) for file, _ in told]
+
+    def look_for_the_dead(self) -> None:
+        """A connection tells of its process's end, unless a fork that a hook made holds it, too."""
+        for number, child in enumerate(self.children):
+            if child.has_ended and not child.connection.poll():
+                raise EndedError(number, child.ending(), noted(self.tickets_file, number + 1))
 
     def word_of(self, number: int) -> Done:
         child = self.children[number]

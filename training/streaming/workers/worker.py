@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from typing import NamedTuple
 
 from tarn.sharding.errors import TarnError
@@ -78,9 +79,19 @@ def work(connection: Connection) -> None:
         except TarnError as problem:
             error = str(problem)
         now = Counter(source.counters)
-        connection.send(Done(job.ticket, job.piece, made, error, dict(now - before)))
+        send(connection, Done(job.ticket, job.piece, made, error, dict(now - before)))
         note(setup, IDLE)
         before = now
+
+
+def send(connection: Connection, done: Done) -> None:
+    """What cannot be packed is told as an error of the batch; nothing of it was sent by then."""
+    try:
+        raw = ForkingPickler.dumps(done)
+    except Exception as error:  # whatever a value of somebody's raises
+        told = f"a field of the batch cannot be sent to the training process ({type(error).__name__}: {error})"
+        raw = ForkingPickler.dumps(done._replace(made=None, error=f"{told}: give it plain values, not nested deep."))
+    connection.send_bytes(raw)
 
 
 def note(setup: WorkerSetup, ticket: int) -> None:

@@ -1,8 +1,12 @@
 """Hooks of somebody's own: exact on any workers, parts and ranks, or found out; wrong ones told in one sentence."""
 
+import os
 import random
+import signal
 import sys
+from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +16,9 @@ import torch
 
 from support.loaders import shard_loader
 from support.membered import membered
+from support.processes import is_running
 from tarn.sharding.errors import TarnError, UsageError
-from tarn.training.streaming import Augmentation, Batch, Boxes, BoxLabels, Mask, PictureConfig
+from tarn.training.streaming import Array, Augmentation, Batch, Boxes, BoxLabels, Json, Mask, PictureConfig
 from tarn.training.streaming.testing import InexactError, check_exact
 
 FIELDS: dict[str, Any] = {
@@ -92,6 +97,8 @@ WRONG = {
     "without_labels": r"changed the names of the fields \(labels\): expected masks, boxes, labels, caption",
     "flat_masks": r"flat_masks: masks is 1024 of uint8, expected 32 x 32 whole numbers \(uint8\)",
     "missing": r"support.hooks has no function missing",
+    "with_a_generator": r"with_a_generator: caption is a generator, expected a text",
+    "wordless": r"support.hooks:wordless raised WordlessError\.",
 }
 
 
@@ -128,6 +135,70 @@ def test_a_module_that_cannot_be_imported_is_named(root: Path, tmp_path: Path, m
     with pytest.raises(TarnError, match=r"importing half_a_hook raised ModuleNotFoundError \(No module named 'no_such"):
         next(batches(root, picture_hook="half_a_hook:augment", num_workers=1))
     sys.modules.pop("half_a_hook", None)
+
+
+def test_a_package_that_cannot_be_imported_is_named(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_package").mkdir()
+    (tmp_path / "broken_package" / "__init__.py").write_text("raise RuntimeError('no luck')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match=r"importing the package of broken_package.hooks raised RuntimeError .no luck"):
+        next(batches(root, picture_hook="broken_package.hooks:augment"))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_a_hook_keeps_for_itself_may_change_behind_it(root: Path, workers: int) -> None:
+    settings = {"picture_hook": "support.hooks:from_kept_memory", "num_workers": workers}
+    (batch, *_) = batches(root, **settings, fields={"array": Array("npy"), "list": Json("json:tags")})
+    told = [each.tolist() for each in batch.array]
+    assert told == [[one] * 3 for (one,) in batch.list]
+    assert len({one for one, *_ in told}) == 6
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_array_that_runs_backwards_is_a_tensor(root: Path, workers: int) -> None:
+    fields = {"array": Array("two.npy", optional=True), "caption": "txt"}
+    (batch, *_) = batches(root, picture_hook="support.hooks:backwards", fields=fields, num_workers=workers)
+    assert [each.shape for each in batch.array] == [(0,)] * 6
+    (batch, *_) = batches(root, picture_hook="support.hooks:backwards", fields={"array": "npy"}, num_workers=workers)
+    assert all(each.shape == (3,) for each in batch.array)
+
+
+def test_a_process_that_dies_is_noticed_though_a_fork_of_it_lives_on(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fork holds the connection, which would tell of the death."""
+    monkeypatch.setenv("FORK_FILE", str(tmp_path / "fork"))
+    loader = shard_loader(str(root), **SETTINGS, num_workers=1, picture_hook="support.hooks:forking")
+    steps = iter(loader)
+    next(steps)
+    fork = int((tmp_path / "fork").read_text())
+    try:
+        loader.crew.workers[0].process.kill()
+        with pytest.raises(TarnError, match="decoding process 0 was ended by SIGKILL"):
+            deque(chain(steps, loader, loader), maxlen=0)
+        assert is_running(fork)
+    finally:
+        os.kill(fork, signal.SIGKILL)
+        loader.close()
+
+
+def test_check_exact_compares_evaluations_too(root: Path) -> None:
+    assert check_exact(root, steps=2, train=False, picture_hook="support.hooks:mirrored", **SETTINGS) == 12
+
+
+def test_check_exact_compares_all_of_an_array_whatever_the_pictures_size(root: Path) -> None:
+    array = Array("none.npy", shape=(200, 2), optional=True)
+    pictures = PictureConfig(augment=Augmentation(crop="none"), pad_to=8)
+    settings = {"fields": {"array": array}, "image_size": 100, "pictures": pictures, "global_batch": 6}
+    with pytest.raises(InexactError, match=r"has other array .*with_a_last_row_of_its_own draws from"):
+        check_exact(root, steps=2, picture_hook="support.hooks:with_a_last_row_of_its_own", **settings)
+
+
+def test_check_exact_tells_of_batches_of_other_rows(root: Path) -> None:
+    with pytest.raises(InexactError, match="step 0: images has 3 rows of 6 samples: a batch_hook"):
+        check_exact(root, steps=2, batch_hook="support.torch_hooks:halved", **SETTINGS)
 
 
 def test_check_exact_chooses_workers_and_ranks_itself(root: Path) -> None:

@@ -1,16 +1,20 @@
 """Fields of a table beside the samples: by key, in any format, on any workers; what has no row."""
 
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.datasets import picture_tree
+from support.foreign_tars import write_members
 from support.loaders import shard_loader
+from support.membered import encoded, picture_of
 from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.foreign.index import IndexConfig, index
 from tarn.sharding.packing.pack import PackConfig, pack
-from tarn.training.streaming import Json, MultiLabel, Number, Part, Row, SoftLabel, Text
+from tarn.training.streaming import Boxes, BoxLabels, Json, MultiLabel, Number, Part, Row, SoftLabel, Text
 
 Rows = list[dict[str, Any]]
 
@@ -103,3 +107,35 @@ def test_tables_without_keys_and_fields_of_other_members_are_refused(packed: str
     for table, told in ((str(tmp_path / "none.csv"), "no column key, but name, score"), (twice, "several rows")):
         with pytest.raises(TarnError, match=told):
             batches(packed, {"row": Row(table, of=Json("json"))})
+
+
+def test_rows_of_names_that_are_no_ustar_are_found(tmp_path: Path) -> None:
+    """Their whole names stand in pax headers, and the picture's own header has `?` or the first 100 characters."""
+    keys = [*(f"d\u00e9j\u00e0{number}" for number in range(3)), *("long" * 30 + str(number) for number in range(3))]
+    members = [(f"{key}.jpg", encoded(picture_of(number))) for number, key in enumerate(keys)]
+    write_members(tmp_path / "train-0.tar", members, tarfile.PAX_FORMAT)
+    index(tmp_path, IndexConfig(label="none"))
+    table = written(tmp_path / "rows.jsonl", [{"key": key, "at": number} for number, key in enumerate(keys)])
+    (batch,) = batches(str(tmp_path), {"at": Row(table, of=Number("json:at", optional=True, missing=-1))})
+    assert batch.at.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_line_of_jsonl_has_columns_of_its_own(packed: str, tmp_path: Path) -> None:
+    rows = told_of(packed)
+    few = [{"key": rows[0]["key"]}, *rows[1:]]
+    found = batches(packed, {"row": Row(written(tmp_path / "rows.jsonl", few), of=Json("json"))})
+    assert [row for batch in found for row in batch.row] == few
+
+
+def test_boxes_of_a_table_are_clipped_with_what_is_told_of_them(packed: str, tmp_path: Path) -> None:
+    """Pictures are 64 x 48, of which an evaluation shows the middle."""
+    rows = [
+        {**row, "boxes": [[0, 0, 64, 48], [0, 0, 2, 48]], "kinds": [at, 99]} for at, row in enumerate(told_of(packed))
+    ]
+    table = written(tmp_path / "rows.jsonl", rows)
+    kinds = Row(table, of=BoxLabels("json:kinds", boxes="boxes"))
+    found = batches(packed, {"boxes": Row(table, of=Boxes("json:boxes")), "kinds": kinds})
+    assert [kind.tolist() for batch in found for kind in batch.kinds] == [[at] for at in range(24)]
+    assert all(box.tolist() == [[0, 0, 16, 16]] for batch in found for box in batch.boxes)
+    with pytest.raises(UsageError, match="boxes='boxes', and no field of Boxes before it has that name"):
+        batches(packed, {"kinds": kinds})
