@@ -92,9 +92,10 @@ def check_labels(
 
 
 def check_labelled(parts: Sequence[Part], manifests: Sequence[Manifest]) -> None:
-    """Raises UsageError for a part among others whose samples have no label, neither by themselves nor by a table."""
+    """Raises UsageError for a part whose samples have no label, neither by themselves nor by a table, of a stream that
+    has classes."""
     for part, manifest in zip(parts, manifests, strict=True):
-        if len(parts) > 1 and not manifest.classes and (part.labels is None or part.missing == "own"):
+        if not manifest.classes and (part.labels is None or part.missing == "own"):
             raise UsageError(
                 f"{part.url} has no classes (made with --label none), and the stream has: give it a table of labels "
                 "with missing='refuse' or 'drop', or say by fields= what batches hold."

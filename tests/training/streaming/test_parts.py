@@ -19,7 +19,9 @@ from tarn.sharding.format.manifest import parse_index, read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.training.streaming import OrderConfig, Part, ShardLoader
 from tarn.training.streaming.access import AccessConfig
+from tarn.training.streaming.config import DataConfig
 from tarn.training.streaming.holdout import hold_out
+from tarn.training.streaming.parts.opened import open_blend
 from tarn.training.streaming.subset import Holdout
 
 Seen = list[tuple[str, int]]
@@ -403,6 +405,8 @@ def test_a_part_without_classes_among_others_is_refused_where_labels_are_wanted(
     for more in ({}, {"label_offset": 3}, {"class_map": "wnid"}, {"labels": told}):
         with pytest.raises(UsageError, match=r"bare has no classes .*, and the stream has"):
             loader([three[0], Part(bare, **more)])  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"bare has no classes .*, and the stream has"):
+        open_blend(DataConfig(shards=three[0], blend=(Part(bare),)), read_manifest(three[0]).classes, 0, 16)
     joined = loader([three[0], Part(bare, labels=told, missing="drop")])
     assert {key: label for key, label in rows(joined) if key.startswith("s")} == {"s003": 2, "s004": 0}
     whole = loader([three[0], Part(bare, label_offset=3)], train=False, fields={"picture": "jpg"})

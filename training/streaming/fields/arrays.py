@@ -37,11 +37,12 @@ def as_array(value: Any, shape: tuple[int | None, ...], dtype: str, what: str) -
 
 def held(found: NDArray[Any], dtype: str, what: str) -> NDArray[Any]:
     """The same numbers as that dtype. Raises FieldError naming one that it does not hold."""
-    if not found.size or np.can_cast(found.dtype, dtype):
+    is_float = np.dtype(dtype).kind == "f"
+    if not found.size or np.can_cast(found.dtype, dtype) or (is_float and found.dtype.kind in "biu"):
         return found.astype(dtype)
     with np.errstate(all="ignore"):  # what would be lost is looked for
         made = found.astype(dtype)
-        if np.dtype(dtype).kind == "f":
+        if is_float:
             lost = np.isfinite(found) & ~np.isfinite(made)
         else:
             limits = np.iinfo(dtype)
