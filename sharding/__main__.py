@@ -258,7 +258,8 @@ def run_index(args: argparse.Namespace) -> int:
         print(f"        {note}")
     count = counted_kind(len(done.manifest.classes), "classes")
     training = f"python -m tarn.training fit --data.shards={done.root}"
-    print(f"{done.root}: {count}. Next: {training if done.manifest.classes else 'ShardLoader(..., fields=...)'}")
+    is_labelled = all(split.is_labelled for split in done.manifest.splits.values())
+    print(f"{done.root}: {count}. Next: {training if is_labelled else 'ShardLoader(..., fields=...)'}")
     return 0
 
 

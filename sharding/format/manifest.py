@@ -84,6 +84,11 @@ class Split:
         return bool(self.packed.get("source") == INDEXED)
 
     @property
+    def is_labelled(self) -> bool:
+        """Whether its samples have a label of their own: False of what was indexed with --label none."""
+        return bool(self.packed.get("reading", {}).get("label") != "none")
+
+    @property
     def skipped(self) -> int:
         """Pictures of the source that were left out as unreadable."""
         return int(self.packed.get("skipped", {}).get("pictures", 0))
@@ -220,6 +225,12 @@ def read_manifest(
 
 def missing_manifest(root: str, options: storage.Options = storage.NONE) -> MissingManifestError:
     """What is said of a folder without one, by what lies there."""
+    if root.endswith(".tar") or any(sign in root for sign in "*{"):
+        folder = root.rpartition("/")[0] or "."
+        return MissingManifestError(
+            f"{root} names tars, and a dataset is the folder that they lie in: give {folder}, indexed once by "
+            f"python -m tarn.sharding index {folder}."
+        )
     told, path = f"{root} holds no packed dataset (no manifest.json)", storage.local_path(root)
     pack, index = "pack one by python -m tarn.sharding pack", f"by python -m tarn.sharding index {root}"
     with contextlib.suppress(TarnError):

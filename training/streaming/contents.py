@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tarn.sharding.errors import UsageError
-from tarn.sharding.format.manifest import ClassInfo
+from tarn.sharding.format.manifest import Manifest
 from tarn.training.pixels.geometry import Size
 from tarn.training.streaming.config import DeliveryConfig, PictureConfig, check_number
 from tarn.training.streaming.fields.content import Content
 from tarn.training.streaming.import_paths import check_written
+from tarn.training.streaming.part import Part
 
 if TYPE_CHECKING:
     from tarn.training.streaming.fields.field import Field
@@ -75,11 +76,17 @@ def check_together(content: Content, pictures: PictureConfig, delivery: Delivery
         )
 
 
-def check_labels(content: Content, classes: Sequence[ClassInfo], url: str) -> None:
+def check_labels(content: Content, parts: Sequence[Part], manifests: Sequence[Manifest], split: str) -> None:
     """Raises UsageError where labels are wanted of samples that have none."""
-    wanted = content.fields is None or any(field.source == "label" for _, field in content.fields)
-    if wanted and not classes:
-        raise UsageError(
-            f"{url} has no classes (indexed with --label none): say by fields= what batches hold, such as "
-            "fields={'caption': 'txt'}."
-        )
+    if content.fields is None or any(field.source == "label" for _, field in content.fields):
+        check_labelled(parts, manifests, split)
+
+
+def check_labelled(parts: Sequence[Part], manifests: Sequence[Manifest], split: str) -> None:
+    """Raises UsageError for a part whose samples have no label, neither of their own nor of a table."""
+    for part, manifest in zip(parts, manifests, strict=True):
+        if part.labels is None and not manifest.split(part.split or split).is_labelled:
+            raise UsageError(
+                f"{part.url} has no classes (indexed with --label none): say by fields= what batches hold, such as "
+                "fields={'caption': 'txt'}, or name a table of its labels by Part(..., labels=...)."
+            )

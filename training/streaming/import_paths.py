@@ -5,6 +5,7 @@ import importlib.machinery
 import importlib.util
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +52,10 @@ def imported(path: str, name: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def shown(error: Exception) -> str:
+def shown(error: Exception, of: str = "") -> str:
+    """of: import path of the function that raised it, whose file and line are told: the last one of its own module."""
     text = " ".join(str(error).split())[:LONGEST]
-    return f"{type(error).__name__}{f' ({text})' if text else ''}"
+    file = getattr(sys.modules.get(of.partition(":")[0]), "__file__", None)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    where = f" in line {lines[-1]} of {file}" if lines else ""
+    return f"{type(error).__name__}{f' ({text})' if text else ''}{where}"

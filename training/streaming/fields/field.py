@@ -84,7 +84,7 @@ class Field:
         if self.optional:
             return self.empty(shown)
         there = ", ".join(sorted(members))
-        raise FieldError(f"is not there, its sample has {there}: give optional=True where it may be missing")
+        raise FieldError(f"is not there, its sample has {there}; optional=True is for what may be missing")
 
     def decoded(self, raw: memoryview, ending: str, shown: Shown) -> Any:
         raise NotImplementedError

@@ -238,6 +238,13 @@ WRONG: dict[str, tuple[dict[str, bytes | None], Any, str]] = {
     "other class": ({"json": b'{"tags": [7]}'}, MultiLabel("json:tags", classes=5), "class 7, which is none of the 5"),
     "other length": ({}, SoftLabel("npy", classes=4), r"is 3 of float32, expected 4 numbers, one for each class"),
     "no box": ({"json": b'{"boxes": [[1, 2]]}'}, Boxes("json:boxes"), "expected N x 4 numbers"),
+    "box": ({"json": b'{"b": [[21, 10, 9, 30]]}'}, Boxes("json:b"), r"has the box \[21.*begins, read as xyxy: .* xywh"),
+    "named box": ({"json": b'{"o": ["cat"]}'}, BoxLabels("json:o", boxes="all"), "label 'cat': give classes=, the na"),
+    "other name": (
+        {"json": b'{"o": ["cat"]}'},
+        BoxLabels("json:o", boxes="all", classes=("dog",)),
+        "label 'cat', which is none of the 1 in classes",
+    ),
     "no number": ({"txt": b"many"}, Number("txt"), "is 'many', expected one number"),
     "no shape": ({}, Array("npy", shape=(2, 2)), "expected 2x2 numbers"),
     "latin": ({"txt": "\xe9".encode("latin-1")}, "txt", "is no UTF-8"),
@@ -251,8 +258,9 @@ def test_a_wrong_member_is_one_sentence_that_names_sample_and_field(mistake: str
     write(tmp_path / "train-0.tar", {"s001": changed(**parts)})
     index(tmp_path, IndexConfig(label="none", picture="jpg"))
     with pytest.raises(TarnError, match=told) as caught:
-        batches(tmp_path, global_batch=1, fields={"it": field})
+        batches(tmp_path, global_batch=1, fields={"all": Boxes("none.json", optional=True), "it": field})
     assert "train-0.tar: s001: it (" in str(caught.value)
+    assert "BadSamplesConfig(policy='replace')" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -279,7 +287,18 @@ def test_optional_members_may_be_missing(tmp_path: Path) -> None:
     assert len(batch.kinds[0]) == batch.tags.sum() == 0
 
 
+def test_labels_of_boxes_may_be_names(tmp_path: Path) -> None:
+    told = b'{"objects": [{"bbox": [0, 0, 80, 50], "kind": "dog"}, {"bbox": [5, 5, 30, 30], "kind": "cat"}]}'
+    write(tmp_path / "train-0.tar", {"s001": changed(json=told)})
+    index(tmp_path, IndexConfig(label="none", picture="jpg"))
+    boxes = Boxes("json:objects.bbox", written="xywh", least=None)
+    kinds = BoxLabels("json:objects.kind", boxes="boxes", classes=["cat", "dog"])  # type: ignore[arg-type]
+    (batch,) = batches(tmp_path, global_batch=1, fields={"boxes": boxes, "kinds": kinds})
+    assert batch.kinds[0].tolist() == [1, 0]
+
+
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "names": ({"fields": {"it": "cls", "b": None}}, "must be a text such as txt"),
     "pickle": ({"fields": {"it": "pkl"}}, "holds pickled objects, which run code .* take Raw"),
     "unknown": ({"fields": {"it": "mp4"}}, "has no decoder of its own: take Raw"),
     "name": ({"fields": {"images": "txt"}}, "a field's name is a word of its own"),

@@ -49,6 +49,11 @@ def test_whole_pictures_are_exact_and_a_hook_may_give_them_another_size(root: Pa
     assert check_exact(root, steps=2, picture_hook="support.hooks:smaller", **settings) == 12
 
 
+def test_an_evaluation_is_exact_too(root: Path) -> None:
+    """It always begins at its beginning: there is nothing to go on with."""
+    assert check_exact(root, steps=2, picture_hook="support.hooks:mirrored", train=False, **SETTINGS) == 12
+
+
 @pytest.mark.parametrize("hook", ["from_one_of_its_own", "by_counting"])
 def test_a_hook_with_randomness_of_its_own_is_found_out_in_one_sentence(root: Path, hook: str) -> None:
     with pytest.raises(InexactError, match=rf"s\d+ \(position \d+\) has other images .*{hook} draws from") as caught:
@@ -88,7 +93,7 @@ WRONG = {
     "as_floats": r"s\d+: picture_hook support.hooks:as_floats returned 32 x 32 x 3 of float64, expected uint8 pixels",
     "nothing": r"returned nothing, expected uint8 pixels of height x width x 3",
     "smaller": r"returned 16 x 32 px, expected 32 x 32, as it was given",
-    "failing": r"s\d+: picture_hook support.hooks:failing raised ValueError \(no such luck\)",
+    "failing": r"s\d+: picture_hook support.hooks:failing raised ValueError \(no such luck\) in line \d+ of .*hooks",
     "without_labels": r"changed the names of the fields \(labels\): expected masks, boxes, labels, caption",
     "flat_masks": r"flat_masks: masks is 1024 of uint8, expected 32 x 32 whole numbers \(uint8\)",
     "missing": r"support.hooks has no function missing",

@@ -103,3 +103,12 @@ def test_tables_without_keys_and_fields_of_other_members_are_refused(packed: str
     for table, told in ((str(tmp_path / "none.csv"), "no column key, but name, score"), (twice, "several rows")):
         with pytest.raises(TarnError, match=told):
             batches(packed, {"row": Row(table, of=Json("json"))})
+
+
+def test_a_text_says_what_of_a_row_is_wanted_as_it_does_of_a_member(packed: str, tmp_path: Path) -> None:
+    rows = told_of(packed)
+    table = written(tmp_path / "rows.jsonl", rows)
+    found = batches(packed, {"said": Row(table, of="json:said")})
+    assert found[0].fields["said"][0] in {row["said"] for row in rows}
+    with pytest.raises(UsageError, match="needs of=, a field of json"):
+        Row(table, of="txt")
