@@ -3,6 +3,7 @@
 import importlib
 import importlib.machinery
 import importlib.util
+import os
 import re
 import sys
 import traceback
@@ -37,6 +38,12 @@ def check_written(path: object, name: str) -> None:
     if found is None:
         raise UsageError(
             f"{name}={path!r}: there is no module {module} on sys.path: check its name, or add its folder."
+        )
+    program = getattr(sys.modules["__main__"], "__file__", None)
+    if program is not None and found.origin is not None and os.path.realpath(program) == os.path.realpath(found.origin):
+        raise UsageError(
+            f"{name}={path!r} lies in the program that is running, {program}, which the processes that decode would "
+            "run once more when they import it: put it into a file of its own."
         )
 
 

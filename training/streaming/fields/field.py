@@ -59,7 +59,7 @@ class Field:
     """
 
     source: str
-    optional: bool = False
+    optional: bool = field(default=False, kw_only=True)  # what a kind of field asks for comes first
 
     of_pixels: ClassVar[bool] = False  # whether it has a value for each pixel of the picture
     of_members: ClassVar[bool] = True  # whether it is read from members of the sample

@@ -108,7 +108,7 @@ class BoxLabels(Field):
     def __post_init__(self) -> None:
         super().__post_init__()
         told: object = self.classes
-        if isinstance(told, str | int):
+        if not isinstance(told, list | tuple):
             raise UsageError(f"BoxLabels({self.source!r}): classes={self.classes!r} must be a list of names, in order.")
         object.__setattr__(self, "classes", tuple(self.classes))
         if not self.boxes:

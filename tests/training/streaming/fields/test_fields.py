@@ -331,3 +331,25 @@ def test_a_dataset_without_classes_asks_for_fields(root: Path) -> None:
 def test_a_field_says_what_it_needs(make: Callable[[], object]) -> None:
     with pytest.raises(UsageError, match=r"needs classes=|is unknown"):
         make()
+
+
+def test_a_field_takes_what_the_page_tells_in_that_order() -> None:
+    """`optional` is named: else Boxes("json", "xywh") would be an optional field of corners."""
+    assert Boxes("json:b", "xywh", True) == Boxes("json:b", written="xywh", relative=True)
+    assert Mask("png", 255, "int32") == Mask("png", fill=255, dtype="int32")
+    assert MultiLabel("json:tags", 5) == MultiLabel("json:tags", classes=5)
+    assert BoxLabels("json:o", "boxes") == BoxLabels("json:o", boxes="boxes")
+    assert not any(field.optional for field in (Boxes("json:b", "xywh"), Number("txt", "int64"), SoftLabel("npy", 3)))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: MultiLabel("json:tags", classes="cat"),  # type: ignore[arg-type]
+        lambda: SoftLabel("npy", classes=["cat"]),  # type: ignore[arg-type]
+        lambda: BoxLabels("json", boxes="boxes", classes="cat"),  # type: ignore[arg-type]
+    ],
+)
+def test_classes_that_are_no_list_and_no_number_are_refused(made: Callable[[], object]) -> None:
+    with pytest.raises(UsageError, match=r"classes="):
+        made()

@@ -1,6 +1,8 @@
 """Hooks of somebody's own: exact on any workers, parts and ranks, or found out; wrong ones told in one sentence."""
 
+import os
 import random
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from support.checkout import ROOT
 from support.loaders import shard_loader
 from support.membered import membered
 from tarn.sharding.errors import TarnError, UsageError
@@ -138,3 +141,20 @@ def test_a_module_that_cannot_be_imported_is_named(root: Path, tmp_path: Path, m
 def test_check_exact_chooses_workers_and_ranks_itself(root: Path) -> None:
     with pytest.raises(UsageError, match="check_exact chooses num_workers itself"):
         check_exact(root, num_workers=2)
+
+
+def test_a_hook_in_the_program_itself_is_refused_before_processes_run_it_again(root: Path, tmp_path: Path) -> None:
+    """As people write it: all in one file, without a look at __name__."""
+    program = tmp_path / "train.py"
+    program.write_text(
+        "from tarn.training.streaming import ShardLoader\n\n"
+        "def augment(pixels, fields, generator):\n    return pixels\n\n"
+        f"ShardLoader({str(root)!r}, global_batch=6, fields={{'caption': 'txt'}}, picture_hook='train:augment')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, program], env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "picture_hook='train:augment' lies in the program that is running" in done.stderr
+    assert done.stderr.count("Traceback") == 1
