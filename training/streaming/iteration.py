@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -123,9 +124,11 @@ class EpochIteration:
         return int(self.state.epoch)
 
     def set_epoch(self, epoch: int) -> None:
-        """The epoch to iterate next; a place in it that was loaded is kept."""
+        """The epoch to iterate next; a place in it that was loaded is kept. Raises UsageError for what is no number."""
+        if not isinstance(epoch, int | np.integer) or epoch < 0:
+            raise UsageError(f"set_epoch({epoch!r}): an epoch is a whole number of at least 0.")
         if epoch != self.state.epoch:
-            self.state, self.resumed = replace(self.state, epoch=epoch, samples=0), None
+            self.state, self.resumed = replace(self.state, epoch=int(epoch), samples=0), None
 
     def state_dict(self) -> dict[str, object]:
         """Where the stream stands: what iterating gave so far counts as consumed."""

@@ -287,3 +287,9 @@ def test_a_batch_shows_shapes_and_no_pixels(shards: Path) -> None:
         batch = next(iter(one))
     assert repr(batch) == "Batch(images: uint8 16 x 16 x 16 x 3, labels: int64 16)"
     assert "\n" not in repr(batch.to("cpu"))
+
+
+@pytest.mark.parametrize("told", ["1", -1, 0.5, None])
+def test_an_epoch_that_is_no_number_is_refused(shards: Path, told: Any) -> None:
+    with loader(shards) as one, pytest.raises(UsageError, match="an epoch is a whole number of at least 0"):
+        one.set_epoch(told)
