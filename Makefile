@@ -73,7 +73,7 @@ bench: setup $(if $(filter $(SAMPLE),$(DATA)),sample) ## loaders, decoding, fide
 	$(BIN)/python -m benchmarks.loader "$(DATA)" $(ARGS)
 
 test: setup ## run the tests that need no server
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m 'not servers' $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m 'not servers' $(ARGS)
 
 test-servers: setup ## run the tests against a real object store and a real web server (installs the store)
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m servers $(ARGS)

@@ -4,7 +4,8 @@
 
 Sizes are drawn and nothing is read. A line: seconds of processor time, for the order of an epoch to be made and one
 position located in it, and the same for a whole global batch, which touches all parts. The imports are told once;
-making the parts, which stands for reading manifests, is not counted. Shares are looked at in every batch located.
+making the parts, which stands for reading manifests, is not counted. Shares are looked at in every run
+of a batch's length across the batch located and the next one.
 """
 
 import time
@@ -50,6 +51,15 @@ def parts_of(shards: int) -> Blend:
     )
 
 
+def check_shares(blend: Blend, epoch: int, first: int) -> None:
+    """Of every run of a batch's length in two batches from there on."""
+    parts, _ = BlendOrder(blend, epoch).drawn(np.arange(first, first + 2 * BATCH))
+    for part, weight in enumerate(WEIGHTS):
+        before = np.append(0, np.cumsum(parts == part))
+        runs = before[BATCH:] - before[:-BATCH]
+        assert (np.abs(runs - BATCH * weight / sum(WEIGHTS)) < 1).all(), runs
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shards", type=int, default=1_000_000)
@@ -68,10 +78,9 @@ def main() -> int:
             worst = max(worst, time.process_time() - begin)
         begin = time.process_time()
         order, first = BlendOrder(blend, epoch), int(position) // BATCH * BATCH
-        shards, _ = order.locate(np.arange(first, first + BATCH))
+        order.locate(np.arange(first, first + BATCH))
         batch = time.process_time() - begin
-        counts = np.bincount(blend.origins.of(shards), minlength=len(WEIGHTS))
-        assert (np.abs(counts - BATCH * np.array(WEIGHTS) / sum(WEIGHTS)) < 1).all(), counts
+        check_shares(blend, epoch, min(first, blend.epoch_samples - 2 * BATCH))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
         print(
             f"epoch {epoch}: a position {worst:.3f} s at worst, a batch of {BATCH} {batch:.3f} s; peak {peak:,.0f} MB"

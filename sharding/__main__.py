@@ -22,6 +22,8 @@ from tarn.sharding.sources.words import add_words as add_source_words
 from tarn.sharding.storage.told import told
 from tarn.sharding.storage.words import add_words, store_of
 
+FIELDS = "ShardLoader(..., fields=...)"  # what reads samples without classes
+
 
 @ends_with_its_reader
 def main(words: list[str] | None = None) -> int:
@@ -195,8 +197,9 @@ def run_pack(args: argparse.Namespace) -> int:
         print(f"        described for other readers: {', '.join(described)}")
     for note in notes(args.root):
         print(f"        {note}")
-    count = counted_kind(len(manifest.classes), "classes")
-    print(f"{args.root}: {count}. Next: python -m tarn.training fit --data.shards={args.root}")
+    count = counted_kind(len(manifest.classes), "classes") if manifest.classes else "no classes"
+    following = f"python -m tarn.training fit --data.shards={args.root}" if manifest.classes else FIELDS
+    print(f"{args.root}: {count}. Next: {following}")
     return 0
 
 
@@ -258,8 +261,8 @@ def run_index(args: argparse.Namespace) -> int:
         print(f"        {note}")
     count = counted_kind(len(done.manifest.classes), "classes")
     training = f"python -m tarn.training fit --data.shards={done.root}"
-    is_labelled = all(split.is_labelled for split in done.manifest.splits.values())
-    print(f"{done.root}: {count}. Next: {training if is_labelled else 'ShardLoader(..., fields=...)'}")
+    is_labelled = all(map(done.manifest.is_labelled, done.manifest.splits))
+    print(f"{done.root}: {count}. Next: {training if is_labelled else FIELDS}")
     return 0
 
 

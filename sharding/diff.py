@@ -2,7 +2,7 @@
 
 Shards of the same SHA-256 are the same and are not read. Of the others, indexes tell labels, sizes and CRC-32s; keys
 stand in the tars alone, so the header before each picture is read, a block each (by range from a store); where more
-lies between pictures than labels, such as a .json, all of that is.
+lies between pictures than labels, such as a .json or a mask, all of that is.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tarn.sharding.archives.headers import shown as harmless
 from tarn.sharding.foreign.reading import parted
+from tarn.sharding.foreign.samples import LABEL
 from tarn.sharding.format.archive import BLOCK
 from tarn.sharding.format.index import read_index
 from tarn.sharding.format.manifest import Manifest, ShardInfo, Split
@@ -23,7 +24,8 @@ from tarn.sharding.progress import progress_bar
 
 SHOWN = 5
 Picture = tuple[int, int]  # size in bytes, CRC-32
-Sample = tuple[str, Picture, bytes]  # class, picture and .json
+Others = tuple[tuple[str, bytes], ...]  # members beside picture and label: endings and bytes
+Sample = tuple[str, Picture, Others]
 USUAL = 3 * BLOCK  # bytes between two pictures of our tars: the label's header, the label, the header of the picture
 
 
@@ -43,22 +45,25 @@ class Side:
             for shard in shards:
                 records = read_index(self.root, shard)
                 keys = keys_of(windows, shard, records, split.indexed)
-                told = jsons(windows, shard, records) if not split.indexed else {}
+                told = others_of(windows, shard, records) if not split.indexed else {}
                 for key, (_, size, label, crc32) in zip(keys, records.tolist(), strict=True):
                     name = names[label] if 0 <= label < len(names) else str(label)
-                    found[key] = name, (size, crc32), told.get(key, b"")
+                    found[key] = name, (size, crc32), told.get(key, ())
                 bar.update(len(records))
         return found
 
 
-def jsons(windows: Windows, shard: ShardInfo, records: NDArray[np.void]) -> dict[str, bytes]:
-    """By key, of those samples that have one. Raises TarnError."""
+def others_of(windows: Windows, shard: ShardInfo, records: NDArray[np.void]) -> dict[str, Others]:
+    """By key, of those samples that have any. Raises TarnError."""
     ranges = gaps(shard, records)[: len(records)]
     if all(end - start == USUAL for start, end in ranges):
         return {}
-    members = (part for _, parts in samples_of(windows, shard, records) for part in parts)
-    parts = ((parted(part.name), part.data) for part in members)
-    return {harmless(key): bytes(data) for (key, ending), data in parts if ending == "json"}
+    pictures = set(records["offset"].tolist())
+    found = dict[str, Others]()
+    for key, parts in samples_of(windows, shard, records):
+        rest = [(parted(part.name)[1], bytes(part.data)) for part in parts if part.offset not in pictures]
+        found[harmless(key)] = tuple(sorted(each for each in rest if each[0] != LABEL))
+    return found
 
 
 def diff(first: Side, second: Side) -> list[str]:
@@ -113,7 +118,7 @@ def diff_split(first: Side, second: Side, ours: Split, theirs: Split) -> Iterato
     changed = [key for key in both if mine[key][1] != others[key][1]]
     sizes = [sum(side[key][1][0] for key in changed) for side in (mine, others)]
     yield from named(f"of other bytes, {sizes[0]:,} and {sizes[1]:,} in all", changed)
-    yield from named("of another .json", [key for key in both if mine[key][2] != others[key][2]])
+    yield from named("of other members beside the picture", [key for key in both if mine[key][2] != others[key][2]])
     place = first_apart(ours, theirs, mine, others, shared)
     if place is not None:
         yield f"those that are in both come in another order, from number {place:,} of them on"

@@ -19,6 +19,7 @@ from tarn.sharding.format.gathered import check_gathered
 from tarn.sharding.format.litter import litter, stray_tars
 from tarn.sharding.format.manifest import Manifest, Split
 from tarn.sharding.interchange.described import check_described
+from tarn.sharding.resharding.others import KEPT
 from tarn.sharding.sources.find import PLAIN
 from tarn.sharding.sources.table import Table
 
@@ -88,7 +89,8 @@ def tasks_of(root: str, manifest: Manifest, decode: bool) -> list[Task]:
         reading = Reading.of(split.packed) if split.indexed else None
         numbers = numbers_of(manifest.classes) if split.indexed else None
         for shard in split.shards:
-            tasks.append(Task(root, tars, name, shard, len(manifest.classes), decode, reading, numbers))
+            kept = tuple(split.packed.get(KEPT, ()))
+            tasks.append(Task(root, tars, name, shard, len(manifest.classes), decode, reading, numbers, kept))
     return tasks
 
 

@@ -47,8 +47,8 @@ def check_labels(
             told = wanted.pop(number, None)
             if told is None:
                 unknown.append((task, row))
-            elif not 0 <= label < len(there) or there[label] != here[told[1]]:
-                other.append((task, row, f"{told[0]}: {label_of(there, label)} there, {here[told[1]]} at the source"))
+            elif (mine := label_of(there, label)) != (theirs := label_of(here, told[1])):
+                other.append((task, row, f"{told[0]}: {mine} there, {theirs} at the source"))
     where = f"{root}, split {name!r}"
     if unknown:
         names = [key_at(task, row) for task, row in unknown[:NAMED]]

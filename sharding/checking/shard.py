@@ -19,10 +19,10 @@ from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.check import check_tar
 from tarn.sharding.foreign.labels import Label
 from tarn.sharding.foreign.layout import Tar, size_of
-from tarn.sharding.foreign.reading import Reading
+from tarn.sharding.foreign.reading import Reading, parted
 from tarn.sharding.foreign.samples import Samples, digest
 from tarn.sharding.foreign.scan import pieces, reader_of
-from tarn.sharding.format.manifest import ShardInfo, parse_index
+from tarn.sharding.format.manifest import UNLABELLED, ShardInfo, parse_index
 from tarn.sharding.packing.inspection import damage
 
 LONGEST_LABEL = 64  # bytes of a .cls
@@ -35,7 +35,7 @@ class Task:
     """A shard of a split to be read. root: of the indexes; tars: of the tars; classes: their number.
 
     reading, numbers: of tars that somebody else packed, how they were read and the number of each label's class.
-    decode: every picture too.
+    decode: every picture too. kept: endings of members that went along from where it was packed.
     """
 
     root: str
@@ -46,6 +46,7 @@ class Task:
     decode: bool
     reading: Reading | None = None
     numbers: Mapping[Label, int] | None = None
+    kept: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -132,9 +133,10 @@ def check_ours(task: Task, raw: Iterator[bytes], records: NDArray[np.void] | Non
             yield piece
 
     stream, found, broken = Stream(counted()), list[Found](), ""
+    pictures = set(records["offset"].tolist()) if records is not None else set[int]()
     try:
         for member in walk(stream, lambda name, size: name.endswith(".cls") and size <= LONGEST_LABEL):
-            add(found, member)
+            add(found, member, (*BESIDE, *task.kept) if member.offset not in pictures else ())
     except DamageError as error:
         broken = str(error)
         drain(stream)
@@ -151,14 +153,14 @@ def check_ours(task: Task, raw: Iterator[bytes], records: NDArray[np.void] | Non
     return Checked(tuple(compare(task, found, records)), digests)
 
 
-def add(found: list[Found], member: Member) -> None:
-    """Members of one key that follow each other are a sample."""
-    key, _, ending = member.name.rpartition(".")
+def add(found: list[Found], member: Member, beside: tuple[str, ...]) -> None:
+    """Members of one key that follow each other are a sample. beside: endings of what is no picture."""
+    key, ending = parted(member.name)
     if not found or found[-1].key != key:
         found.append(Found(key, "", []))
     if ending == "cls":
         found[-1].label = (member.data or b"").decode("ascii", "replace")
-    elif ending not in BESIDE:
+    elif ending not in beside:
         found[-1].places.append((member.offset, member.size, member.crc32))
 
 
@@ -176,7 +178,8 @@ def compare(task: Task, found: list[Found], records: NDArray[np.void]) -> Iterat
     """The tar as any reader finds it, against the index."""
     for sample, (offset, size, label, crc32) in zip(found, records.tolist(), strict=True):
         key = shown(sample.key)
-        if sample.label != str(label) or not 0 <= label < task.classes:
+        told = str(label) if label != UNLABELLED or task.classes else ""
+        if sample.label != told or not UNLABELLED <= label < task.classes:
             yield f"{task.url}: {key} has the label {sample.label!r} in the tar and {label} in the index."
         places = [place[:2] for place in sample.places]
         if places != [(offset, size)]:

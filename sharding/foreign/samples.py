@@ -13,7 +13,10 @@ from tarn.sharding.archives.tar import Member
 from tarn.sharding.foreign.labels import Label, Names, label_of, read_json, text_of, wnid_of
 from tarn.sharding.foreign.problems import AGAIN, Problem, problem_of
 from tarn.sharding.foreign.reading import Reading, parted
+from tarn.sharding.format.archive import padded
 from tarn.sharding.format.manifest import RECORD, UNLABELLED
+
+LABEL = "cls"  # the member that every packing writes itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +25,8 @@ class Samples:
 
     records: as in the index, but labels are places in `labels` (UNLABELLED: of no class); joined: the keys, with zero
     characters between; digests: eight bytes of each key, to compare those of a whole split; endings: of each picture,
-    as it is written, with the dot; beside: how many members of other endings the samples have, which are neither
-    picture nor label.
+    as it is written, with the dot; beside: how many members of other endings the samples have, but for a .cls that
+    tells the label; spans: of each sample, all its bytes in the tar, N x 2.
     """
 
     records: NDArray[np.void]
@@ -34,6 +37,7 @@ class Samples:
     problems: tuple[Problem, ...]
     endings: tuple[str, ...] = ()
     beside: Mapping[str, int] = field(default_factory=dict)
+    spans: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
     @property
     def keys(self) -> list[str]:
@@ -62,9 +66,12 @@ class Collector:
         self.endings: list[str] = []
         self.known: dict[str, str] = {}  # endings, each once in memory
         self.beside = Counter[str]()
+        self.spans: list[tuple[int, int]] = []
+        self.end = 0  # of the sample before
 
     def add(self, key: str, parts: Mapping[str, Member], doubled: bool) -> None:
         """doubled: two members of the sample have the same ending."""
+        begin, self.end = self.end, max(part.offset + padded(part.size) for part in parts.values())
         told = read_json(parts["json"].data) if "json" in parts else {}
         label = label_of(key, parts, told, self.reading)
         problem = problem_of(key, parts, label, doubled, self.reading, self.empty)
@@ -81,7 +88,8 @@ class Collector:
         self.keys.append(key)
         written = picture.name[-len(ending) - 1 :]
         self.endings.append(self.known.setdefault(written, written))
-        self.beside.update(each for each in parts if each != ending and not self.reading.tells_label(each))
+        self.beside.update(set(parts) - {ending, LABEL if self.reading.tells_label(LABEL) else ""})
+        self.spans.append((begin, self.end))
         if label is not None:
             self.names.add(label, wnid_of(key, told), text_of(told))
 
@@ -95,6 +103,7 @@ class Collector:
             tuple(self.problems),
             tuple(self.endings),
             self.beside,
+            np.array(self.spans, np.int64).reshape(-1, 2),
         )
 
 

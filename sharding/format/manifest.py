@@ -84,11 +84,6 @@ class Split:
         return bool(self.packed.get("source") == INDEXED)
 
     @property
-    def is_labelled(self) -> bool:
-        """Whether its samples have a label of their own: False of what was indexed with --label none."""
-        return bool(self.packed.get("reading", {}).get("label") != "none")
-
-    @property
     def skipped(self) -> int:
         """Pictures of the source that were left out as unreadable."""
         return int(self.packed.get("skipped", {}).get("pictures", 0))
@@ -136,6 +131,11 @@ class Manifest:
                 f"split {name!r} is not in this dataset, name one that is: {', '.join(sorted(self.splits)) or 'none'}."
             )
         return self.splits[name]
+
+    def is_labelled(self, name: str) -> bool:
+        """Whether a split's samples have labels of their own: not what was indexed or packed with --label none."""
+        reading = self.split(name).packed.get("reading", {})
+        return bool(self.classes and reading.get("label") != "none")
 
     def fingerprint(self, name: str) -> str:
         """16 hex digits that change with any byte of the split's shards, with its classes, and with what was chosen as

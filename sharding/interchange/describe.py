@@ -7,7 +7,7 @@ from tarn.sharding import storage
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.index import read_index
 from tarn.sharding.format.lock import only_writer
-from tarn.sharding.format.manifest import Manifest, ShardInfo, read_manifest
+from tarn.sharding.format.manifest import Manifest, read_manifest
 from tarn.sharding.interchange.croissant import CROISSANT as CROISSANT_JSON
 from tarn.sharding.interchange.croissant import croissant_json
 from tarn.sharding.interchange.dali import dali_index, dali_name, ending
@@ -15,11 +15,9 @@ from tarn.sharding.interchange.described import CROISSANT, DALI, ENERGON, INFO, 
 from tarn.sharding.interchange.energon import energon_index, energon_meta, energon_name
 from tarn.sharding.interchange.info import INFO as INFO_JSON
 from tarn.sharding.interchange.info import info_json
-from tarn.sharding.looking.members import Part, samples_of
+from tarn.sharding.looking.members import samples_of
 from tarn.sharding.looking.windows import Windows
 from tarn.sharding.progress import progress_bar
-
-LABELS = ("cls", "json")  # endings that are no pictures
 
 
 def describe(root: str, kinds: Iterable[str]) -> Described:
@@ -75,26 +73,22 @@ def refuse(root: str, manifest: Manifest, wanted: tuple[str, ...]) -> None:
 
 def contents(root: str, manifest: Manifest, wanted: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
     """Files by name below the dataset."""
-    endings = set[str]()
+    endings = set[str]()  # of pictures
     shards = [shard for split in manifest.splits.values() for shard in split.shards]
     if set(wanted) - {INFO}:
         with progress_bar(sum(shard.samples for shard in shards), "reading headers", "img") as bar:
             for shard in shards:
-                samples = read_samples(root, shard)
-                endings |= {ending(part.name) for _, parts in samples for part in parts}
+                records = read_index(root, shard)
+                samples, pictures = list(samples_of(Windows(root), shard, records)), set(records["offset"].tolist())
+                endings |= {ending(part.name) for _, parts in samples for part in parts if part.offset in pictures}
                 if DALI in wanted:
                     yield dali_name(shard.name), dali_index(samples)
                 if ENERGON in wanted:
                     yield energon_name(shard.name), energon_index(samples)
                 bar.update(shard.samples)
-    pictures = endings - set(LABELS)
     if ENERGON in wanted:
-        yield from energon_meta(manifest, pictures).items()
+        yield from energon_meta(manifest, endings).items()
     if INFO in wanted:
         yield INFO_JSON, info_json(manifest)
     if CROISSANT in wanted:
-        yield CROISSANT_JSON, croissant_json(manifest, root, pictures)
-
-
-def read_samples(root: str, shard: ShardInfo) -> list[tuple[str, list[Part]]]:
-    return list(samples_of(Windows(root), shard, read_index(root, shard)))
+        yield CROISSANT_JSON, croissant_json(manifest, root, endings)

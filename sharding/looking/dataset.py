@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tarn.sharding import storage
 from tarn.sharding.errors import UsageError
 from tarn.sharding.format.index import read_index
-from tarn.sharding.format.manifest import Manifest, ShardInfo, Split, read_manifest
+from tarn.sharding.format.manifest import UNLABELLED, Manifest, ShardInfo, Split, read_manifest
 from tarn.sharding.looking.names import name_in, window_of
 from tarn.sharding.looking.windows import Windows
 
@@ -77,7 +77,9 @@ class Dataset:
             yield Sample(place, name_in(raw[: end - start], self.url(shard)), raw[end - start :])
 
     def class_of(self, label: int) -> str:
-        """Its folder name; the number where the manifest has none of it."""
+        """Its folder name; the number where the manifest has none of it, and a word for no class at all."""
+        if label == UNLABELLED:
+            return "unlabelled"
         return self.manifest.classes[label].wnid if 0 <= label < len(self.manifest.classes) else str(label)
 
     def labels_of(self, wnids: Iterable[str]) -> set[int]:

@@ -37,6 +37,7 @@ from tarn.sharding.packing.earlier import (
 from tarn.sharding.packing.engines.engine import Engine, write_all
 from tarn.sharding.packing.engines.processes import LOCAL
 from tarn.sharding.packing.journal import Journal
+from tarn.sharding.packing.kept import refuse_moved
 from tarn.sharding.packing.naming import free_infix
 from tarn.sharding.packing.planned import Planned, planned_from
 from tarn.sharding.packing.preparation import Preparation
@@ -135,6 +136,7 @@ def read(source: str | os.PathLike[str], root: str, config: PackConfig, tell: Ca
         tell(f"note: {note}")
     for note in compare(found, config.expect, seen.name):
         tell(f"counts: {note}")
+    refuse_moved(found.told, config.preparation, config.samples.keep)
     found = selected(found, config.selection, config.seed)
     name, what, splits = seen.name, replace(found, splits={}), dict(found.splits)
     del seen, found

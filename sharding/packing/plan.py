@@ -79,18 +79,23 @@ def by_blocks(pictures: Sequence[Picture], rank: Sequence[int]) -> list[int]:
 
 
 def tar_bytes(picture: Picture) -> int:
-    """Two headers, the label's block, and the picture padded to blocks; three headers where it has a .json."""
+    """Two headers, the label's block, and the picture padded to blocks; three headers where it has a .json; and what
+    its members take, at most."""
     beside = BLOCK + padded(picture.beside.size) if picture.beside is not None else 0
-    return 3 * BLOCK + padded(picture.size) + beside
+    others = picture.others.size if picture.others is not None else 0
+    return 3 * BLOCK + padded(picture.size) + beside + others
 
 
 def digest(shards: Sequence[Sequence[Picture]]) -> str:
-    """Changes with any key, label, size, .json or place of a picture; not with where the pictures lie."""
+    """Changes with any key, label, size, .json or place of a picture, and the size of its members; not with where the
+    pictures lie."""
     told = hashlib.sha256()
     for shard in shards:
         for picture in shard:
             told.update(f"{picture.key}\0{picture.label}\0{picture.size}\n".encode())
             if picture.beside is not None:
                 told.update(picture.beside.json() + b"\n")
+            if picture.others is not None:
+                told.update(f"{picture.others.size}\n".encode())
         told.update(b"\n")
     return told.hexdigest()

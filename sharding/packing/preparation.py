@@ -57,6 +57,11 @@ class Preparation:
         """Pictures are kept as they are, so that the disk and the checksums take the time."""
         return not (self.tile or self.encodes or self.normalise)
 
+    @property
+    def moves_pixels(self) -> bool:
+        """A picture is made smaller, or turned."""
+        return any((self.max_side, self.short_side, self.normalise))
+
     def describe(self) -> dict[str, str | int]:
         """What decides the bytes."""
         told: dict[str, str | int] = {"tile": self.tile}

@@ -1,7 +1,6 @@
 """One shard: a WebDataset tar and its index. The same bytes on every machine."""
 
 import hashlib
-import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from tarn.sharding.archives.archive import DamagedMemberError
-from tarn.sharding.format.archive import BLOCK, closing, entry
-from tarn.sharding.format.manifest import RECORD, ShardInfo, index_bytes
+from tarn.sharding.format.archive import BLOCK, LONGEST_NAME, closing, entry
+from tarn.sharding.format.manifest import RECORD, UNLABELLED, ShardInfo, index_bytes
 from tarn.sharding.packing.content import oddity
 from tarn.sharding.packing.files import SummedFile
 from tarn.sharding.packing.inspection import ending
 from tarn.sharding.packing.preparation import DamagedError, Preparation, Prepared, prepare
-from tarn.sharding.packing.reading import reading
+from tarn.sharding.packing.reading import Read, reading
 from tarn.sharding.pillow import MOST_BYTES
 from tarn.sharding.sources import Picture
 from tarn.sharding.sources.place import ending_of, is_exact
@@ -68,7 +67,7 @@ class Written:
 
 def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
     """Reads each picture once; tells progress in (pictures, bytes)."""
-    records: list[tuple[int, int, int, int]] = []
+    records: list[tuple[int, int, int]] = []
     damaged: list[Damage] = []
     counts = {name: Counter[str]() for name in ("left", "content", "baseline", "normalised")}
     path = task.folder / task.name
@@ -76,8 +75,10 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
     position = 0
     with SummedFile(path) as file:
         for picture, read in reading(tuple(task.pictures)):
+            suffix = ending_of(picture.place)
             try:
-                prepared, odd = read_picture(picture, read, task.preparation)
+                prepared, odd, others = read_picture(picture, read, suffix, task.preparation)
+                label, image = sample_pieces(picture, prepared.data, suffix, others)
             except DamagedError as error:
                 damaged.append(Damage(picture, str(error), error.lasting))
                 continue
@@ -85,11 +86,9 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
             for name, word in {**told, "content": odd}.items():
                 if word is not None:
                     counts[name][word] += 1
-            label, image = sample_pieces(picture, prepared.data)
-            file.write(label + image)
+            file.write(label + image, alone=prepared.data)
             offset = position + sum(map(len, label)) + BLOCK
-            # here and not in the thread that sums up the file, which has more to do than this one
-            records.append((offset, len(prepared.data), picture.label, zlib.crc32(prepared.data)))
+            records.append((offset, len(prepared.data), picture.label))
             position = offset - BLOCK + sum(map(len, image))
             progress(1, picture.size)
         end = closing(position)
@@ -97,7 +96,8 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
     if not records or (damaged and not task.skip):
         path.unlink()
         return Written(None, tuple(damaged), **counts)
-    index = index_bytes(np.array(records, RECORD))
+    described = [(*record, crc) for record, crc in zip(records, file.crcs, strict=True)]
+    index = index_bytes(np.array(described, RECORD))
     path.with_suffix(".idx").write_bytes(index)
     index_sha256 = hashlib.sha256(index).hexdigest()
     size, sha256 = position + len(end), file.sha256.hexdigest()
@@ -105,26 +105,39 @@ def write_shard(task: Task, progress: Callable[[int, int], None]) -> Written:
     return Written(info, tuple(damaged), **counts)
 
 
-def read_picture(picture: Picture, read: Callable[[], bytes], how: Preparation) -> tuple[Prepared, str | None]:
-    """And what is odd about it as it came, see content.py. Raises DamagedError for one that cannot be read, or is not
-    what was planned."""
+def read_picture(
+    picture: Picture, read: Read, suffix: str, how: Preparation
+) -> tuple[Prepared, str | None, Mapping[str, bytes]]:
+    """And what is odd about it as it came, see content.py, and its members. suffix: of its name, with the dot.
+
+    Raises DamagedError for one that cannot be read, or is not what was planned.
+    """
     if is_exact(picture.place) and picture.size > MOST_BYTES:  # before it takes all the memory
         raise DamagedError(f"too large ({picture.size:,} bytes, {MOST_BYTES:,} at most)")
     try:
-        data = read()
+        data, others = read()
     except OSError as error:
         raise DamagedError(error.strerror or str(error), lasting=False) from error
     except DamagedMemberError as error:
         raise DamagedError(error.problem) from error
     if is_exact(picture.place) and len(data) != picture.size:
         raise DamagedError(f"changed while it was packed, from {picture.size} to {len(data)} bytes", lasting=False)
-    return prepare(data, picture, how), oddity(data, ending_of(picture.place))
+    return prepare(data, picture, how), oddity(data, suffix), others
 
 
-def sample_pieces(picture: Picture, data: bytes) -> tuple[list[bytes], list[bytes]]:
-    """Of the tar: what holds the label, and the .json where there is one, and what holds the picture behind them."""
-    kind = ending(data, ending_of(picture.place) or ".bin")
-    label = entry(f"{picture.key}.cls", str(picture.label).encode())
+def sample_pieces(
+    picture: Picture, data: bytes, suffix: str, others: Mapping[str, bytes]
+) -> tuple[list[bytes], list[bytes]]:
+    """Of the tar: what holds the label, and all else beside the picture, and what holds the picture behind them. Raises
+    DamagedError where it has a member that cannot be named in it."""
+    kind = ending(data, suffix or ".bin")
+    label = entry(f"{picture.key}.cls", str(picture.label).encode()) if picture.label != UNLABELLED else []
     if picture.beside is not None:
         label += entry(f"{picture.key}.json", picture.beside.json())
+    for told, member in others.items():
+        name = f"{picture.key}.{told}"
+        if told == kind or len(name) > LONGEST_NAME or not name.isascii():
+            why = "as its picture is" if told == kind else f"and names are of {LONGEST_NAME} letters of ASCII at most"
+            raise DamagedError(f"a member of it would be called {name}, {why}: see --members", lasting=False)
+        label += entry(name, member)
     return label, entry(f"{picture.key}.{kind}", data)

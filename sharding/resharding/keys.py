@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tarn.sharding.archives.headers import shown
+from tarn.sharding.resharding.others import Others
 from tarn.sharding.sources import Picture, Problems
 from tarn.sharding.sources.beside import Beside
 from tarn.sharding.sources.keys import unique_keys
@@ -15,13 +16,15 @@ AGAIN = "keys that come again, also with the names of their tars before them"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A sample where it lies. key: as its tar has it; tar: that tar's name; beside: its .json, where one goes along."""
+    """A sample where it lies. key: as its tar has it; tar: that tar's name; beside: its .json, where a packing made one
+    and it goes along; others: what else does."""
 
     key: str
     tar: str
     place: FilePlace
     label: int
     beside: Beside | None = None
+    others: Others | None = None
 
 
 def pictures_of(found: Sequence[Found], problems: Problems) -> tuple[Picture, ...]:
@@ -35,7 +38,7 @@ def pictures_of(found: Sequence[Found], problems: Problems) -> tuple[Picture, ..
                 problems.add(AGAIN, shown(text))
         return ()
     pictures = [
-        Picture(key, sample.place, sample.label, sample.place.length(), sample.beside)
+        Picture(key, sample.place, sample.label, sample.place.length(), sample.beside, sample.others)
         for key, sample in zip(unique_keys(texts), found, strict=True)
     ]
     return tuple(sorted(pictures, key=lambda picture: picture.key))

@@ -6,16 +6,16 @@ read. The SHA-256 of the tars are not taken, for that reads them twice: `verify`
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tarn.sharding.foreign.reading import Reading
 from tarn.sharding.format.manifest import Manifest, Split
 from tarn.sharding.looking.windows import Windows
 from tarn.sharding.progress import progress_bar
-from tarn.sharding.resharding.beside import note_of
 from tarn.sharding.resharding.keys import Found, pictures_of
+from tarn.sharding.resharding.others import KEPT
 from tarn.sharding.resharding.shard import Looked, NotToldError, Shard
-from tarn.sharding.resharding.words import KIND
+from tarn.sharding.resharding.words import KIND, SampleWords
 from tarn.sharding.sizes import counted
 from tarn.sharding.sources import Problems, Source
 from tarn.sharding.sources.tree import PassedOver
@@ -25,10 +25,11 @@ AT_A_TIME = 32  # tars of a store that are looked at side by side: each look is 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """root: of manifest and indexes. read: takes the names of splits."""
+    """root: of manifest and indexes. words: which members go along. read: takes the names of splits."""
 
     root: str
     manifest: Manifest
+    words: SampleWords = field(default_factory=SampleWords)
 
     @property
     def what(self) -> str:
@@ -51,13 +52,15 @@ class Dataset:
             passed.add("splits other than train and val", name)
         problems.advise("`python -m tarn.sharding verify` tells more, `repair` mends" if problems.found else None)
         problems.raise_if_any(self.root)
-        return Source(KIND, self.manifest.classes, splits, passed, notes=note_of(beside), held=self.manifest)
+        told, notes = self.words.packed() | self.words.keep.kept(beside), self.words.keep.notes(beside)
+        return Source(KIND, self.manifest.classes, splits, passed, told, notes, held=self.manifest)
 
     def samples(self, split: Split, problems: Problems, beside: Counter[str]) -> list[Found]:
         """Adds to the problems, and to the counts of members beside pictures and labels."""
         windows, reading = Windows(self.manifest.shards_root(self.root)), Reading.of(split.packed)
+        keep = self.words.keep if split.indexed or KEPT in split.packed else None
         count = len(self.manifest.classes)
-        shards = [Shard(self.root, windows, info, count, reading, split.indexed) for info in split.shards]
+        shards = [Shard(self.root, windows, info, count, reading, keep) for info in split.shards]
         found: list[Found] = []
         bar = progress_bar(len(shards), "reading headers", "tar")
         try:

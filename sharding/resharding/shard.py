@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,12 @@ from tarn.sharding.archives.headers import shown
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.layout import size_of
 from tarn.sharding.foreign.reading import Reading, parted
-from tarn.sharding.format.manifest import ShardInfo, parse_index
+from tarn.sharding.foreign.samples import LABEL
+from tarn.sharding.format.manifest import UNLABELLED, ShardInfo, parse_index
 from tarn.sharding.looking.members import Part, samples_of
 from tarn.sharding.looking.windows import Windows
 from tarn.sharding.resharding.keys import Found
+from tarn.sharding.resharding.others import Keep, Others
 from tarn.sharding.resharding.place import SummedMember
 from tarn.sharding.sources.beside import Beside
 
@@ -43,14 +45,14 @@ class Looked:
 @dataclass(frozen=True, slots=True)
 class Shard:
     """root: of its index; windows: of its tar; classes: their number; reading: of one that somebody else packed, which
-    is indexed. The .json of one that was packed here goes along."""
+    is indexed; keep: which members go along, None where all that a packing here made of them is a .json."""
 
     root: str
     windows: Windows
     info: ShardInfo
     classes: int
     reading: Reading
-    indexed: bool
+    keep: Keep | None
 
     def look(self) -> Looked:
         """Raises NotToldError; TarnError where the tar cannot be read."""
@@ -59,34 +61,34 @@ class Shard:
             zip(records["offset"].tolist(), records.tolist(), strict=True)
         )
         beside, found = Counter[str](), list[Found]()
-        json: tuple[str, bytes] | None = None
-        for key, part in self.parts(records):
-            if (place := places.pop(part.offset, None)) is not None:
-                offset, size, label, crc32 = place
-                member = SummedMember(archive, part.name, offset, size, crc32)
-                told = self.told(*json) if json is not None and json[0] == key else None
-                found.append(Found(key, self.info.name, member, label, told))
-            elif (ending := parted(part.name)[1]) == JSON and not self.indexed:
-                json = key, bytes(part.data)
-            elif not self.reading.tells_label(ending):
-                beside[ending] += 1
+        for key, parts in samples_of(self.windows, self.info, records):
+            pictures = [places.pop(part.offset) for part in parts if part.offset in places]
+            taken = {offset for offset, *_ in pictures}
+            rest = {parted(part.name)[1]: part for part in parts if part.offset not in taken}
+            told = self.told(key, rest) if self.keep is None else None
+            endings = set(rest) - {LABEL if self.reading.tells_label(LABEL) else ""} if told is None else set[str]()
+            beside.update(endings)
+            for offset, size, label, crc32 in pictures:
+                name = next(part.name for part in parts if part.offset == offset)
+                span = parts[0].header, parts[-1].end
+                others = Others.around(archive, self.keep, span, offset, size) if self.keep and endings else None
+                place = SummedMember(archive, name, offset, size, crc32)
+                found.append(Found(key.removeprefix("./"), self.info.name, place, label, told, others))
         if places:
             raise NotToldError(
                 "indexes that do not fit their tars", f"{self.info.index_name}: {len(places):,} pictures"
             )
         return Looked(tuple(found), beside)
 
-    def told(self, key: str, json: bytes) -> Beside:
+    def told(self, key: str, members: Mapping[str, Part]) -> Beside | None:
+        """By its .json. Raises NotToldError."""
+        if JSON not in members:
+            return None
         try:
-            return Beside.of(json)
+            return Beside.of(bytes(members[JSON].data))
         except ValueError as error:
             kind = "samples whose .json no packing here has written"
             raise NotToldError(kind, f"{self.info.name}: {shown(key)}") from error
-
-    def parts(self, records: NDArray[np.void]) -> Iterator[tuple[str, Part]]:
-        """All members of samples, with their keys."""
-        for key, parts in samples_of(self.windows, self.info, records):
-            yield from ((key.removeprefix("./"), part) for part in parts)
 
     def archive(self) -> Archive:
         url = storage.join(self.windows.root, self.info.name)
@@ -109,7 +111,8 @@ class Shard:
         if hashlib.sha256(raw).hexdigest() != self.info.index_sha256:
             raise NotToldError("indexes without the SHA-256 of the manifest", self.info.index_name)
         records = parse_index(raw, url)
-        wrong = records["label"][(records["label"] < 0) | (records["label"] >= self.classes)]
+        least = 0 if self.classes else UNLABELLED
+        wrong = records["label"][(records["label"] < least) | (records["label"] >= self.classes)]
         if len(wrong):
             raise NotToldError("labels outside of the manifest's classes", f"{self.info.name}: {wrong[0]}")
         return records

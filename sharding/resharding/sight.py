@@ -27,7 +27,7 @@ def see_shards(url: str, words: SampleWords) -> Sight:
     """Raises TarnError where they cannot be listed, their manifest is none, or a packing is not at its end."""
     if is_dataset(url):
         words.refuse_beside_manifest()
-        dataset = Dataset(url, read_manifest(url))
+        dataset = Dataset(url, read_manifest(url), words)
         folders = dict.fromkeys((url, dataset.manifest.shards_root(url)))
         return Sight(url, dataset.what, dataset.read, url, tuple(folders))
     if not is_pattern(url) and storage.exists(storage.join(url, PENDING)):

@@ -10,8 +10,8 @@ from tarn.sharding.foreign.classes import numbers_of
 from tarn.sharding.foreign.labels import Label
 from tarn.sharding.foreign.layout import Layout, Tar, layout_of
 from tarn.sharding.foreign.tars import Tars
-from tarn.sharding.resharding.beside import note_of
 from tarn.sharding.resharding.keys import Found, pictures_of
+from tarn.sharding.resharding.others import Keep, Others
 from tarn.sharding.resharding.scan import Headers, read_headers, sum_repeated
 from tarn.sharding.resharding.words import CLASS_LIST, KIND, SampleWords
 from tarn.sharding.sources import Problems, Source
@@ -51,7 +51,9 @@ class TheirTars:
         classes, notes = check(Layout(layout.root, splits), scans, self.words.classes, self.url, "packed", CLASS_LIST)
         numbers, problems = numbers_of(classes), Problems()
         taken = {
-            name: pictures_of([each for tar in tars for each in samples_of(tar, found[tar.name], numbers)], problems)
+            name: pictures_of(
+                [each for tar in tars for each in samples_of(tar, found[tar.name], numbers, self.words.keep)], problems
+            )
             for name, tars in splits.items()
             if name in wanted
         }
@@ -59,34 +61,33 @@ class TheirTars:
         for name in taken:
             for tar in splits[name]:
                 passed.take(found[tar.name].passed)
-        notes = (*notes, *self.notes(splits, taken, found))
-        return Source(KIND, classes, taken, passed, self.words.packed(), notes)
+        beside = Counter[str]()
+        for tar in (tar for name in taken for tar in splits[name]):
+            if (samples := found[tar.name].scan.samples) is not None:
+                beside.update(samples.beside)
+        as_they_lie = f"to train from these tars as they lie, `python -m tarn.sharding index {self.url}` does"
+        notes = (*notes, *self.words.keep.notes(beside), as_they_lie)
+        return Source(KIND, classes, taken, passed, self.words.packed() | self.words.keep.kept(beside), notes)
 
     def headers(self, layout: Layout, tars: Sequence[Tar]) -> dict[str, Headers]:
         new = [tar for tar in tars if tar.name not in self.known]
         self.known |= read_headers(layout.root, new, self.words.reading)
         return {tar.name: self.known[tar.name] for tar in tars}
 
-    def notes(
-        self, splits: Mapping[str, Sequence[Tar]], taken: Mapping[str, object], found: Mapping[str, Headers]
-    ) -> tuple[str, ...]:
-        """On what stays behind, and on what else may have been meant."""
-        beside = Counter[str]()
-        for tar in (tar for name in taken for tar in splits[name]):
-            if (samples := found[tar.name].scan.samples) is not None:
-                beside.update(samples.beside)
-        return (
-            *note_of(beside),
-            f"to train from these tars as they lie, `python -m tarn.sharding index {self.url}` does",
-        )
 
-
-def samples_of(tar: Tar, headers: Headers, numbers: Mapping[Label, int]) -> list[Found]:
+def samples_of(tar: Tar, headers: Headers, numbers: Mapping[Label, int], keep: Keep) -> list[Found]:
     samples, archive = headers.scan.samples, headers.archive
     assert samples is not None  # a damaged tar was told of before
+    has_others = any(map(keep.takes, samples.beside))
     return [
-        Found(key, tar.name, TarMember(archive, f"{key}{ending}", offset, size), label)
-        for key, ending, (offset, size, label, _) in zip(
-            samples.keys, samples.endings, samples.numbered(numbers).tolist(), strict=True
+        Found(
+            key,
+            tar.name,
+            TarMember(archive, f"{key}{ending}", offset, size),
+            label,
+            others=Others.around(archive, keep, (begin, end), offset, size) if has_others else None,
+        )
+        for key, ending, (offset, size, label, _), (begin, end) in zip(
+            samples.keys, samples.endings, samples.numbered(numbers).tolist(), samples.spans.tolist(), strict=True
         )
     ]

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from tarn.sharding.archives.headers import DamageError, shown
 from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.reading import parted
+from tarn.sharding.foreign.samples import LABEL
 from tarn.sharding.format.archive import padded
+from tarn.sharding.format.manifest import UNLABELLED
 from tarn.sharding.jpeg.structure import Reason, look, tile
 from tarn.sharding.kernel import NoCompilerError
 from tarn.sharding.looking.dataset import Dataset, Sample
@@ -24,19 +26,23 @@ def show(dataset: Dataset, sample: Sample) -> list[str]:
     """A line a fact."""
     it = sample.located
     key, kind = parted(sample.name)
-    name = (
-        dataset.manifest.classes[it.label].name if 0 <= it.label < len(dataset.manifest.classes) else "not in the list"
-    )
     return [
         f"key      {shown(key)}",
-        f"class    {it.label}, {shown(dataset.class_of(it.label))}"
-        + ("" if name == dataset.class_of(it.label) else f": {shown(name)}"),
+        f"class    {class_told(dataset, it.label)}",
         f"picture  {facts(sample)}",
         *(f"tiled    {how}" for how in tiled(dataset, sample)),
-        *(f"json     {told}" for told in beside(dataset, sample)),
+        *beside(dataset, sample),
         f"lies in  {dataset.url(it.shard)}, split {it.split}, sample {it.row} of {it.shard.samples:,} (from 0)",
         f"bytes    {it.offset:,} to {it.offset + it.size:,}, {it.size:,} of them, as .{kind}",
     ]
+
+
+def class_told(dataset: Dataset, label: int) -> str:
+    if label == UNLABELLED:
+        return "none"
+    known = 0 <= label < len(dataset.manifest.classes)
+    name, wnid = dataset.manifest.classes[label].name if known else "not in the list", dataset.class_of(label)
+    return f"{label}, {shown(wnid)}" + ("" if name == wnid else f": {shown(name)}")
 
 
 def facts(sample: Sample) -> str:
@@ -63,7 +69,7 @@ def tiled(dataset: Dataset, sample: Sample) -> Iterator[str]:
 
 
 def beside(dataset: Dataset, sample: Sample) -> Iterator[str]:
-    """What else the sample holds, as text, where it was packed here. Raises TarnError."""
+    """Its .json, and what else the sample holds, where it was packed here. Raises TarnError."""
     it = sample.located
     if dataset.split(it.split).indexed:
         return
@@ -71,9 +77,12 @@ def beside(dataset: Dataset, sample: Sample) -> Iterator[str]:
     start = rows[0][0] + padded(rows[0][1]) if rows else 0
     for raw in dataset.windows.read(it.shard.name, [(start, it.offset)]):
         for part in parts_between(raw, start, dataset.url(it.shard)):
-            if part.name.endswith(".json"):
+            ending = parted(part.name)[1]
+            if ending == "json":
                 told = readable(bytes(part.data))
-                yield told if len(told) <= LONGEST else f"{told[:LONGEST]} ... ({part.size:,} bytes)"
+                yield "json     " + (told if len(told) <= LONGEST else f"{told[:LONGEST]} ... ({part.size:,} bytes)")
+            elif ending != LABEL and part.offset != it.offset:
+                yield f"beside   .{shown(ending)}, {part.size:,} bytes"
 
 
 def readable(told: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from tarn.sharding.archives.headers import shown
 from tarn.sharding.errors import TarnError
@@ -15,16 +15,28 @@ from tarn.sharding.sources.tree import PassedOver
 SHOWN = 10
 
 
+class Members(Protocol):
+    """size: bytes that they take in a tar, at most. read: their bytes, by ending. Raises DamagedMemberError, or
+    TarnError naming where they lie."""
+
+    @property
+    def size(self) -> int: ...
+
+    def read(self) -> dict[str, bytes]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """One picture of a split. key: its unique name in the tars; size: of its file, in bytes, or about so many where its
-    place is not exact (see place.py); beside: what becomes the sample's .json, None where it has none."""
+    place is not exact (see place.py); beside: what becomes the sample's .json, None where it has none; others: members
+    that go along as they are, of a sample that lies in a tar."""
 
     key: str
     place: Place
     label: int
     size: int
     beside: Beside | None = None
+    others: Members | None = None
 
 
 @dataclass(frozen=True, slots=True)

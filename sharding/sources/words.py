@@ -22,7 +22,12 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     )
     shards = parser.add_argument_group("shards (WebDataset tars of others; datasets of our own need none of it)")
     shards.add_argument("--picture", metavar="ENDING", help="which member of a sample is the picture, as for `index`")
-    shards.add_argument("--label", metavar="ENDING", help="which member tells the class, as for `index`")
+    shards.add_argument(
+        "--label", metavar="ENDING", help="which member tells the class, as for `index` (none: samples have no class)"
+    )
+    shards.add_argument(
+        "--members", metavar="ENDINGS", help="which of the others go along: all, none, or some, as txt,json (all)"
+    )
     words = parser.add_argument_group("parquet and listings (CSV, TSV, JSONL: a path or URL and a label in each row)")
     words.add_argument(
         "--column",
@@ -37,7 +42,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 
 def samples_of(args: argparse.Namespace) -> SampleWords:
     """Raises UsageError."""
-    return SampleWords.chosen(args.picture, args.label, args.class_list)
+    return SampleWords.chosen(args.picture, args.label, args.class_list, args.members)
 
 
 def add_table_words(parser: argparse._ActionsContainer) -> None:

@@ -128,10 +128,13 @@ def stage(block: Block, inputs: int, width: int, blocks: int, stride: int) -> nn
 
 
 def initialise(model: ResNet, zero_last_gamma: bool) -> None:
-    """Kaiming normal, fan out (He et al. 2015, arXiv 1502.01852); unit norms.
+    """Kaiming normal, fan out (He et al. 2015, arXiv 1502.01852); unit norms. On the device `meta` there is nothing to
+    draw, and PyTorch would take a second to find out.
 
     zero_last_gamma lets every residual block start as the identity (Goyal et al. 2017, arXiv 1706.02677, section 5.1).
     """
+    if model.conv1.weight.is_meta:
+        return
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

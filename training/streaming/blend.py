@@ -5,9 +5,10 @@ Every epoch has as many samples of each part as its weight asks for, right to on
 pass n // size, whose order is that of a dataset alone (order.py), drawn for the part and the pass. So a part is gone
 through exactly once before its next pass begins, in the middle of a batch or an epoch where that is where it ends.
 
-Which place of its batch a sample gets is drawn for the batch among those of its lane: place p is of lane p mod L, as
-everywhere, so ranks that serve whole lanes read shards of their own. A lane may have a sample or two of each part more
-or less than it has places: these go to a neighbouring lane. So a rank has its share of each part to a few samples.
+Which part stands at which place of a batch is the same in all of them, up to what the rounding of shares moves, and
+even: so any run of places as long as a batch has the shares, too, and what a rank or a micro-batch has of each part is
+right to a few. Place p is of lane p mod L, as everywhere, so ranks that serve whole lanes read shards of their own: a
+part's samples stand at its places of their lanes, and those for which a lane has none left at one of another lane.
 
 Nothing here knows ranks or workers, and any position is found by itself.
 """
@@ -22,11 +23,12 @@ from numpy.typing import NDArray
 from tarn.training.streaming.division import Division, by_weight
 from tarn.training.streaming.order import EpochOrder
 from tarn.training.streaming.origin import Origins
-from tarn.training.streaming.randomness import mixed, permutation
+from tarn.training.streaming.randomness import mixed
 
 Ints = NDArray[np.int64]
 
-PART, DEALT = 6, 7  # what is drawn: the seed of a part, the places in a batch
+PART = 6  # what is drawn: the seed of a part
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: its multiples lie evenly, mod 2^64
 REMEMBERED = 2  # orders of each part: of a pass that ends and of the one that begins
 
 
@@ -56,6 +58,16 @@ class Blend:
         """Samples of each part before an epoch, and the epoch's division among its steps."""
         begins, ends = self.epochs.before(epoch), self.epochs.before(epoch + 1)
         return begins, Division([end - begin for begin, end in zip(begins, ends, strict=True)], self.steps)
+
+    @cached_property
+    def places(self) -> Ints:
+        """Of a batch, in the order in which the parts take them: one of each lane in turn, those of a lane at even
+        distances, which begin elsewhere in each lane."""
+        places = np.arange(self.global_batch)
+        rounds, lanes = (each.astype(np.uint64) for each in divmod(places, self.lanes))
+        even = rounds * GOLDEN + lanes * np.uint64(2**64 // self.lanes - 1)
+        by_lane = np.lexsort((even, lanes))
+        return by_lane[np.argsort(within_groups(by_lane % self.lanes), kind="stable")]
 
     def pass_order(self, part: int, number: int) -> EpochOrder:
         """Of one pass of a part."""
@@ -110,20 +122,20 @@ class BlendOrder:
             begins, ends = (np.add(self.begins, self.division.before(at)) for at in (step, step + 1))
             parts = np.repeat(np.arange(len(begins)), ends - begins)
             numbers = np.concatenate([np.arange(a, b) for a, b in zip(begins, ends, strict=True)])
-            entries = self.dealt(step, numbers % self.sizes[parts] % self.blend.lanes)
+            entries, lanes, places = np.empty_like(numbers), self.blend.lanes, self.blend.places
+            own = parts * lanes + numbers % self.sizes[parts] % lanes
+            samples, taken = matched(own, self.standing(ends - begins) * lanes + places % lanes)
+            entries[places[taken]] = samples
             self.batches[step] = parts[entries], numbers[entries]
             while len(self.batches) > REMEMBERED:
                 self.batches.popitem(last=False)
         return self.batches[step]
 
-    def dealt(self, step: int, lanes: Ints) -> Ints:
-        """Which sample stands at each place of a batch, of samples that belong to these lanes."""
-        size = self.blend.global_batch
-        drawn = permutation(size, self.blend.seed, self.number, step, DEALT)
-        entries, places = np.empty(size, np.int64), np.arange(size)
-        by_lane = np.argsort(places % self.blend.lanes, kind="stable")
-        entries[by_lane] = drawn[np.argsort(lanes[drawn], kind="stable")]
-        return entries
+    def standing(self, counts: Ints) -> Ints:
+        """The part of each of the blend's places: what every batch has of them first, so that it moves in none, and
+        then the one more of some that the rounding of shares gives to this batch."""
+        least = np.array(self.division.least)
+        return np.concatenate([np.repeat(np.arange(len(counts)), least), np.flatnonzero(counts > least)])
 
     def pass_order(self, part: int, number: int) -> EpochOrder:
         if (part, number) not in self.orders:
@@ -133,3 +145,19 @@ class BlendOrder:
         else:
             self.orders.move_to_end((part, number))
         return self.orders[part, number]
+
+
+def within_groups(groups: Ints) -> Ints:
+    """How many of each one's group stand before it; groups are sorted."""
+    return np.arange(len(groups)) - np.searchsorted(groups, groups)
+
+
+def matched(these: Ints, those: Ints) -> tuple[Ints, Ints]:
+    """Pairs of indices, each used once: of equal values as far as there are any, the rest in their order."""
+    one, other = np.argsort(these, kind="stable"), np.argsort(those, kind="stable")
+    names = [values * len(values) + within_groups(values) for values in (these[one], those[other])]
+    _, first, second = np.intersect1d(names[0], names[1], assume_unique=True, return_indices=True)
+    pairs = [
+        np.concatenate([order[equal], np.delete(order, equal)]) for order, equal in ((one, first), (other, second))
+    ]
+    return pairs[0], pairs[1]

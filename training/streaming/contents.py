@@ -85,8 +85,8 @@ def check_labels(content: Content, parts: Sequence[Part], manifests: Sequence[Ma
 def check_labelled(parts: Sequence[Part], manifests: Sequence[Manifest], split: str) -> None:
     """Raises UsageError for a part whose samples have no label, neither of their own nor of a table."""
     for part, manifest in zip(parts, manifests, strict=True):
-        if part.labels is None and not manifest.split(part.split or split).is_labelled:
+        if part.labels is None and not manifest.is_labelled(part.split or split):
             raise UsageError(
-                f"{part.url} has no classes (indexed with --label none): say by fields= what batches hold, such as "
+                f"{part.url} has no classes (it was made with --label none): say by fields= what batches hold, such as "
                 "fields={'caption': 'txt'}, or name a table of its labels by Part(..., labels=...)."
             )

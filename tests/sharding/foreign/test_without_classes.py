@@ -7,10 +7,9 @@ import pytest
 
 from support.foreign_tars import picture, write
 from tarn.sharding.__main__ import main
-from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.errors import TarnError
 from tarn.sharding.foreign.index import IndexConfig, index
 from tarn.sharding.format.manifest import UNLABELLED, parse_index
-from tarn.sharding.resharding.words import SampleWords
 from tarn.training.__main__ import main as training
 
 KINDS = {
@@ -55,5 +54,3 @@ def test_what_needs_classes_says_so(tmp_path: Path, capsys: pytest.CaptureFixtur
     words = ["fit", f"--data.shards={root}", f"--out={tmp_path / 'run'}", "--data.val_fraction=0.5"]
     assert training(words) == 2
     assert re.search(r"has no classes .*ShardLoader", capsys.readouterr().err)
-    with pytest.raises(UsageError, match="index` takes samples without"):
-        SampleWords.chosen(None, "none", None)

@@ -1,7 +1,9 @@
 import hashlib
 import subprocess
 import sys
+import zlib
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -10,13 +12,27 @@ from tarn.sharding.storage.local import read_file
 
 
 def test_a_file_and_its_sum_are_of_the_same_bytes(tmp_path: Path) -> None:
-    groups = [[bytes([number]) * (1000 * number), b"", b"tail"] for number in range(40)]
+    groups = [[bytes([number]) * (4000 * number), b"", b"tail"] for number in range(90)]
     with SummedFile(tmp_path / "file") as file:
         for group in groups:
-            file.write(group)
+            file.write(group, alone=group[0])
     data = b"".join(piece for group in groups for piece in group)
     assert (tmp_path / "file").read_bytes() == data == read_file(tmp_path / "file")
     assert file.sha256.hexdigest() == hashlib.sha256(data).hexdigest()
+    assert file.crcs == [zlib.crc32(group[0]) for group in groups]
+
+
+def test_a_sum_without_memory_is_an_error_and_leaves_nobody_waiting(tmp_path: Path) -> None:
+    class Full:
+        def update(self, data: bytes) -> None:
+            raise MemoryError
+
+    file = SummedFile(tmp_path / "file")
+    file.sha256 = cast("hashlib._Hash", Full())
+    for _ in range(40):
+        file.write([bytes(1 << 20)])
+    with pytest.raises(MemoryError):
+        file.__exit__(None, None, None)
 
 
 FULL = """

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from support.jpegs import by_pillow, jpeg, pixels
-from tarn.sharding.jpeg.structure import Reason, tile
+from tarn.sharding.jpeg.structure import Reason, is_whole, tile
 from tarn.sharding.packing.preparation import DamagedError, Preparation, prepare
 from tarn.sharding.pillow import BrokenPictureError
 from tarn.sharding.sources import Picture
@@ -200,3 +200,15 @@ def test_a_mode_is_packed_where_training_makes_rgb_of_it(mode: str, how: Prepara
     assert readable(out.getvalue())
     assert prepare(out.getvalue(), PICTURE, how).data == out.getvalue()
     assert decode_eval(out.getvalue(), 20, 16).shape == (16, 16, 3)
+
+
+def test_a_marker_anywhere_in_the_coded_data_ends_it() -> None:
+    data = jpeg(320, 240)
+    start = data.index(b"\xff\xda") + 14
+    coded = bytes(np.random.default_rng(0).integers(0, 255, 400, np.uint8)).replace(b"\xff", b"\0")
+    assert is_whole(data[:start] + coded + END)
+    for at in range(len(coded)):
+        for mark, goes_on in ((b"\xff\0", True), (b"\xff\xd5", True), (b"\xff\xff\0", True), (b"\xff\xda", False)):
+            marked = coded[:at] + mark + coded[at:]
+            assert is_whole(data[:start] + marked + END) == goes_on, (at, mark)
+            assert not is_whole(data[:start] + marked)

@@ -185,13 +185,13 @@ def test_two_pictures_of_one_sample_are_told_which_may_be_chosen(tars: Path, tre
     assert "1 sample with several pictures" in packing(tars)[2]
     code, told, error = packing(tars, "--picture=jpg")
     assert code == 0, error
-    assert "beside picture and label stays behind: 1 .png" in told
+    assert "beside picture and label goes along: 1 .png" in told
 
 
-def test_what_stays_behind_of_an_indexed_dataset_is_counted_too(tars: Path, tmp_path: Path) -> None:
+def test_what_goes_along_of_an_indexed_dataset_is_counted_too(tars: Path, tmp_path: Path) -> None:
     rewritten(tars / FIRST, lambda found: [*found, (f"{found[-1][0][:-4]}.txt", b"a caption")])
     index(str(tars), IndexConfig(out=str(tmp_path / "index")))
-    told = "what samples hold beside picture and label stays behind: 1 .txt"
+    told = "what samples hold beside picture and label goes along: 1 .txt"
     assert told in read_source(tmp_path / "index", "all").notes
     assert told in read_source(tars, "all").notes
     assert told not in read_source(tmp_path / "index", "val").notes

@@ -101,7 +101,7 @@ def test_the_tars_of_ilsvrc_are_packed_as_the_tree(tars: Path, shards: Path, tmp
 @pytest.mark.parametrize("label", ["cls", "json"])
 def test_shards_of_others_are_packed_as_the_tree(label: str, pictures: Path, shards: Path, tmp_path: Path) -> None:
     tars = webdataset_tars(read_source(pictures, "all"), tmp_path / "tars", label=label)
-    words = SampleWords.chosen(None, None, str(pictures / SYNSETS))
+    words = SampleWords.chosen(None, None, str(pictures / SYNSETS), "none")
     pack(tars, tmp_path / "out", replace(SMALL, samples=words))
     assert shards_of(tmp_path / "out") == shards_of(shards)
     assert read_manifest(tmp_path / "out").classes == read_manifest(shards).classes

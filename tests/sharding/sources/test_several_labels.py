@@ -212,7 +212,7 @@ def test_another_json_is_a_difference_and_a_damaged_one_is_told(
     rows[7]["id"] = 99
     pack(write_jsonl(tmp_path / "z.jsonl", rows), tmp_path / "other", PackConfig(shard_size=20_000, table=KEPT))
     assert main(["diff", str(packed), str(tmp_path / "other")]) == 1
-    assert "train: 1 of another .json (p07)\n" in capsys.readouterr().out
+    assert "train: 1 of other members beside the picture (p07)\n" in capsys.readouterr().out
     tar = packed / "train" / "train-000000.tar"
     tar.write_bytes(tar.read_bytes().replace(b'{"labels"', b'["labels"', 1))
     with pytest.raises(

@@ -125,4 +125,4 @@ def test_a_run_is_on_labels_of_which_there_are_some(
     assert "2 classes. Next: ShardLoader(..., fields=...)" in capsys.readouterr().out
     for word in (f"--data.blend=[{{url: {bare}, weight: 1}}]", f"--data.shards={named}"):
         assert main(["fit", "--config", str(config), *WORDS, word, f"--out={tmp_path / 'run'}"]) == 2
-        assert "has no classes (indexed with --label none)" in capsys.readouterr().err
+        assert "has no classes (it was made with --label none)" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tarn.sharding.format.manifest import ShardInfo
 from tarn.training.pixels.geometry import Augmentation
@@ -110,11 +111,45 @@ def test_three_datasets_at_5_2_1_come_in_that_ratio_each_once_per_pass() -> None
     assert set(Counter(of_parts(told, stream)[0]).values()) == {20}  # 2,000 samples, 100 a pass
 
 
-def test_a_batch_mixes_the_parts_among_its_places() -> None:
-    told = blend([[50], [50]], [1, 1], 20, 5)
-    firsts = [sum(shard == 0 for shard, _ in located(told, 0)[at : at + 10]) for at in range(0, 100, 20)]
-    assert all(1 <= first <= 9 for first in firsts)
-    assert len(set(firsts)) > 1
+def shown(told: Blend, epochs: int) -> NDArray[np.int64]:
+    """The part at each position of the stream."""
+    everywhere = np.arange(told.epoch_samples)
+    return np.concatenate([BlendOrder(told, epoch).drawn(everywhere)[0] for epoch in range(epochs)])
+
+
+@pytest.mark.parametrize("lanes", [1, 3, 8])
+@pytest.mark.parametrize(
+    ("weights", "batch", "most"),
+    [([5, 2, 1], 16, 0), ([5, 2, 1], 200, 0), ([5, 2, 1], 13, 1), ([2, 1], 16, 1), ([5, 2, 1], 15, 2)],
+)
+def test_any_run_of_places_as_long_as_a_batch_has_each_share(
+    weights: list[int], batch: int, most: float, lanes: int
+) -> None:
+    """Wherever it begins; most: samples by which it is wrong. Passes end within, and in the middle of batches."""
+    told = blend([[40, 35, 25], [64], [10, 11, 12]], weights, batch, 50, lanes=lanes)
+    parts = shown(told, 3)
+    for part, weight in enumerate(weights):
+        before = np.append(0, np.cumsum(parts == part))
+        runs = before[batch:] - before[:-batch]
+        assert (np.abs(runs - batch * weight / sum(weights)) <= most).all()
+
+
+def test_a_rank_and_a_micro_batch_have_the_shares_too() -> None:
+    told = blend([[400], [300], [200]], [5, 2, 1], 256, 4, lanes=8)
+    first = shown(told, 1)[:256]
+    for rank in range(4):
+        mine = first[Ranks(rank, 4).share(256, 8)]
+        assert np.bincount(mine, minlength=3).tolist() == [40, 16, 8]
+        for micro_batch in np.array_split(mine, 2):
+            assert (np.abs(np.bincount(micro_batch, minlength=3) - [20, 8, 4]) <= 2).all()
+
+
+def test_samples_stand_in_their_own_lanes_but_for_a_few() -> None:
+    """A part's last samples of a pass and its first ones need not fill all lanes alike."""
+    told = blend([[400], [300], [200]], [5, 2, 1], 256, 10, lanes=8)
+    parts, numbers = BlendOrder(told, 0).drawn(np.arange(told.epoch_samples))
+    own = numbers % np.array([400, 300, 200])[parts] % 8
+    assert (own != np.arange(told.epoch_samples) % 8).mean() < 0.02
 
 
 def test_a_part_smaller_than_its_share_of_a_batch_comes_several_times_in_it() -> None:

@@ -440,7 +440,7 @@ def test_what_was_indexed_without_labels_has_none_though_its_classes_are_known(b
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
     out = tmp_path / "out"
     index(bare, IndexConfig(out=out, label="none", picture="jpg", classes=tmp_path / "classes.txt", overwrite=True))
-    with pytest.raises(UsageError, match="indexed with --label none"):
+    with pytest.raises(UsageError, match="made with --label none"):
         loader(str(out), global_batch=4)
     told = table(tmp_path / "all.csv", [(f"s{number:03d}", ("cat", "dog")[number % 2]) for number in range(12)])
     assert evaluated(Part(str(out), labels=told)) == [(f"s{number:03d}", number % 2) for number in range(12)]

@@ -51,7 +51,7 @@ class Selection:
         folder: Path | None,
     ) -> None:
         self.part, self.source, self.table = part, source, table
-        self.shards, self.is_labelled = manifest.split(split).shards, manifest.split(split).is_labelled
+        self.shards, self.is_labelled = manifest.split(split).shards, manifest.is_labelled(split)
         self.classes = numbers_of(part.classes, manifest.classes, part.url) if part.classes else None
         self.wanted = wanted_keys(part.keys) if part.keys is not None else None
         reader = source.reader if isinstance(source, RemoteSource) else None

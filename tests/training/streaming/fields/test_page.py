@@ -44,7 +44,7 @@ def test_every_snippet_runs(place: Path) -> None:
             block = block.replace("ShardLoader(", "ShardLoader(num_workers=0, url=").replace("url=\n    ", "url=")
             exec(compile(block, PAGE, "exec"), names)
             programs += 1
-    assert (commands, modules, programs) == (1, ["augment", "tilts", "turns"], 4)
+    assert (commands, modules, programs) == (2, ["augment", "tilts", "turns"], 4)
     assert names["samples"] == 16
     assert [sorted({text.lower() for text in names["captions"]})[0][:6]] == ["number"]  # type: ignore[attr-defined]
     assert tuple(names["batch"].images.shape) == (8, 96, 96, 3)  # type: ignore[attr-defined]
