@@ -76,9 +76,10 @@ class Boxes(Field):
             boxes = boxes * (width, height, width, height)
         ends = corners(boxes, self.written)
         if turned := np.flatnonzero((ends[:, 2:] < ends[:, :2]).any(1)).tolist():
+            box = " ".join(f"{side:g}" for side in boxes[turned[0]])
             raise FieldError(
-                f"has the box {boxes[turned[0]].tolist()}, which ends before it begins, read as {self.written}: give "
-                f"written= as it stands there, one of {', '.join(WRITTEN)}"
+                f"has the box {box}, which ends before it begins, read as {self.written}: give written= as it stands "
+                f"there, one of {', '.join(WRITTEN)}"
             )
         return shown.view.boxes(ends).astype(np.float32)
 

@@ -238,7 +238,11 @@ WRONG: dict[str, tuple[dict[str, bytes | None], Any, str]] = {
     "other class": ({"json": b'{"tags": [7]}'}, MultiLabel("json:tags", classes=5), "class 7, which is none of the 5"),
     "other length": ({}, SoftLabel("npy", classes=4), r"is 3 of float32, expected 4 numbers, one for each class"),
     "no box": ({"json": b'{"boxes": [[1, 2]]}'}, Boxes("json:boxes"), "expected N x 4 numbers"),
-    "box": ({"json": b'{"b": [[21, 10, 9, 30]]}'}, Boxes("json:b"), r"has the box \[21.*begins, read as xyxy: .* xywh"),
+    "box": (
+        {"json": b'{"b": [[21, 10, 9, 30]]}'},
+        Boxes("json:b"),
+        r"has the box 21 10 9 30, .*begins, read as xyxy: .* xywh",
+    ),
     "named box": ({"json": b'{"o": ["cat"]}'}, BoxLabels("json:o", boxes="all"), "label 'cat': give classes=, the na"),
     "other name": (
         {"json": b'{"o": ["cat"]}'},
