@@ -270,7 +270,8 @@ def run_index(args: argparse.Namespace) -> int:
         print(f"        {note}")
     count = counted_kind(len(done.manifest.classes), "classes")
     training = f"python -m tarn.training fit --data.shards={done.root}"
-    print(f"{done.root}: {count}. Next: {training if done.manifest.classes else FIELDS}")
+    is_labelled = all(map(done.manifest.is_labelled, done.manifest.splits))
+    print(f"{done.root}: {count}. Next: {training if is_labelled else FIELDS}")
     return 0
 
 

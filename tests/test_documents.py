@@ -23,11 +23,11 @@ PATH = re.compile(rf"(?<![\w/.*<{{-])/?\w[\w.-]*(?:/[\w.-]+)*\.(?:{'|'.join(SUFF
 FOLDER = re.compile(rf"(?<![\w/.<-])(?:{TOP})(?:/[\w-]+)+/?(?![\w/*<-]|\.\w)")
 MODULE = re.compile(r"(?<![\w./-])(?:tarn\.)?(?:sharding|training|inference)(?:\.[a-z_]\w*)+")
 # what a run writes, and what other people's projects hold
-THEIRS = {"config.yaml", "/config.yaml", "run.yaml", "training.py", "inference.py", "split.yaml"}
+THEIRS = {"config.yaml", "/config.yaml", "run.yaml", "training.py", "inference.py", "split.yaml", "dataset.yaml"}
 # what readers of the guide save
 THEIRS |= set(re.findall(r"^    # (\w+\.py)$", (ROOT / "docs/loader-guide.md").read_text(), re.MULTILINE))
 # sources that ours are measured by: libjpeg-turbo's, Pillow's, FFCV's
-THEIRS |= {"augment.py", "spots.py"}  # of somebody who writes hooks
+THEIRS |= {"augment.py", "tilts.py", "turns.py"}  # of somebody who writes hooks
 THEIRS |= {"jidctred.c", "jdmaster.c", "jdsample.c", "Resample.c", "write_imagenet.py"}
 
 

@@ -132,6 +132,11 @@ class Manifest:
             )
         return self.splits[name]
 
+    def is_labelled(self, name: str) -> bool:
+        """Whether a split's samples have labels of their own: not what was indexed or packed with --label none."""
+        reading = self.split(name).packed.get("reading", {})
+        return bool(self.classes and reading.get("label") != "none")
+
     def fingerprint(self, name: str) -> str:
         """16 hex digits that change with any byte of the split's shards, with its classes, and with what was chosen as
         picture and label of somebody else's."""
@@ -218,8 +223,20 @@ def read_manifest(
     return Manifest.from_json(raw, url)
 
 
+def folder_of_tars(url: str) -> str:
+    """What to give in place of tars that somebody named: the dataset that they are of, or their folder, indexed."""
+    folder = url.rpartition("/")[0] or "."
+    for place in (folder, folder.rpartition("/")[0] or "."):
+        path = storage.local_path(storage.join(place, "manifest.json"))
+        if path is not None and path.exists():
+            return f"give {place}"
+    return f"give {folder}, indexed once by python -m tarn.sharding index {folder}"
+
+
 def missing_manifest(root: str, options: storage.Options = storage.NONE) -> MissingManifestError:
     """What is said of a folder without one, by what lies there."""
+    if root.endswith(".tar") or any(sign in root for sign in "*{"):
+        return MissingManifestError(f"{root} names tars, and a dataset is a folder of them: {folder_of_tars(root)}.")
     told, path = f"{root} holds no packed dataset (no manifest.json)", storage.local_path(root)
     pack, index = "pack one by python -m tarn.sharding pack", f"by python -m tarn.sharding index {root}"
     with contextlib.suppress(TarnError):

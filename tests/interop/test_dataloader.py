@@ -107,6 +107,30 @@ def test_torchdatas_stateful_dataloader_goes_on_by_its_own_state(shards: Path) -
     assert [tuple(keys) for keys in given + list(second) + list(second)] == expected  # lists: torch's default_convert
 
 
+@pytest.mark.skipif(importlib.util.find_spec("torchdata") is None, reason="the extra interop is not installed")
+@pytest.mark.filterwarnings("ignore")  # torchdata's own, of its uses of torch
+def test_a_stateful_dataloaders_state_goes_on_with_another_number_of_ranks(shards: Path) -> None:
+    """Two ranks, then three, then one: each of a state of the first rank before."""
+    from torchdata.stateful_dataloader import StatefulDataLoader
+
+    def ranks(size: int, state: Any) -> list[Any]:
+        found = []
+        for rank in range(size):
+            mine = loader(shards, rank=rank, world_size=size)
+            found.append(StatefulDataLoader(ShardDataset(mine, keys_of), batch_size=None))
+            if state is not None:
+                found[-1].load_state_dict(state)
+        return found
+
+    seen, state = list[set[str]](), None
+    for size, steps in ((2, 2), (3, 2), (1, 3)):
+        loaders = ranks(size, state)
+        for shares in zip(*[list(islice(each, steps)) for each in loaders], strict=True):
+            seen.append({key for share in shares for key in share})
+        state = loaders[0].state_dict()
+    assert seen == [set(keys) for keys in two_epochs(shards)[:7]]
+
+
 @pytest.mark.filterwarnings("ignore")  # Python's and torch's, of forks
 def test_a_dataloader_with_workers_around_a_loader_is_refused(shards: Path) -> None:
     with pytest.raises(TarnError, match="put no DataLoader with workers around it"):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from support.loaders import shard_loader
+from tarn.sharding.errors import UsageError
 from tarn.training.streaming import Batch, ShardLoader
 
 pytestmark = [
@@ -112,3 +113,14 @@ def test_lightning_goes_on_from_any_checkpoint(shards: Path, tmp_path: Path, sto
         return [keys for epoch in sorted(model.trained) for keys in model.trained[epoch]]
 
     assert fitted(stop, None) + fitted(14, str(tmp_path / "kept" / "last.ckpt")) == expected
+
+
+def test_what_is_no_maker_and_a_stage_without_one_are_refused(shards: Path, tmp_path: Path) -> None:
+    from tarn.training.adapters.lightning import ShardDataModule
+
+    with loader(shards) as train, pytest.raises(UsageError, match=r"train=lambda: ShardLoader\(\.\.\.\)"):
+        ShardDataModule(train)  # type: ignore[arg-type]
+    model, trainer = model_and_trainer(tmp_path, enable_checkpointing=False)
+    model.test_step = model.validation_step
+    with pytest.raises(UsageError, match=r"has no test: give it test=lambda"):
+        trainer.test(model, ShardDataModule(partial(loader, shards)))

@@ -84,3 +84,11 @@ def test_every_named_loader_is_evaluated_whole(shards: Path, tmp_path: Path) -> 
 def test_ignoring_the_skip_is_refused(shards: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="begins the epoch again"):
         trainer(Model(), shards, tmp_path, ignore_data_skip=True, max_steps=1).train()
+
+
+def test_other_datasets_and_batches_without_labels_are_refused(shards: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="train_dataset is a list, expected a ShardLoader"):
+        trainer(Model(), shards, tmp_path, [{"pixel_values": 1}], max_steps=1).train()  # type: ignore[arg-type]
+    captions = loader(shards, fields={"it": "cls"})
+    with captions, pytest.raises(UsageError, match="batches of the fields it have no labels"):
+        trainer(Model(), shards, tmp_path, captions, max_steps=1).train()

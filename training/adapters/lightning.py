@@ -6,6 +6,7 @@ from typing import Any
 
 from lightning import LightningDataModule
 
+from tarn.sharding.errors import UsageError
 from tarn.training.adapters.iterable import ShardDataset
 from tarn.training.adapters.numbered import Form, as_it_is
 from tarn.training.streaming.planned import PlannedLoader
@@ -18,20 +19,30 @@ class ShardDataModule(LightningDataModule):  # type: ignore[misc]
     to be made with train=False.
 
     form: what the module's steps get of a batch. Lightning counts the epochs: limit_train_batches ends one early, and
-    reload_dataloaders_every_n_epochs gives the same loader. A state of another stream is a TarnError that names both.
+    reload_dataloaders_every_n_epochs gives the same loader. A state of another stream is a TarnError that names both;
+    UsageError for what makes no loader, and for a stage that has none.
     """
 
     def __init__(
         self, train: Make = None, val: Make = None, test: Make = None, predict: Make = None, form: Form = as_it_is
     ) -> None:
         super().__init__()
+        for stage, make in {"train": train, "val": val, "test": test, "predict": predict}.items():
+            if make is not None and not callable(make):
+                raise UsageError(
+                    f"ShardDataModule({stage}=...) got a {type(make).__name__}: give a function that makes the loader, "
+                    f"{stage}=lambda: ShardLoader(...), for only when Lightning asks does a process know its rank."
+                )
         self.makers, self.form = {"train": train, "val": val, "test": test, "predict": predict}, form
         self.made: dict[str, ShardDataset] = {}
         self.place: Mapping[str, Any] | None = None  # of the training, while there is no loader
 
     def dataset(self, stage: str) -> Any:
-        if (make := self.makers[stage]) is None:
-            return []
+        make = self.makers[stage]
+        if make is None and stage != "val":
+            raise UsageError(f"the ShardDataModule has no {stage}: give it {stage}=lambda: ShardLoader(...).")
+        if make is None:
+            return []  # training without a validation
         if stage not in self.made:
             self.made[stage] = ShardDataset(make(), self.form)
             self.made[stage].stays = getattr(self.trainer, "overfit_batches", 0) > 0
@@ -56,5 +67,5 @@ class ShardDataModule(LightningDataModule):  # type: ignore[misc]
         """Ends the loaders' processes; the place stays known."""
         self.place = self.state_dict() or None
         for dataset in self.made.values():
-            dataset.loader.close()  # type: ignore[attr-defined]
+            dataset.loader.close()
         self.made.clear()

@@ -46,6 +46,10 @@ class Augmentation:
             )
         if self.crop not in ("resized", "padded", "centre", "none"):
             raise UsageError(f"data.augment.crop={self.crop!r} is unknown: choose resized, padded, centre or none.")
+        for name, what in (("scale", "areas"), ("ratio", "ratios")):
+            told: object = getattr(self, name)
+            if not isinstance(told, tuple | list) or len(told) != 2:
+                raise UsageError(f"data.augment.{name}={told!r} must be two {what}: the least one and the largest one.")
         if not 0 < self.scale[0] <= self.scale[1] <= 1:
             raise UsageError(f"data.augment.scale={list(self.scale)} must be two areas with 0 < low <= high <= 1.")
         if not 0 < self.ratio[0] <= self.ratio[1]:

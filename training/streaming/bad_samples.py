@@ -21,9 +21,9 @@ class BadSamplesConfig:
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
-            raise UsageError(f"data.bad_samples.policy={self.policy!r} is unknown: choose raise or replace.")
+            raise UsageError(f"bad_samples.policy={self.policy!r} is unknown: choose raise or replace.")
         if self.budget < 0:
-            raise UsageError(f"data.bad_samples.budget={self.budget} must be at least 0.")
+            raise UsageError(f"bad_samples.budget={self.budget} must be at least 0.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +62,5 @@ class Ledger:
         if len(self.seen) > self.budget:
             raise TarnError(
                 f"{len(self.seen)} samples are bad, the last one {bad.shard}: {bad.key} ({bad.error}), and "
-                f"data.bad_samples.budget={self.budget}: mend the dataset, or raise the budget."
+                f"bad_samples.budget={self.budget}: mend the dataset, or raise the budget."
             )

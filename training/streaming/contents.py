@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tarn.sharding.errors import UsageError
-from tarn.sharding.format.manifest import ClassInfo, Manifest
+from tarn.sharding.format.manifest import Manifest
 from tarn.training.pixels.geometry import Size
 from tarn.training.streaming.config import DeliveryConfig, PictureConfig, check_number
 from tarn.training.streaming.fields.content import Content
@@ -76,27 +76,17 @@ def check_together(content: Content, pictures: PictureConfig, delivery: Delivery
         )
 
 
-def check_labels(
-    content: Content, classes: Sequence[ClassInfo], parts: Sequence[Part], manifests: Sequence[Manifest]
-) -> None:
-    """classes: of the stream; manifests: of each part. Raises UsageError where labels are wanted of samples that have
-    none."""
-    if content.fields is not None and not any(field.source == "label" for _, field in content.fields):
-        return
-    if not classes:
-        raise UsageError(
-            f"{parts[0].url} has no classes (it was made with --label none): say by fields= what batches hold, such as "
-            "fields={'caption': 'txt'}."
-        )
-    check_labelled(parts, manifests)
+def check_labels(content: Content, parts: Sequence[Part], manifests: Sequence[Manifest], split: str) -> None:
+    """Raises UsageError where labels are wanted of samples that have none."""
+    if content.fields is None or any(field.source == "label" for _, field in content.fields):
+        check_labelled(parts, manifests, split)
 
 
-def check_labelled(parts: Sequence[Part], manifests: Sequence[Manifest]) -> None:
-    """Raises UsageError for a part whose samples have no label, neither by themselves nor by a table, of a stream that
-    has classes."""
+def check_labelled(parts: Sequence[Part], manifests: Sequence[Manifest], split: str) -> None:
+    """Raises UsageError for a part whose samples have no label, neither of their own nor of a table."""
     for part, manifest in zip(parts, manifests, strict=True):
-        if not manifest.classes and (part.labels is None or part.missing == "own"):
+        if part.labels is None and not manifest.is_labelled(part.split or split):
             raise UsageError(
-                f"{part.url} has no classes (made with --label none), and the stream has: give it a table of labels "
-                "with missing='refuse' or 'drop', or say by fields= what batches hold."
+                f"{part.url} has no classes (it was made with --label none): say by fields= what batches hold, such as "
+                "fields={'caption': 'txt'}, or name a table of its labels by Part(..., labels=...)."
             )

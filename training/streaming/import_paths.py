@@ -3,8 +3,10 @@
 import importlib
 import importlib.machinery
 import importlib.util
+import os
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +41,12 @@ def check_written(path: object, name: str) -> None:
         raise UsageError(
             f"{name}={path!r}: there is no module {module} on sys.path: check its name, or add its folder."
         )
+    program = getattr(sys.modules["__main__"], "__file__", None)
+    if program is not None and found.origin is not None and os.path.realpath(program) == os.path.realpath(found.origin):
+        raise UsageError(
+            f"{name}={path!r} lies in the program that is running, {program}, which the processes that decode would "
+            "run once more when they import it: put it into a file of its own."
+        )
 
 
 def imported(path: str, name: str) -> Callable[..., Any]:
@@ -53,9 +61,13 @@ def imported(path: str, name: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def shown(error: Exception) -> str:
+def shown(error: Exception, of: str = "") -> str:
+    """of: import path of the function that raised it, whose file and line are told: the last one of its own module."""
     try:
         text = " ".join(str(error).split())[:LONGEST]
     except Exception:  # an exception whose words raise one
         text = ""
-    return f"{type(error).__name__}{f' ({text})' if text else ''}"
+    file = getattr(sys.modules.get(of.partition(":")[0]), "__file__", None)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    where = f" in line {lines[-1]} of {file}" if lines else ""
+    return f"{type(error).__name__}{f' ({text})' if text else ''}{where}"

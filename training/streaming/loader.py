@@ -99,7 +99,7 @@ class ShardLoader(PlannedLoader):
         crew = start_crew(worker_count(num_workers, ranks))
         try:
             found = open_parts(parts, split, access, order, train, int(seed), int(global_batch))
-            check_labels(content, found.classes, parts, found.manifests)
+            check_labels(content, parts, found.manifests, split)
             plan = StreamPlan(
                 **found.data,
                 seed=int(seed),

@@ -51,6 +51,12 @@ class Part:
     """Of its object store; null: that of the stream."""
 
     def __post_init__(self) -> None:
+        for name in ("keys", "labels"):
+            if not isinstance(getattr(self, name), str | PathLike | None):
+                form = "a key in each line" if name == "keys" else "a table with the columns key and label"
+                raise UsageError(
+                    f"{self.url}: {name}={as_told(getattr(self, name))} must be the path of a file: write one, {form}."
+                )
         for name, value in self.as_fields().items():
             object.__setattr__(self, name, value)
         self.check("weight", NUMBER, (0,), "a number")
@@ -60,8 +66,8 @@ class Part:
         self.check("samples", WHOLE, (2,), "two whole numbers, such as [0, 1000]")
         for name in ("weight", "passes"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise UsageError(f"{self.url}: {name}={value!r} must be above 0.")
+            if value is not None and not (is_number(value) and 0 < value < float("inf")):
+                raise UsageError(f"{self.url}: {name}={value!r} must be a number above 0.")
         if self.class_map not in CLASS_MAPS:
             raise UsageError(f"{self.url}: class_map={self.class_map!r} is unknown: choose {' or '.join(CLASS_MAPS)}.")
         if self.missing not in MISSING:
@@ -72,15 +78,15 @@ class Part:
             raise UsageError(
                 f"{self.url}: label_offset={self.label_offset} must be at least 0, and stands in place of class_map."
             )
-        low, high = self.between
+        low, high = self.between if are_numbers(self.between) else (0.0, 0.0)
         if not 0 <= low < high <= 1:
             raise UsageError(
                 f"{self.url}: fraction={as_told(self.fraction)} must be above 0 and at most 1, or two numbers, the "
                 "smaller one first, such as [0.1, 1]."
             )
-        if self.samples is not None and not 0 <= self.samples[0] < self.samples[1]:
+        if self.samples is not None and not (are_numbers(self.samples) and 0 <= self.samples[0] < self.samples[1]):
             raise UsageError(
-                f"{self.url}: samples={list(self.samples)} must be two numbers from 0 on, the smaller one first."
+                f"{self.url}: samples={as_told(self.samples)} must be two numbers from 0 on, the smaller one first."
             )
 
     def check(self, name: str, kind: tuple[type, ...], lengths: tuple[int, ...], expected: str) -> None:
@@ -122,6 +128,15 @@ class Part:
 
     def options(self, others: Mapping[str, Any]) -> dict[str, Any]:
         return dict(others if self.storage_options is None else self.storage_options)
+
+
+def is_number(told: object) -> bool:
+    return isinstance(told, int | float) and not isinstance(told, bool)
+
+
+def are_numbers(told: object) -> bool:
+    """Whether they are two."""
+    return isinstance(told, tuple) and len(told) == 2 and all(map(is_number, told))
 
 
 def parts_of(told: object) -> tuple[Part, ...]:

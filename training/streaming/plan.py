@@ -252,7 +252,7 @@ def eval_plan(
 
 def check_classes(data: DataConfig, manifest: Manifest) -> None:
     """Raises UsageError where samples have none, for `fit` trains classifiers."""
-    if not manifest.classes:
+    if not all(map(manifest.is_labelled, manifest.splits)):
         raise UsageError(
             f"data.shards={data.shards} has no classes (it was made with --label none), and this trains classifiers: "
             "read it by ShardLoader(..., fields=...), in a trainer of your own."

@@ -27,8 +27,8 @@ class InexactError(TarnError):
 
 def check_exact(url: str | PathLike[str], *, steps: int = 4, epoch: int = 0, **settings: Any) -> int:
     """Compares the samples of an epoch's first steps: of one process with those of one worker, of two with smaller
-    parts, of two ranks, and of a loader that goes on in the middle. settings: ShardLoader's, but for num_workers, keys,
-    micro_batch, rank and world_size. Returns how many samples were compared.
+    parts, of two ranks, and, in training, of a loader that goes on in the middle. settings: ShardLoader's, but for
+    num_workers, keys, micro_batch, rank and world_size. Returns how many samples were compared.
 
     A batch_hook is left out where ranks or parts differ, for it sees other batches there. Raises InexactError naming
     the sample, what of it differs, and where it may come from; UsageError for settings that are not to be given;

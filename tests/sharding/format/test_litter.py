@@ -75,3 +75,17 @@ def test_a_manifest_that_is_replaced_before_it_is_held_is_read_anew(
     monkeypatch.setattr(holding.fcntl, "flock", slow)
     assert holding.read_held(path)[0] == b"the new one"
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("name", ["my-train-0000.tar", "my-train-*.tar", "my-train-{0000..0003}.tar"])
+def test_who_names_tars_is_told_of_their_folder(tmp_path: Path, name: str) -> None:
+    root = dataset(tmp_path / "tars")
+    with pytest.raises(TarnError, match=rf"names tars, and a dataset is a folder .* index {root}\.$"):
+        read_manifest(root / name)
+
+
+def test_who_names_a_tar_of_a_dataset_is_told_of_the_dataset(root: Path) -> None:
+    tar = root / read_manifest(root).split("train").shards[0].name
+    assert tar.exists()
+    with pytest.raises(TarnError, match=rf"{tar} names tars, and a dataset is a folder of them: give {root}\.$"):
+        read_manifest(tar)

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from tarn.sharding.errors import UsageError
 from tarn.training.pixels.decode import PictureDecoder
 from tarn.training.pixels.geometry import UNIFORMS, Augmentation, is_flipped, resized_crop_box
 from tarn.training.pixels.preprocessing import Preprocessing
@@ -111,3 +112,9 @@ def test_a_flip_turns_boxes_over() -> None:
     assert plain.boxes(boxes).tolist() == boxes.tolist()
     assert turned.boxes(boxes).tolist() == [[15, 2, 19, 6]]
     assert isinstance(turned, View)
+
+
+@pytest.mark.parametrize("name", ["scale", "ratio"])
+def test_one_number_in_place_of_two_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=rf"data.augment.{name}=0\.5 must be two"):
+        Augmentation(**{name: 0.5})  # type: ignore[arg-type]

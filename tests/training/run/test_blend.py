@@ -8,6 +8,8 @@ import pytest
 
 from support.datasets import picture_tree
 from support.loaders import shard_loader
+from support.membered import membered
+from tarn.sharding.__main__ import main as sharding
 from tarn.sharding.format.manifest import read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.training.__main__ import main
@@ -110,3 +112,17 @@ def test_settings_that_do_not_go_with_parts_are_refused(
 ) -> None:
     assert main(["fit", "--config", str(config), *WORDS, word, f"--out={tmp_path}"]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_a_run_is_on_labels_of_which_there_are_some(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A part that was indexed with --label none has none, and of data.shards its list of classes alone is none."""
+    bare, named = membered(tmp_path / "bare", count=12), tmp_path / "named"
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    told = ["index", str(bare), "--out", str(named), "--label", "none", "--picture", "jpg", "--overwrite"]
+    assert sharding([*told, "--classes", str(tmp_path / "classes.txt")]) == 0
+    assert "2 classes. Next: ShardLoader(..., fields=...)" in capsys.readouterr().out
+    for word in (f"--data.blend=[{{url: {bare}, weight: 1}}]", f"--data.shards={named}"):
+        assert main(["fit", "--config", str(config), *WORDS, word, f"--out={tmp_path / 'run'}"]) == 2
+        assert "has no classes (it was made with --label none)" in capsys.readouterr().err

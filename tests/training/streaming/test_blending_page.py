@@ -31,6 +31,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "keys.txt").write_text("\n".join(keys))
     rows = [{"key": key, "labels": [0, 2], "p": [0.5, 0.25, 0.25]} for key in keys]
     (tmp_path / "real.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "real.json").write_text("[[], [970, 795]]")
     (tmp_path / "corrected.csv").write_text("key,label\nclass0/train1,class2\n")
     monkeypatch.setenv("TARN_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
@@ -52,7 +53,9 @@ def test_every_snippet_runs(place: Path) -> None:
         else:
             exec(compile(block.replace("image_size=32", "image_size=32, num_workers=0"), PAGE, "exec"), names)
             programs += 1
-    assert (programs, configurations, benchmarks) == (7, 1, 1)
+    assert (programs, configurations, benchmarks) == (8, 1, 1)
+    rows = [json.loads(line) for line in Path("real-val.jsonl").read_text().splitlines()]
+    assert rows[1] == {"key": "ILSVRC2012_val_00000002", "labels": [970, 795]}
     assert names["state"]["epoch"] == 1  # type: ignore[index]
 
 

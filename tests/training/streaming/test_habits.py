@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from support.loaders import shard_loader
-from tarn.sharding.errors import TarnError
+from tarn.sharding.errors import TarnError, UsageError
 from tarn.training.streaming import Batch, ShardLoader
 
 EPOCHS = 3
@@ -227,6 +227,7 @@ class Around(torch.utils.data.IterableDataset[Any]):
         one.close()
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # torch's, where there is one core
 def test_in_a_dataloaders_worker_a_loader_works_where_it_is_made_there_and_says_so_where_not(
     shards: Path, epochs: list[Keys]
 ) -> None:
@@ -254,3 +255,62 @@ def test_a_forked_child_ends_without_ending_the_loaders_processes(shards: Path, 
     assert os.waitpid(child, 0)[1] == 0
     assert keys(one) == epochs[0]
     one.close()
+
+
+def test_a_state_that_is_loaded_within_an_iteration_is_not_passed_over(shards: Path) -> None:
+    one = loader(shards)
+    batches = iter(one)
+    told = one.state_dict()
+    first = next(batches).keys
+    one.load_state_dict(told)
+    with pytest.raises(TarnError, match=r"loaded in the middle of this iteration.*begin another one"):
+        next(batches)
+    assert next(iter(one)).keys == first
+    one.close()
+
+
+def test_going_back_by_loading_and_leaving_the_loop_works(shards: Path) -> None:
+    """As after a step whose loss is no number."""
+    one, seen, told = loader(shards), list[tuple[str, ...]](), dict[str, object]()
+    for batch in one:
+        seen.append(batch.keys)
+        if batch.step == 1:
+            told = one.state_dict()
+        if batch.step == 3:
+            one.load_state_dict(told)
+            break
+    assert keys(one)[:2] == seen[2:]
+    one.close()
+
+
+@pytest.mark.parametrize("told", [None, {}, {"model": 1, "step": 2}])
+def test_what_is_no_state_is_refused_in_one_sentence(shards: Path, told: Any) -> None:
+    one = loader(shards)
+    with pytest.raises(UsageError, match=r"is no state of a stream: give load_state_dict\(\) what state_dict\(\)"):
+        one.load_state_dict(told)
+    one.close()
+
+
+def test_a_loader_in_a_with_statement_is_closed_behind_it(shards: Path) -> None:
+    with loader(shards) as one:
+        assert len(keys(one)) == STEPS
+    with pytest.raises(TarnError, match="this loader is closed"):
+        keys(one)
+
+
+def test_a_dataloader_around_a_loader_is_told_of_the_face_that_it_wants(shards: Path) -> None:
+    with loader(shards) as one, pytest.raises(TypeError, match=r"gives whole batches in its order.*ShardDataLoader"):
+        next(iter(torch.utils.data.DataLoader(one, batch_size=4)))  # type: ignore[arg-type]
+
+
+def test_a_batch_shows_shapes_and_no_pixels(shards: Path) -> None:
+    with loader(shards) as one:
+        batch = next(iter(one))
+    assert repr(batch) == "Batch(images: uint8 16 x 16 x 16 x 3, labels: int64 16)"
+    assert "\n" not in repr(batch.to("cpu"))
+
+
+@pytest.mark.parametrize("told", ["1", -1, 0.5, None])
+def test_an_epoch_that_is_no_number_is_refused(shards: Path, told: Any) -> None:
+    with loader(shards) as one, pytest.raises(UsageError, match="an epoch is a whole number of at least 0"):
+        one.set_epoch(told)

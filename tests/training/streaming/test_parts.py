@@ -5,6 +5,7 @@ import json
 import random
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from support.loaders import shard_loader
 from support.membered import membered
 from support.web import served
 from tarn.sharding.errors import TarnError, UsageError
+from tarn.sharding.foreign.index import IndexConfig, index
 from tarn.sharding.format.manifest import parse_index, read_manifest
 from tarn.sharding.packing.pack import PackConfig, pack
 from tarn.training.streaming import OrderConfig, Part, ShardLoader
@@ -197,7 +199,7 @@ def test_classes_of_a_part_are_found_as_it_is_told_or_it_is_refused(three: list[
         loader([three[0], Part(named, label_offset=4)])
 
 
-def evaluated(part: Part) -> Seen:
+def evaluated(part: object) -> Seen:
     return rows(shard_loader(part, num_workers=0, train=False, global_batch=16, **SMALL))  # type: ignore[arg-type]
 
 
@@ -292,7 +294,12 @@ def test_subsets_that_are_none_are_refused_by_name(three: list[str], tmp_path: P
         ({"keys": str(tmp_path / "none.txt")}, "cannot be read"),
         ({"samples": (100, 200)}, "nothing of 'train' is chosen"),
         ({"fraction": (0.5, 0.5)}, r"fraction=\[0.5, 0.5\]"),
-        ({"weight": -1}, "weight=-1 must be above 0"),
+        ({"weight": -1}, "weight=-1 must be a number above 0"),
+        ({"weight": "5"}, "weight='5' must be a number above 0"),
+        ({"fraction": "10%"}, "fraction=10% must be above 0 and at most 1"),
+        ({"samples": (0, "9")}, "must be two numbers from 0 on"),
+        ({"keys": ["n1/a"]}, r"keys=\[n1/a\] must be the path of a file: write one, a key in each line"),
+        ({"split": "test", "fraction": 0.5}, r"shards has no split 'test': name one that it has by Part"),
         ({"class_map": "sound"}, "class_map='sound' is unknown"),
         ({"missing": "drop"}, "is about a table"),
         ({"weight": True}, "weight=true must be a number"),
@@ -434,3 +441,59 @@ def test_keys_that_were_kept_are_not_read_again(three: list[str], tmp_path: Path
 
 
 FEW = {"image_size": 16, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Indexed without classes: pictures s000 to s011."""
+    return str(membered(tmp_path_factory.mktemp("bare"), count=12))
+
+
+def test_labels_of_a_table_stand_beside_classes_that_are_mapped(three: list[str], tmp_path: Path) -> None:
+    """Of a dataset whose classes have other numbers: its own labels are mapped, the table's are the stream's."""
+    tree = picture_tree(tmp_path / "pictures", train=4)
+    for split in ("train", "val"):
+        shutil.rmtree(tree / split / "class0")
+    pack(tree, str(tmp_path / "other"), PackConfig())
+    other = Part(str(tmp_path / "other"), class_map="wnid")
+    whole = [row for row in evaluated([three[0], other]) if "part" not in row[0]]
+    assert {key.split("/")[0]: label for key, label in whole} == {"class1": 1, "class2": 2}
+    new = {key: 0 for key, _ in whole[::3]}
+    told = replace(other, labels=table(tmp_path / "labels.csv", list(new.items())))
+    seen = [row for row in evaluated([three[0], told]) if "part" not in row[0]]
+    assert seen == [(key, new.get(key, label)) for key, label in whole]
+
+
+@pytest.mark.parametrize("class_map", ["number", "wnid"])
+def test_a_part_without_classes_gets_its_labels_from_a_table(
+    three: list[str], bare: str, tmp_path: Path, class_map: str
+) -> None:
+    pairs = [(f"s{number:03d}", f"class{number % 3}") for number in range(12)]
+    part = Part(bare, labels=table(tmp_path / "all.csv", pairs), class_map=class_map)  # type: ignore[arg-type]
+    seen = dict(evaluated([three[2], part]))
+    assert {key: seen[key] for key, _ in pairs} == {f"s{number:03d}": number % 3 for number in range(12)}
+    some = table(tmp_path / "some.csv", pairs[:7])  # type: ignore[arg-type]
+    dropped = evaluated([three[2], Part(bare, labels=some, missing="drop")])
+    assert [label for key, label in dropped if key in seen and key.startswith("s0")] == [0, 1, 2, 0, 1, 2, 0]
+    with pytest.raises(TarnError, match=r"the sample s007 has no row in .*some\.csv, and no label of its own"):
+        evaluated([three[2], Part(bare, labels=some)])
+
+
+def test_a_part_without_classes_gives_no_labels_that_mean_nothing(three: list[str], bare: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"{bare} has no classes .*or name a table of its labels by Part"):
+        loader([three[0], bare])
+    first = table(tmp_path / "all.csv", [(f"s{number:03d}", 0) for number in range(12)])
+    with pytest.raises(UsageError, match="the stream has no classes that labels could mean: index its first part"):
+        loader([Part(bare, labels=first), three[0]])
+    without = loader([bare, bare], fields={"caption": "txt"}, train=False)
+    assert sum(len(batch.keys) for batch in without) == 24
+
+
+def test_what_was_indexed_without_labels_has_none_though_its_classes_are_known(bare: str, tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    out = tmp_path / "out"
+    index(bare, IndexConfig(out=out, label="none", picture="jpg", classes=tmp_path / "classes.txt", overwrite=True))
+    with pytest.raises(UsageError, match="made with --label none"):
+        loader(str(out), global_batch=4)
+    told = table(tmp_path / "all.csv", [(f"s{number:03d}", ("cat", "dog")[number % 2]) for number in range(12)])
+    assert evaluated(Part(str(out), labels=told)) == [(f"s{number:03d}", number % 2) for number in range(12)]

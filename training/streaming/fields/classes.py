@@ -41,9 +41,11 @@ class MultiLabel(Field):
     def __post_init__(self) -> None:
         super().__post_init__()
         told: object = self.classes
-        if isinstance(told, list | tuple):
+        if not isinstance(told, int | list | tuple):
+            raise UsageError(f"MultiLabel({self.source!r}): classes={told!r} must be a number, or a list of names.")
+        if not isinstance(told, int):
             object.__setattr__(self, "classes", tuple(told))
-        if not isinstance(told, int | list | tuple) or self.count < 1 or len(set(self.names)) < len(self.names):
+        if self.count < 1 or len(set(self.names)) < len(self.names):
             raise UsageError(
                 f"MultiLabel({self.source!r}) needs classes=, how many there are or a list of their names, each once."
             )
@@ -101,8 +103,9 @@ class SoftLabel(Field):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.classes < 1:
-            raise UsageError(f"SoftLabel({self.source!r}) needs classes=, how many there are.")
+        told: object = self.classes
+        if not isinstance(told, int) or told < 1:
+            raise UsageError(f"SoftLabel({self.source!r}) needs classes=, how many there are, and got {told!r}.")
 
     def column(self, size: Size, whole: bool) -> Column:
         return Column((self.classes,), "float32")

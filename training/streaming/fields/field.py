@@ -60,7 +60,7 @@ class Field:
     """
 
     source: str
-    optional: bool = False
+    optional: bool = field(default=False, kw_only=True)  # what a kind of field asks for comes first
 
     of_pixels: ClassVar[bool] = False  # whether it has a value for each pixel of the picture
     of_members: ClassVar[bool] = True  # whether it is read from members of the sample
@@ -85,7 +85,7 @@ class Field:
         if self.optional:
             return self.empty(shown)
         there = ", ".join(sorted(members))
-        raise FieldError(f"is not there, its sample has {there}: give optional=True where it may be missing")
+        raise FieldError(f"is not there, its sample has {there}; optional=True is for what may be missing")
 
     def decoded(self, raw: memoryview, ending: str, shown: Shown) -> Any:
         raise NotImplementedError

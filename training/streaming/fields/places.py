@@ -82,7 +82,14 @@ class Boxes(Field):
         if self.relative:
             height, width = shown.view.stored
             boxes = boxes * (width, height, width, height)
-        return shown.view.boxes(corners(boxes, self.written)).astype(np.float32)
+        ends = corners(boxes, self.written)
+        if turned := np.flatnonzero((ends[:, 2:] < ends[:, :2]).any(1)).tolist():
+            box = " ".join(f"{side:g}" for side in boxes[turned[0]])
+            raise FieldError(
+                f"has the box {box}, which ends before it begins, read as {self.written}: give written= as it stands "
+                f"there, one of {', '.join(WRITTEN)}"
+            )
+        return shown.view.boxes(ends).astype(np.float32)
 
     def empty(self, shown: Shown) -> NDArray[np.float32]:
         return np.zeros((0, 4), np.float32)
@@ -101,13 +108,18 @@ class Boxes(Field):
 @dataclass(frozen=True)
 class BoxLabels(Field):
     """What is told of each box (json, npy), in the boxes' order: a list of arrays of N numbers. boxes: the name of the
-    field of their Boxes, which stands before this one."""
+    field of their Boxes, which stands before this one. classes: names in order, for labels that are names."""
 
     boxes: str = ""
     dtype: str = "int64"
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        told: object = self.classes
+        if not isinstance(told, list | tuple):
+            raise UsageError(f"BoxLabels({self.source!r}): classes={self.classes!r} must be a list of names, in order.")
+        object.__setattr__(self, "classes", tuple(self.classes))
         if not self.boxes:
             raise UsageError(f"BoxLabels({self.source!r}) needs boxes=, the name of the field of their Boxes.")
         check_dtype(self.dtype)
@@ -119,7 +131,17 @@ class BoxLabels(Field):
         return np.asarray(labels[kept])
 
     def decoded(self, raw: memoryview, ending: str, shown: Shown) -> NDArray[Any]:
-        return self.checked(read(raw, self.path, ending), (0, 0))
+        value = read(raw, self.path, ending)
+        if isinstance(value, list) and any(isinstance(each, str) for each in value):
+            value = [self.number(each) for each in value]
+        return self.checked(value, (0, 0))
+
+    def number(self, told: object) -> object:
+        if told in self.classes:
+            return self.classes.index(str(told))
+        if not self.classes:
+            raise FieldError(f"has the label {told!r}: give classes=, the names in the order of their numbers")
+        raise FieldError(f"has the label {told!r}, which is none of the {len(self.classes)} in classes")
 
     def empty(self, shown: Shown) -> NDArray[Any]:
         return np.zeros(0, self.dtype)

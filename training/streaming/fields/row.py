@@ -19,6 +19,8 @@ from tarn.sharding.sources.rows import Rows
 from tarn.training.pixels.geometry import Size
 from tarn.training.streaming.fields.errors import FieldError
 from tarn.training.streaming.fields.field import Column, Field, Members, Shown
+from tarn.training.streaming.fields.path import Path
+from tarn.training.streaming.fields.texts import Json
 
 KEY, MEMBER = "key", "json"
 PARQUET = ".parquet"
@@ -32,17 +34,20 @@ class Row(Field):
     Each process holds all rows in memory, as JSON. Raises UsageError for a table without keys, or with one twice.
     """
 
-    of: Field | None = None  # read with all members, for a long name stands in a header before the picture's own
+    # read with all members, for a long name stands in a header before the picture's own
+    of: Field | str | None = None
 
     def __post_init__(self) -> None:
-        if self.of is None or MEMBER not in self.of.path.endings:
+        if isinstance(self.of, str) and Path.of(self.of).endings == (MEMBER,):
+            object.__setattr__(self, "of", Json(self.of))
+        if not isinstance(self.of, Field) or MEMBER not in self.of.path.endings:
             raise UsageError(
                 f"Row({self.source!r}) needs of=, a field of json such as MultiLabel('json:labels', classes=10)."
             )
 
     @property
     def field(self) -> Field:
-        assert self.of is not None
+        assert isinstance(self.of, Field)
         return self.of
 
     @cached_property
@@ -62,7 +67,7 @@ class Row(Field):
     def value(self, members: Members, shown: Shown) -> Any:
         row = self.rows.get(digest(shown.key))
         if row is None and not self.field.optional:
-            raise FieldError("has no row of its key: add it, or give optional=True to the field in it")
+            raise FieldError("has no row of its key; optional=True, in the field of `of`, is for what may be missing")
         return self.field.value({MEMBER: memoryview(row)} if row is not None else {}, shown)
 
     def checked(self, value: Any, size: Size) -> Any:

@@ -18,6 +18,8 @@ def mapped(
     """The number of each of the part's classes among those of the stream, None where they are the same, and the
     stream's classes with it. used: labels that the part's samples have, None: any. Raises UsageError naming a class
     that has no place."""
+    if not theirs:
+        return None, known  # nothing to be mapped: its labels stand in a table, or nobody asks for them
     if part.label_offset is not None:
         return offset(part, theirs, known, part.label_offset)
     if part.class_map == "number":

@@ -73,6 +73,11 @@ def opened(
 ) -> tuple[Origin, Classes]:
     """One part, and the stream's classes with it. notes: more are put there."""
     tars = manifest.shards_root(part.url)
+    if split not in manifest.splits:
+        raise UsageError(
+            f"{part.url} has no split {split!r}: name one that it has by Part(..., split=...): "
+            f"{', '.join(sorted(manifest.splits)) or 'none'}."
+        )
     shards, access = manifest.split(split).shards, how.resolve(tars)
     numbers, classes = class_numbers(part, manifest, known)
     table = read_table(part.labels, classes) if part.labels is not None else None

@@ -48,6 +48,11 @@ class LabelTable:
 def read_table(url: str, classes: tuple[ClassInfo, ...]) -> LabelTable:
     """classes: of the stream. Raises UsageError for a table that has no such columns, a label that is none, or a key
     that comes twice; TarnError for what cannot be read."""
+    if not classes:
+        raise UsageError(
+            f"{url}: the stream has no classes that labels could mean: index its first part with --classes FILE beside "
+            "--label none, or read the table as a field, Row(table, of=...)."
+        )
     numbers, keys, labels = numbers_by_word(classes), list[int](), list[int]()
     for row, key, label in rows_of(url):
         keys.append(digest(str(key)))

@@ -72,7 +72,7 @@ def open_blend(data: DataConfig, classes: Classes, seed: int, global_batch: int)
         return None
     order = OrderConfig(lanes=data.lanes, active_shards=data.active_shards, epoch_samples=data.epoch_samples)
     found = open_parts(data.blend, data.train_split, data.access_config, order, True, seed, global_batch, classes)
-    check_labelled(data.blend, found.manifests)
+    check_labelled(data.blend, found.manifests, data.train_split)
     if len(found.classes) != len(classes):
         raise UsageError(
             f"data.blend has {len(found.classes)} classes with its label_offset, and data.shards={data.shards}, on "

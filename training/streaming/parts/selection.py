@@ -51,7 +51,7 @@ class Selection:
         folder: Path | None,
     ) -> None:
         self.part, self.source, self.table = part, source, table
-        self.shards = manifest.split(split).shards
+        self.shards, self.is_labelled = manifest.split(split).shards, manifest.is_labelled(split)
         self.classes = numbers_of(part.classes, manifest.classes, part.url) if part.classes else None
         self.wanted = wanted_keys(part.keys) if part.keys is not None else None
         reader = source.reader if isinstance(source, RemoteSource) else None
@@ -102,11 +102,14 @@ class Selection:
             labels = self.table.join(keys)
             without = labels == OWN
             self.labelled += int((~without).sum())
-            if self.part.missing == "refuse" and (bare := np.flatnonzero(without & mask & kept)).size:
+            refused = self.part.missing == "refuse" or (self.part.missing == "own" and not self.is_labelled)
+            if refused and (bare := np.flatnonzero(without & mask & kept)).size:
                 key = next(self.keys(len(chosen.bits), [int(bare[0])]))
+                rest = ": add it, or give missing='own' or 'drop'."
+                if not self.is_labelled:
+                    rest = ", and no label of its own: add it, or give missing='drop'."
                 raise TarnError(
-                    f"{self.source.url(len(chosen.bits))}: the sample {key} has no row in {self.table.url}: add it, or "
-                    "give missing='own' or 'drop'."
+                    f"{self.source.url(len(chosen.bits))}: the sample {key} has no row in {self.table.url}{rest}"
                 )
             if self.part.missing == "drop":
                 kept &= ~without

@@ -24,6 +24,7 @@ from tarn.training.streaming.workers.layout import NOTHING, RowColumns
 if TYPE_CHECKING:  # what only samples of several members need is imported for those
     from tarn.training.streaming.workers.samples import SampleMaker
 
+WITHOUT = "BadSamplesConfig(policy='replace'), data.bad_samples.policy=replace of a run"
 SUBSTITUTES = 20  # tried for one bad sample before the shard itself counts as bad
 
 Place = tuple[int, int, int]  # epoch, step, part of this rank's share
@@ -175,10 +176,10 @@ class BatchMaker:
             except (BrokenPictureError, FieldError) as error:
                 if self.plan.bad_samples.policy == "raise":
                     is_picture = isinstance(error, BrokenPictureError)
+                    remedy = "pack without it" if is_picture else "mend the sample or the field"
                     raise TarnError(
-                        f"{self.source.url(shard)}: {sample.key}{' is' if is_picture else ':'} {error}: "
-                        f"{'pack without it' if is_picture else 'mend it'}, or set "
-                        "data.bad_samples.policy=replace to train without it."
+                        f"{self.source.url(shard)}: {sample.key}{' is' if is_picture else ':'} {error}: {remedy}, or "
+                        f"train without such samples ({WITHOUT})."
                     ) from error
                 bad.append(BadSample(self.source.name(shard), sample.key, str(error)))
                 (sample,) = self.source.read([(shard, self.substitute(shard, at, attempt))])

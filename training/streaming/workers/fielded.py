@@ -69,7 +69,8 @@ class BatchHook:
             try:
                 given = self.call(batch, np.random.Generator(np.random.Philox(key=key)))
             except Exception as error:  # whatever somebody's function raises
-                raise TarnError(f"step {batch.step}: batch_hook {self.path} raised {shown(error)}.") from error
+                told = shown(error, self.path)
+                raise TarnError(f"step {batch.step}: batch_hook {self.path} raised {told}.") from error
         if not isinstance(given, Batch):
             kind = type(given).__name__
             raise TarnError(f"step {batch.step}: batch_hook {self.path} returned a {kind}, expected a Batch.")

@@ -37,7 +37,7 @@ class PictureHook:
             try:
                 given = self.call(pixels, values, np.random.Generator(np.random.Philox(key=key)))
             except Exception as error:  # whatever somebody's function raises
-                raise TarnError(f"{of}: {self} raised {shown(error)}.") from error
+                raise TarnError(f"{of}: {self} raised {shown(error, self.path)}.") from error
         expected = "uint8 pixels of height x width x 3"
         if given is None:
             raise TarnError(f"{of}: {self} returned nothing, expected {expected}.")

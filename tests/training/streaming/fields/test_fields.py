@@ -238,6 +238,17 @@ WRONG: dict[str, tuple[dict[str, bytes | None], Any, str]] = {
     "other class": ({"json": b'{"tags": [7]}'}, MultiLabel("json:tags", classes=5), "class 7, which is none of the 5"),
     "other length": ({}, SoftLabel("npy", classes=4), r"is 3 of float32, expected 4 numbers, one for each class"),
     "no box": ({"json": b'{"boxes": [[1, 2]]}'}, Boxes("json:boxes"), "expected N x 4 numbers"),
+    "box": (
+        {"json": b'{"b": [[21, 10, 9, 30]]}'},
+        Boxes("json:b"),
+        r"has the box 21 10 9 30, .*begins, read as xyxy: .* xywh",
+    ),
+    "named box": ({"json": b'{"o": ["cat"]}'}, BoxLabels("json:o", boxes="all"), "label 'cat': give classes=, the na"),
+    "other name": (
+        {"json": b'{"o": ["cat"]}'},
+        BoxLabels("json:o", boxes="all", classes=("dog",)),
+        "label 'cat', which is none of the 1 in classes",
+    ),
     "no number": ({"txt": b"many"}, Number("txt"), "is 'many', expected one number"),
     "no shape": ({}, Array("npy", shape=(2, 2)), "expected 2x2 numbers"),
     "latin": ({"txt": "\xe9".encode("latin-1")}, "txt", "is no UTF-8"),
@@ -251,8 +262,9 @@ def test_a_wrong_member_is_one_sentence_that_names_sample_and_field(mistake: str
     write(tmp_path / "train-0.tar", {"s001": changed(**parts)})
     index(tmp_path, IndexConfig(label="none", picture="jpg"))
     with pytest.raises(TarnError, match=told) as caught:
-        batches(tmp_path, global_batch=1, fields={"it": field})
+        batches(tmp_path, global_batch=1, fields={"all": Boxes("none.json", optional=True), "it": field})
     assert "train-0.tar: s001: it (" in str(caught.value)
+    assert "BadSamplesConfig(policy='replace')" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -279,7 +291,18 @@ def test_optional_members_may_be_missing(tmp_path: Path) -> None:
     assert len(batch.kinds[0]) == batch.tags.sum() == 0
 
 
+def test_labels_of_boxes_may_be_names(tmp_path: Path) -> None:
+    told = b'{"objects": [{"bbox": [0, 0, 80, 50], "kind": "dog"}, {"bbox": [5, 5, 30, 30], "kind": "cat"}]}'
+    write(tmp_path / "train-0.tar", {"s001": changed(json=told)})
+    index(tmp_path, IndexConfig(label="none", picture="jpg"))
+    boxes = Boxes("json:objects.bbox", written="xywh", least=None)
+    kinds = BoxLabels("json:objects.kind", boxes="boxes", classes=["cat", "dog"])  # type: ignore[arg-type]
+    (batch,) = batches(tmp_path, global_batch=1, fields={"boxes": boxes, "kinds": kinds})
+    assert batch.kinds[0].tolist() == [1, 0]
+
+
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "names": ({"fields": {"it": "cls", "b": None}}, "must be a text such as txt"),
     "pickle": ({"fields": {"it": "pkl"}}, "holds pickled objects, which run code .* take Raw"),
     "unknown": ({"fields": {"it": "mp4"}}, "has no decoder of its own: take Raw"),
     "name": ({"fields": {"images": "txt"}}, "a field's name is a word of its own"),
@@ -312,3 +335,25 @@ def test_a_dataset_without_classes_asks_for_fields(root: Path) -> None:
 def test_a_field_says_what_it_needs(make: Callable[[], object]) -> None:
     with pytest.raises(UsageError, match=r"needs classes=|is unknown"):
         make()
+
+
+def test_a_field_takes_what_the_page_tells_in_that_order() -> None:
+    """`optional` is named: else Boxes("json", "xywh") would be an optional field of corners."""
+    assert Boxes("json:b", "xywh", True) == Boxes("json:b", written="xywh", relative=True)
+    assert Mask("png", 255, "int32") == Mask("png", fill=255, dtype="int32")
+    assert MultiLabel("json:tags", 5) == MultiLabel("json:tags", classes=5)
+    assert BoxLabels("json:o", "boxes") == BoxLabels("json:o", boxes="boxes")
+    assert not any(field.optional for field in (Boxes("json:b", "xywh"), Number("txt", "int64"), SoftLabel("npy", 3)))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: MultiLabel("json:tags", classes="cat"),  # type: ignore[arg-type]
+        lambda: SoftLabel("npy", classes=["cat"]),  # type: ignore[arg-type]
+        lambda: BoxLabels("json", boxes="boxes", classes="cat"),  # type: ignore[arg-type]
+    ],
+)
+def test_classes_that_are_no_list_and_no_number_are_refused(made: Callable[[], object]) -> None:
+    with pytest.raises(UsageError, match=r"classes="):
+        made()

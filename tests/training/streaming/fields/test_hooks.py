@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from support.checkout import ROOT
 from support.loaders import shard_loader
 from support.membered import membered
 from support.processes import is_running
@@ -52,6 +54,11 @@ def test_whole_pictures_are_exact_and_a_hook_may_give_them_another_size(root: Pa
     pictures = PictureConfig(augment=Augmentation(crop="none"), pad_to=8)
     settings = {**SETTINGS, "fields": {"caption": "txt"}, "image_size": 100, "pictures": pictures}
     assert check_exact(root, steps=2, picture_hook="support.hooks:smaller", **settings) == 12
+
+
+def test_an_evaluation_is_exact_too(root: Path) -> None:
+    """It always begins at its beginning: there is nothing to go on with."""
+    assert check_exact(root, steps=2, picture_hook="support.hooks:mirrored", train=False, **SETTINGS) == 12
 
 
 @pytest.mark.parametrize("hook", ["from_one_of_its_own", "by_counting"])
@@ -93,7 +100,7 @@ WRONG = {
     "as_floats": r"s\d+: picture_hook support.hooks:as_floats returned 32 x 32 x 3 of float64, expected uint8 pixels",
     "nothing": r"returned nothing, expected uint8 pixels of height x width x 3",
     "smaller": r"returned 16 x 32 px, expected 32 x 32, as it was given",
-    "failing": r"s\d+: picture_hook support.hooks:failing raised ValueError \(no such luck\)",
+    "failing": r"s\d+: picture_hook support.hooks:failing raised ValueError \(no such luck\) in line \d+ of .*hooks",
     "without_labels": r"changed the names of the fields \(labels\): expected masks, boxes, labels, caption",
     "flat_masks": r"flat_masks: masks is 1024 of uint8, expected 32 x 32 whole numbers \(uint8\)",
     "missing": r"support.hooks has no function missing",
@@ -204,3 +211,20 @@ def test_check_exact_tells_of_batches_of_other_rows(root: Path) -> None:
 def test_check_exact_chooses_workers_and_ranks_itself(root: Path) -> None:
     with pytest.raises(UsageError, match="check_exact chooses num_workers itself"):
         check_exact(root, num_workers=2)
+
+
+def test_a_hook_in_the_program_itself_is_refused_before_processes_run_it_again(root: Path, tmp_path: Path) -> None:
+    """As people write it: all in one file, without a look at __name__."""
+    program = tmp_path / "train.py"
+    program.write_text(
+        "from tarn.training.streaming import ShardLoader\n\n"
+        "def augment(pixels, fields, generator):\n    return pixels\n\n"
+        f"ShardLoader({str(root)!r}, global_batch=6, fields={{'caption': 'txt'}}, picture_hook='train:augment')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, program], env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "picture_hook='train:augment' lies in the program that is running" in done.stderr
+    assert done.stderr.count("Traceback") == 1

@@ -14,7 +14,7 @@ from support.foreign_tars import write
 from support.membered import parts_of
 from support.pages import blocks
 from tarn.sharding.__main__ import main
-from tarn.training.streaming import WHERE, Mask, ShardLoader
+from tarn.training.streaming import WHERE, Boxes, BoxLabels, Mask, ShardLoader
 from tarn.training.streaming import __all__ as public
 
 PAGE = "docs/samples.md"
@@ -44,7 +44,7 @@ def test_every_snippet_runs(place: Path) -> None:
             block = block.replace("ShardLoader(", "ShardLoader(num_workers=0, url=").replace("url=\n    ", "url=")
             exec(compile(block, PAGE, "exec"), names)
             programs += 1
-    assert (commands, modules, programs) == (2, ["augment", "spots"], 4)
+    assert (commands, modules, programs) == (2, ["augment", "tilts", "turns"], 4)
     assert names["samples"] == 16
     assert [sorted({text.lower() for text in names["captions"]})[0][:6]] == ["number"]  # type: ignore[attr-defined]
     assert tuple(names["batch"].images.shape) == (8, 96, 96, 3)  # type: ignore[attr-defined]
@@ -52,20 +52,37 @@ def test_every_snippet_runs(place: Path) -> None:
         sys.modules.pop(module, None)
 
 
-def test_albumentations_gives_the_same_when_it_is_seeded_in_every_call(place: Path) -> None:
-    pytest.importorskip("albumentations")
-    (block,) = [block for block in blocks((ROOT / PAGE).read_text()) if block.startswith("# spots.py")]
-    (place / "spots.py").write_text(block)
+@pytest.mark.parametrize(("hook", "library"), [("tilts:tilted", "torchvision"), ("turns:turned", "albumentations")])
+def test_masks_and_boxes_go_with_the_picture_in_a_hook_that_is_seeded(
+    place: Path, hook: str, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures are bright where their masks are told; the last box is drawn around that."""
+    monkeypatch.setenv("NO_ALBUMENTATIONS_UPDATE", "1")
+    pytest.importorskip(library)
+    name = hook.partition(":")[0]
+    (block,) = [block for block in blocks((ROOT / PAGE).read_text()) if block.startswith(f"# {name}.py")]
+    (place / f"{name}.py").write_text(block)
     main(["index", "tars", "--label", "none", "--picture", "jpg"])
-    settings: dict[str, Any] = {"global_batch": 8, "image_size": 64, "num_workers": 0}
-    plain, *runs = [
-        next(iter(ShardLoader("tars", fields={"masks": Mask("seg.png")}, picture_hook=hook, **settings)))
-        for hook in (None, "spots:spotted", "spots:spotted")
-    ]
+    fields = {
+        "masks": Mask("seg.png"),
+        "boxes": Boxes("json:objects.bbox", written="xywh"),
+        "kinds": BoxLabels("json:objects.category", boxes="boxes"),
+    }
+    settings: dict[str, Any] = {"global_batch": 8, "image_size": 64, "num_workers": 0, "fields": fields}
+    plain, *runs = [next(iter(ShardLoader("tars", picture_hook=each, **settings))) for each in (None, hook, hook)]
     assert torch.equal(runs[0].images, runs[1].images)
     assert torch.equal(runs[0].masks, runs[1].masks)
-    assert not torch.equal(plain.images, runs[0].images)
-    sys.modules.pop("spots", None)
+    assert not torch.equal(plain.masks, runs[0].masks)
+    bright = runs[0].images.float().mean(3) > 55
+    assert (bright == (runs[0].masks > 0)).float().mean() > 0.97
+    for mask, boxes, kinds in zip(runs[0].masks, runs[0].boxes, runs[0].kinds, strict=True):
+        assert len(boxes) == len(kinds)
+        if mask.any() and kinds[-1] < 3:  # else it is of the whole picture
+            rows, columns = torch.nonzero(mask, as_tuple=True)
+            left, top, right, bottom = boxes[-1].tolist()
+            assert left - 2 <= columns.min() <= columns.max() <= right + 1
+            assert top - 2 <= rows.min() <= rows.max() <= bottom + 1
+    sys.modules.pop(name, None)
 
 
 def test_the_page_names_every_field() -> None:

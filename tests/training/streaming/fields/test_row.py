@@ -139,3 +139,12 @@ def test_boxes_of_a_table_are_clipped_with_what_is_told_of_them(packed: str, tmp
     assert all(box.tolist() == [[0, 0, 16, 16]] for batch in found for box in batch.boxes)
     with pytest.raises(UsageError, match="boxes='boxes', and no field of Boxes before it has that name"):
         batches(packed, {"kinds": kinds})
+
+
+def test_a_text_says_what_of_a_row_is_wanted_as_it_does_of_a_member(packed: str, tmp_path: Path) -> None:
+    rows = told_of(packed)
+    table = written(tmp_path / "rows.jsonl", rows)
+    found = batches(packed, {"said": Row(table, of="json:said")})
+    assert found[0].fields["said"][0] in {row["said"] for row in rows}
+    with pytest.raises(UsageError, match="needs of=, a field of json"):
+        Row(table, of="txt")
