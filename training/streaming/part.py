@@ -59,15 +59,15 @@ class Part:
                 )
         for name, value in self.as_fields().items():
             object.__setattr__(self, name, value)
-        self.check("weight", NUMBER, (0,), "a number")
-        self.check("passes", NUMBER, (0,), "a number")
+        for name in ("weight", "passes"):
+            self.check(name, NUMBER, (0,), "a number above 0")
         self.check("label_offset", WHOLE, (0,), "a whole number")
         self.check("fraction", NUMBER, (0, 2), "a number, or two, such as [0.1, 1]")
         self.check("samples", WHOLE, (2,), "two whole numbers, such as [0, 1000]")
         for name in ("weight", "passes"):
             value = getattr(self, name)
-            if value is not None and not (is_number(value) and 0 < value < float("inf")):
-                raise UsageError(f"{self.url}: {name}={value!r} must be a number above 0.")
+            if value is not None and not 0 < value < float("inf"):
+                raise UsageError(f"{self.url}: {name}={value} must be a number above 0.")
         if self.class_map not in CLASS_MAPS:
             raise UsageError(f"{self.url}: class_map={self.class_map!r} is unknown: choose {' or '.join(CLASS_MAPS)}.")
         if self.missing not in MISSING:
@@ -78,13 +78,13 @@ class Part:
             raise UsageError(
                 f"{self.url}: label_offset={self.label_offset} must be at least 0, and stands in place of class_map."
             )
-        low, high = self.between if are_numbers(self.between) else (0.0, 0.0)
+        low, high = self.between
         if not 0 <= low < high <= 1:
             raise UsageError(
                 f"{self.url}: fraction={as_told(self.fraction)} must be above 0 and at most 1, or two numbers, the "
                 "smaller one first, such as [0.1, 1]."
             )
-        if self.samples is not None and not (are_numbers(self.samples) and 0 <= self.samples[0] < self.samples[1]):
+        if self.samples is not None and not 0 <= self.samples[0] < self.samples[1]:
             raise UsageError(
                 f"{self.url}: samples={as_told(self.samples)} must be two numbers from 0 on, the smaller one first."
             )
@@ -128,15 +128,6 @@ class Part:
 
     def options(self, others: Mapping[str, Any]) -> dict[str, Any]:
         return dict(others if self.storage_options is None else self.storage_options)
-
-
-def is_number(told: object) -> bool:
-    return isinstance(told, int | float) and not isinstance(told, bool)
-
-
-def are_numbers(told: object) -> bool:
-    """Whether they are two."""
-    return isinstance(told, tuple) and len(told) == 2 and all(map(is_number, told))
 
 
 def parts_of(told: object) -> tuple[Part, ...]:

@@ -110,7 +110,7 @@ def test_a_damaged_state_is_refused_by_name(shards: Path, damage: dict[str, obje
 
 @pytest.mark.parametrize("told", [None, "state", []])
 def test_what_is_no_state_is_refused(shards: Path, told: Any) -> None:
-    with pytest.raises(TarnError, match="is no state of a stream: give what state_dict"):
+    with pytest.raises(UsageError, match="is no state of a stream: give load_state_dict"):
         loader(shards).load_state_dict(told)
 
 

@@ -295,7 +295,7 @@ def test_subsets_that_are_none_are_refused_by_name(three: list[str], tmp_path: P
         ({"samples": (100, 200)}, "nothing of 'train' is chosen"),
         ({"fraction": (0.5, 0.5)}, r"fraction=\[0.5, 0.5\]"),
         ({"weight": -1}, "weight=-1 must be a number above 0"),
-        ({"weight": "5"}, "weight='5' must be a number above 0"),
+        ({"weight": "5"}, "weight=5 must be a number above 0"),
         ({"fraction": "10%"}, "fraction=10% must be above 0 and at most 1"),
         ({"samples": (0, "9")}, "must be two numbers from 0 on"),
         ({"keys": ["n1/a"]}, r"keys=\[n1/a\] must be the path of a file: write one, a key in each line"),
@@ -409,10 +409,12 @@ def test_a_part_without_classes_among_others_is_refused_where_labels_are_wanted(
 ) -> None:
     bare = str(membered(tmp_path / "bare"))
     told = table(tmp_path / "labels.csv", [("s003", 2), ("s004", 0)])
-    for more in ({}, {"label_offset": 3}, {"class_map": "wnid"}, {"labels": told}):
-        with pytest.raises(UsageError, match=r"bare has no classes .*, and the stream has"):
+    for more in ({}, {"label_offset": 3}, {"class_map": "wnid"}):
+        with pytest.raises(UsageError, match=r"bare has no classes .*name a table of its labels"):
             loader([three[0], Part(bare, **more)])  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=r"bare has no classes .*, and the stream has"):
+    with pytest.raises(TarnError, match=r"s000 has no row in .*, and no label of its own"):
+        loader([three[0], Part(bare, labels=told)])
+    with pytest.raises(UsageError, match=r"bare has no classes"):
         open_blend(DataConfig(shards=three[0], blend=(Part(bare),)), read_manifest(three[0]).classes, 0, 16)
     joined = loader([three[0], Part(bare, labels=told, missing="drop")])
     assert {key: label for key, label in rows(joined) if key.startswith("s")} == {"s003": 2, "s004": 0}

@@ -105,7 +105,7 @@ WRONG = {
     "flat_masks": r"flat_masks: masks is 1024 of uint8, expected 32 x 32 whole numbers \(uint8\)",
     "missing": r"support.hooks has no function missing",
     "with_a_generator": r"with_a_generator: caption is a generator, expected a text",
-    "wordless": r"support.hooks:wordless raised WordlessError\.",
+    "wordless": r"support.hooks:wordless raised WordlessError in line",
 }
 
 

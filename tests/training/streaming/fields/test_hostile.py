@@ -73,7 +73,7 @@ WRONG: dict[str, Any] = {
     r"shape=\(2, -1\)": lambda: Array("npy", shape=(2, -1)),
     "dtype='foo'": lambda: BoxLabels("json", boxes="boxes", dtype="foo"),
     "fill=-1": lambda: Mask("png", fill=-1),
-    "needs classes=": lambda: MultiLabel("cls", classes="dog"),  # type: ignore[arg-type]
+    "classes='dog' must be a number": lambda: MultiLabel("cls", classes="dog"),  # type: ignore[arg-type]
     "each once": lambda: MultiLabel("cls", classes=("dog", "dog")),
 }
 
