@@ -50,11 +50,11 @@ def edit(action: Callable[[bytes], bytes]) -> Callable[[Path], object]:
 MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no picture": (
         change("s00002", jpg=None),
-        r"1 sample without a picture \(jpg.*\), which has cls \(train/0.tar: s00002\)\. Nothing",
+        r"1 sample without a picture \(jpg.*\), which has cls \(train/0.tar: s00002\): write the tars without them, or",
     ),
     "other picture": (
         change("s00002", jpg=None, mp4=b"x"),
-        r"1 sample without a picture \(jpg, png, webp and the like\), which has cls, mp4 \(train/0.tar: s00002\)\. N",
+        r"1 sample without a picture \(jpg, png, webp and the like\), which has cls, mp4 \(train/0.tar: s00002\): wri",
     ),
     "no label": (change("s00002", cls=None), r"1 sample without a label .* \(train/0.tar: s00002\)"),
     "no label in json": (
