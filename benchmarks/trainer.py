@@ -31,8 +31,8 @@ from tarn.training.run.learner import Learner
 from tarn.training.run.saving import Keeper
 from tarn.training.run.speed_config import SpeedConfig
 from tarn.training.run.trainer import Trainer
+from tarn.training.streaming.batch import Batch
 from tarn.training.streaming.config import DataConfig
-from tarn.training.streaming.iteration import Batch
 from tarn.training.streaming.plan import train_plan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
 from tarn.training.world.world import World, joined_world

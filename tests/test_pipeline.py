@@ -83,9 +83,9 @@ def test_a_run_stopped_in_its_validation_has_kept_the_epoch_and_validates_when_i
 ) -> None:
     folder, words = tmp_path / "stopped", ("--optim.epochs=1", "--eval_batch=1")
     marker = folder / "checkpoints" / "step-00000006.json"
-    process = subprocess.Popen(
-        command(ranks, *fit(shards, folder, *words)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    said = tmp_path / "said"
+    with said.open("w") as out:
+        process = subprocess.Popen(command(ranks, *fit(shards, folder, *words)), stdout=out, stderr=out)
     deadline = time.monotonic() + 200
     while not marker.exists():
         assert process.poll() is None
@@ -95,7 +95,7 @@ def test_a_run_stopped_in_its_validation_has_kept_the_epoch_and_validates_when_i
         if ranks == 1 or victim != process.pid:  # the launcher would wait before it tells the ranks
             os.kill(victim, number)
     code = process.wait()
-    assert code == (-number if number == signal.SIGKILL else 128 + number)
+    assert code == (-number if number == signal.SIGKILL else 128 + number), said.read_text()
     assert "figures" not in json.loads(marker.read_text())
     assert not (folder / "model.pt").exists()
     run(ranks, *fit(shards, folder, *words))

@@ -153,4 +153,6 @@ def said(folder: Path) -> list[str]:
 
 
 def ended(process: int) -> bool:
-    return bool(select.select([process], [], [], 10)[0])
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    return bool(poll.poll(10_000))

@@ -13,7 +13,7 @@ from tarn.training.recipe.optim import OptimConfig
 from tarn.training.run.config import RunConfig
 from tarn.training.run.learner import Learner
 from tarn.training.run.speed_config import SpeedConfig
-from tarn.training.streaming.iteration import Batch
+from tarn.training.streaming.batch import Batch
 from tarn.training.world.world import World
 
 

@@ -26,8 +26,8 @@ from tarn.training.run.journal import Journal, JournalConfig
 from tarn.training.run.learner import Learner
 from tarn.training.run.saving import Keeper
 from tarn.training.run.trainer import Trainer
+from tarn.training.streaming.batch import Batch
 from tarn.training.streaming.config import DataConfig
-from tarn.training.streaming.iteration import Batch
 from tarn.training.streaming.plan import train_plan
 from tarn.training.streaming.planned import PlannedLoader, start_crew
 from tarn.training.world.world import World, joined_world

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.utils.data import BatchSampler, Dataset
 
-from tarn.training.streaming.iteration import Batch
+from tarn.training.streaming.batch import Batch
 from tarn.training.streaming.planned import PlannedLoader
 
 Form = Callable[[Batch], Any]  # what a trainer gets of a batch

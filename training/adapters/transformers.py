@@ -10,7 +10,7 @@ from tarn.sharding.errors import UsageError
 from tarn.training.adapters.dataloader import ShardDataLoader
 from tarn.training.adapters.numbered import Form
 from tarn.training.pixels.normalisation import Normalisation
-from tarn.training.streaming.iteration import Batch
+from tarn.training.streaming.batch import Batch
 from tarn.training.streaming.planned import PlannedLoader
 
 IGNORED = -100  # a label that losses leave out

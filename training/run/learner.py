@@ -29,7 +29,7 @@ from tarn.training.run.config import RunConfig
 from tarn.training.run.memory import Memory, Room
 from tarn.training.run.rehearsal import largest_part, rehearse
 from tarn.training.run.speed import by_itself, compiled, distributed, many_sizes
-from tarn.training.streaming.iteration import Batch
+from tarn.training.streaming.batch import Batch
 from tarn.training.world.world import World
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tarn.sharding.errors import TarnError
-from tarn.training.streaming.iteration import Batch
+from tarn.training.streaming.batch import Batch
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from tarn.training.run.learner import Learner
 from tarn.training.run.memory import told_of_memory
 from tarn.training.run.tally import Stopwatch, Tally, new_tally
 from tarn.training.run.trace import Trace
+from tarn.training.streaming.batch import Batch
 from tarn.training.streaming.device_batches import DeviceBatches
-from tarn.training.streaming.iteration import Batch
 from tarn.training.streaming.planned import PlannedLoader
 from tarn.training.streaming.randomness import mixed
 from tarn.training.streaming.state import StreamState

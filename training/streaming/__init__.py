@@ -6,13 +6,13 @@ if TYPE_CHECKING:
     from tarn.training.pixels.geometry import Augmentation
     from tarn.training.streaming.access import AccessConfig
     from tarn.training.streaming.bad_samples import BadSamplesConfig
+    from tarn.training.streaming.batch import Batch
     from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig
     from tarn.training.streaming.fields.classes import Label, MultiLabel, SoftLabel
     from tarn.training.streaming.fields.numbers import Array, Number
     from tarn.training.streaming.fields.places import Boxes, BoxLabels, Mask, Picture
     from tarn.training.streaming.fields.row import Row
     from tarn.training.streaming.fields.texts import Json, Raw, Text
-    from tarn.training.streaming.iteration import Batch
     from tarn.training.streaming.loader import ShardLoader
     from tarn.training.streaming.part import Part
     from tarn.training.streaming.sequential.loader import SequentialLoader

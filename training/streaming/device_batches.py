@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import torch
 
-from tarn.training.streaming.iteration import Batch
+from tarn.training.streaming.batch import Batch
 
 Done = Any  # what tells that a copy is done, in its copier's own terms
 

@@ -21,9 +21,9 @@ from tarn.training.pixels.fidelity import check_decode
 from tarn.training.pixels.geometry import Size
 from tarn.training.streaming.access import AccessConfig
 from tarn.training.streaming.bad_samples import BadSamplesConfig
+from tarn.training.streaming.batch import Batch
 from tarn.training.streaming.config import DeliveryConfig, OrderConfig, PictureConfig, check_kind, check_number
 from tarn.training.streaming.contents import check_labels, checked_content, checked_size
-from tarn.training.streaming.iteration import Batch
 from tarn.training.streaming.part import Part, parts_of
 from tarn.training.streaming.parts.opened import open_parts
 from tarn.training.streaming.plan import StreamPlan

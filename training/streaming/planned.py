@@ -11,7 +11,8 @@ from tarn.sharding.errors import TarnError
 from tarn.sharding.format.manifest import Manifest
 from tarn.sharding.storage.clients import build_client
 from tarn.training.streaming.bad_samples import Ledger
-from tarn.training.streaming.iteration import Batch, EpochIteration
+from tarn.training.streaming.batch import Batch
+from tarn.training.streaming.iteration import EpochIteration
 from tarn.training.streaming.plan import StreamPlan, start_state
 from tarn.training.streaming.processes.crew import Crew
 from tarn.training.streaming.remote.fetching import Fetching

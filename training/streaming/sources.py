@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -115,10 +116,12 @@ class Source:
 
 
 class OpenFiles:
-    """Descriptors by path, the least recently used one being closed beyond OPEN_FILES."""
+    """Descriptors by path, the least recently used one being closed beyond OPEN_FILES, and all when nobody has them any
+    more."""
 
     def __init__(self) -> None:
         self.descriptors: OrderedDict[Path, int] = OrderedDict()
+        weakref.finalize(self, close_all, self.descriptors)
 
     def descriptor(self, path: Path) -> int:
         """Raises OSError."""
@@ -133,6 +136,11 @@ class OpenFiles:
     def forget(self, path: Path) -> None:
         """Closes the file; whoever asks for the path next gets what has the name then."""
         os.close(self.descriptors.pop(path))
+
+
+def close_all(descriptors: OrderedDict[Path, int]) -> None:
+    while descriptors:
+        os.close(descriptors.popitem()[1])
 
 
 class LocalSource(Source):

@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from tarn.sharding.errors import TarnError, UsageError
-from tarn.training.streaming.iteration import Batch
+from tarn.training.streaming.batch import Batch
 from tarn.training.streaming.loader import ShardLoader
 
 Seen = dict[int, tuple[str, dict[str, bytes]]]  # by position: the sample's key, and a digest of each of its values

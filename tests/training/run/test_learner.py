@@ -27,7 +27,7 @@ from tarn.training.run.learner import Learner
 from tarn.training.run.memory import Memory, Room, told_of_memory
 from tarn.training.run.rehearsal import largest_part, rehearse
 from tarn.training.run.speed_config import SpeedConfig
-from tarn.training.streaming.iteration import Batch
+from tarn.training.streaming.batch import Batch
 from tarn.training.world.world import World
 
 CONFIG = RunConfig(amp="off", optim=OptimConfig(global_batch=8), speed=SpeedConfig(compile="off"))

@@ -16,7 +16,7 @@ from tarn.training.recipe.optim import OptimConfig
 from tarn.training.run.config import RunConfig
 from tarn.training.run.learner import Learner
 from tarn.training.run.soundness import divergence
-from tarn.training.streaming.iteration import Batch
+from tarn.training.streaming.batch import Batch
 from tarn.training.world.world import World
 
 BATCH, CLASSES, STEPS = 12, 7, 10

@@ -12,8 +12,8 @@ import torch
 
 from support.loaders import shard_loader
 from tarn.training.streaming import planned
+from tarn.training.streaming.batch import Batch
 from tarn.training.streaming.device_batches import Copier, DeviceBatches
-from tarn.training.streaming.iteration import Batch
 
 CPU = torch.device("cpu")
 

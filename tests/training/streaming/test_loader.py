@@ -1,7 +1,9 @@
 """ShardLoader as anybody uses it in his own trainer."""
 
+import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +42,23 @@ def test_a_batch_has_images_labels_and_keys_that_belong_together(shards: Path) -
         assert batch.images.shape == (16, 16, 16, 3)
         assert batch.labels.dtype == torch.int64
         assert [key.split("_")[0] for key in batch.keys] == [classes[label].wnid for label in batch.labels.tolist()]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="descriptors are counted in /proc")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_loader_that_nobody_has_any_more_keeps_no_file_open(shards: Path, workers: int) -> None:
+    def left(place: Path) -> list[str]:
+        links = (each for each in Path("/proc/self/fd").iterdir() if each.is_symlink())
+        return [str(link) for link in map(os.path.realpath, links) if str(link).startswith(str(place))]
+
+    copy = shutil.copytree(shards, shards.parent / f"copy-{workers}")
+    one = loader(copy, num_workers=workers)
+    next(iter(one))
+    assert left(copy) or workers
+    one.close()
+    del one
+    gc.collect()
+    assert not left(copy)
 
 
 def test_iterating_again_gives_the_next_epoch_in_another_order(shards: Path) -> None:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,21 @@ HERE = "tarn.training.streaming.processes.process"
 GRACE = 5.0  # s for a child to leave by itself
 # NumPy would start a thread for every core, which nothing here has work for: 0.1 s of CPU at every start
 LEAN = {"OPENBLAS_NUM_THREADS": "1"}
-IGNORED = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGHUP")  # meant for the parent; schedulers send them to all
+NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGHUP")
+IGNORED = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))  # the parent's; schedulers tell all
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Signals wait: a child that is started in here is not ended by one before it can ignore it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Child:
@@ -27,12 +41,13 @@ class Child:
     def __init__(self, task: str, files: Sequence[int]) -> None:
         self.connection, theirs = multiprocessing.Pipe()
         lifeline, self.lifeline = os.pipe()
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", HERE, task, str(theirs.fileno()), str(lifeline)],
-            pass_fds=(theirs.fileno(), lifeline, *files),
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, **LEAN, "PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)},
-        )
+        with held_back():
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", HERE, task, str(theirs.fileno()), str(lifeline)],
+                pass_fds=(theirs.fileno(), lifeline, *files),
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **LEAN, "PYTHONPATH": os.pathsep.join(str(Path(at).absolute()) for at in sys.path)},
+            )
         theirs.close()
         os.close(lifeline)
 
@@ -69,9 +84,10 @@ class Child:
 
 def child_main(task: str, connection_file: int, lifeline: int) -> None:
     """What a child runs: its task, until the parent closes the connection or dies."""
-    for name in IGNORED:
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)  # held back by the parent, see held_back
     module, _, function = task.partition(":")
     serve = getattr(importlib.import_module(module), function)
     connection = Connection(connection_file)

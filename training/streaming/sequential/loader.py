@@ -36,7 +36,8 @@ from tarn.sharding.storage.persistence import Patience
 from tarn.sharding.storage.told import DEADLINE
 from tarn.training.pixels.geometry import Augmentation
 from tarn.training.pixels.preprocessing import Preprocessing, resize_for
-from tarn.training.streaming.iteration import Batch, EpochIteration
+from tarn.training.streaming.batch import Batch
+from tarn.training.streaming.iteration import EpochIteration
 from tarn.training.streaming.loader import worker_count
 from tarn.training.streaming.sequential.plan import SequentialPlan, SequentialState, tars_of
 from tarn.training.streaming.sequential.team import Lap, Processes, Row, Solo

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from tarn.sharding.errors import TarnError
+from tarn.training.streaming.batch import Batch
 from tarn.training.streaming.fields.content import Content
 from tarn.training.streaming.import_paths import imported, shown
-from tarn.training.streaming.iteration import Batch
 from tarn.training.streaming.workers.hooks import seeded
 from tarn.training.streaming.workers.pool import Lent
 

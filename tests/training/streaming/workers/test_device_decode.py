@@ -18,9 +18,9 @@ from tarn.training.pixels.jpeg_rows import RegionWriter, forget_orientation
 from tarn.training.pixels.resize.device_resize import groups, resize_crops
 from tarn.training.streaming import ShardLoader
 from tarn.training.streaming.bad_samples import BadSample
+from tarn.training.streaming.batch import Batch
 from tarn.training.streaming.config import DataConfig
 from tarn.training.streaming.device_batches import DeviceBatches
-from tarn.training.streaming.iteration import Batch
 from tarn.training.streaming.workers import jpeg_libraries as libraries
 from tarn.training.streaming.workers.batches import Made, jpeg_table
 from tarn.training.streaming.workers.device_decode import DeviceDecoder
