@@ -1,5 +1,6 @@
 """What a run leaves at its end, in the formats that it was told."""
 
+import importlib.machinery
 import importlib.util
 import json
 from pathlib import Path
@@ -18,11 +19,17 @@ def told(run: Path) -> dict[str, str]:
     return json.loads((run / "exported.json").read_text())  # type: ignore[no-any-return]
 
 
+@pytest.fixture
+def openvino() -> None:
+    """All that its format needs."""
+    for module in ("onnxscript", "onnx", "openvino"):
+        pytest.importorskip(module)
+
+
+@pytest.mark.usefixtures("openvino")
 def test_a_run_ends_with_the_formats_that_it_was_told(
     shards: Path, copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for module in ("onnxscript", "onnx", "openvino"):
-        pytest.importorskip(module)
     more = "--export_formats=[safetensors, openvino-bf16, pt]"
     capsys.readouterr()
     fit(shards, copy, more)
@@ -42,8 +49,9 @@ def test_what_is_not_installed_is_told_before_training_begins(
     shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = importlib.util.find_spec
+    others = importlib.machinery.ModuleSpec("there", None)
     monkeypatch.setattr(
-        "tarn.training.export.formats.find_spec", lambda name: None if name == "onnxscript" else found(name)
+        "tarn.training.export.formats.find_spec", lambda name: None if name == "onnxscript" else found(name) or others
     )
     out = tmp_path / "run"
     fit(shards, out, "--export_formats=[pt, onnx]", expected=1)
@@ -62,6 +70,7 @@ def test_an_older_torch_is_told_before_training_begins(
     assert "export_formats=pt2 needs torch 2.8 or newer, this is 2.7.1+cpu" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("openvino")
 def test_a_format_that_loses_too_much_takes_nothing_from_the_others(
     shards: Path, copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,6 +89,7 @@ def test_a_format_that_loses_too_much_takes_nothing_from_the_others(
     assert told(copy)["model.pt"] == checkpoint.sha256(copy / "model.pt")
 
 
+@pytest.mark.usefixtures("openvino")
 def test_a_dataset_without_validation_split_is_told_before_training_begins(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
