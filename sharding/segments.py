@@ -33,11 +33,6 @@ def components(jpeg: Bytes) -> int:
     return jpeg[at + 9] if (at := frame(jpeg)) else 0
 
 
-def precision(jpeg: Bytes) -> int:
-    """Bits of a sample; 0 where none is told."""
-    return jpeg[at + 4] if (at := frame(jpeg)) else 0
-
-
 def frame(jpeg: Bytes) -> int:
     """The offset of its marker; 0 where none is found."""
     return next((at for kind, at in segments(jpeg) if 0xC0 <= kind <= 0xCF and kind not in NO_FRAME), 0)
@@ -60,8 +55,8 @@ def first_scan(jpeg: Bytes) -> int:
     return next((at for kind, at in segments(jpeg) if kind == SCAN), 0)
 
 
-def is_scalable(jpeg: Bytes) -> bool:
+def is_scalable(jpeg: Bytes, bits: int | None = None) -> bool:
     """Whether decoders can make it smaller by its DCT. Of a lossless picture libjpeg-turbo gives all pixels, also where
-    fewer were asked for: more than there is room for."""
+    fewer were asked for: more than there is room for. bits: that its samples must have, None for any."""
     at = frame(jpeg)
-    return at > 0 and jpeg[at + 1] in COSINES
+    return at > 0 and jpeg[at + 1] in COSINES and bits in (None, jpeg[at + 4])

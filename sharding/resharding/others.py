@@ -52,13 +52,15 @@ class Keep:
         found = sorted(filter(self.takes, beside))
         return {KEPT: found} if found else {}
 
-    def notes(self, beside: Mapping[str, int]) -> tuple[str, ...]:
-        """On what goes along, and what stays behind. beside: how many members of each ending. Raises UsageError where
-        members are wanted that no sample has."""
+    def refuse_absent(self, beside: Mapping[str, int]) -> None:
+        """Raises UsageError where members are wanted that no sample has. beside: how many there are of each ending."""
         for ending in self.endings or ():
             if ending not in beside:
                 there = ", ".join(f".{shown(each)}" for each in sorted(beside)) or "nothing"
                 raise UsageError(f"--members names {ending}, and no sample has one: beside pictures they hold {there}.")
+
+    def notes(self, beside: Mapping[str, int]) -> tuple[str, ...]:
+        """On what goes along, and what stays behind."""
         goes = {ending: count for ending, count in beside.items() if self.takes(ending)}
         stays = {ending: count for ending, count in beside.items() if ending not in goes}
         told = ("goes along: ", goes), ("stays behind: ", stays)

@@ -52,6 +52,7 @@ class Dataset:
             passed.add("splits other than train and val", name)
         problems.advise("`python -m tarn.sharding verify` tells more, `repair` mends" if problems.found else None)
         problems.raise_if_any(self.root)
+        self.words.keep.refuse_absent(beside)
         told, notes = self.words.packed() | self.words.keep.kept(beside), self.words.keep.notes(beside)
         return Source(KIND, self.manifest.classes, splits, passed, told, notes, held=self.manifest)
 

@@ -65,6 +65,7 @@ class TheirTars:
         for tar in (tar for name in taken for tar in splits[name]):
             if (samples := found[tar.name].scan.samples) is not None:
                 beside.update(samples.beside)
+        self.words.keep.refuse_absent(beside)
         as_they_lie = f"to train from these tars as they lie, `python -m tarn.sharding index {self.url}` does"
         notes = (*notes, *self.words.keep.notes(beside), as_they_lie)
         return Source(KIND, classes, taken, passed, self.words.packed() | self.words.keep.kept(beside), notes)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from tarn.sharding.pillow import MOST_BYTES
-from tarn.sharding.segments import is_scalable, precision
+from tarn.sharding.segments import is_scalable
 from tarn.training.pixels.formats.opened import scaled
 from tarn.training.pixels.geometry import Box
 from tarn.training.pixels.jpeg.region import Region
@@ -61,7 +61,7 @@ def open_jpeg(data: memoryview) -> TurboJpeg | None:
     """None for what is no JPEG, or one for others: lossless ones too, which have no smaller size to ask for, and of
     which Pillow reads those of 8 bits alone."""
     module = library()
-    if module is None or len(data) > MOST_BYTES or precision(data) != BITS or not is_scalable(data):
+    if module is None or len(data) > MOST_BYTES or not is_scalable(data, BITS):
         return None
     try:
         height, width, colours, _ = module.decode_jpeg_header(data)
